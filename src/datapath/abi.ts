@@ -1,0 +1,496 @@
+/**
+ * The one definition of what kernel, roamwalld and agent say to each other. `scripts/gen-abi.ts` writes
+ * `firmware/abi.h` from it; a test compares sizes and offsets with what the C compiler sees.
+ *
+ * Everything here is in the host's byte order: it never leaves the machine.
+ */
+import { type Fields, type Layout, layout, type RecordOf } from "./layout.ts";
+
+/** Raised with every change of a record, a number or a meaning below. A pin of another version is replaced. */
+export const ABI_VERSION = 1;
+
+/** Numbers that both sides need. APPEND ONLY within a group: they are stored in pinned maps. */
+export const CONSTANTS = {
+  /** First word of every stream: tells the reader its byte order. */
+  MAGIC: 0x524d5731,
+  SUBTABLES: 4,
+  BUCKET_CELLS: 8,
+  /** Bytes of a frame that are looked at. */
+  PARSE_BYTES: 128,
+  MIRRORS_MAX: 8,
+  CLIENT_FILTERS: 4,
+  /** Slots 1..16382 name clients; the two top bits of an owner word are its replication mark. */
+  SLOT_UNKNOWN: 0,
+  SLOT_SHARED: 0x3fff,
+  OWNER_SLOT_MASK: 0x3fff,
+  OWNER_MARK_SHIFT: 14,
+  /** Nothing to publish / publish after the hold time / held once already / publish at the next flush. */
+  MARK_CLEAN: 0,
+  MARK_HELD: 1,
+  MARK_DIRTY: 2,
+  MARK_AGED: 3,
+  /** One dirty byte stands for this many cells. */
+  DIRTY_CELLS: 512,
+
+  /** `ctl.mode` */
+  MODE_ENFORCE: 0,
+  MODE_MONITOR: 1,
+
+  /** `client.presence` */
+  PRESENCE_REMOTE: 0,
+  PRESENCE_HERE: 1,
+
+  /** `client.flags` */
+  CLIENT_MONITOR: 1,
+
+  /** `port.flags` */
+  PORT_TAGGED: 1,
+
+  /** Direction of a packet, and side of an expectation: from the client, or from its peer. */
+  SIDE_CLIENT: 0,
+  SIDE_PEER: 1,
+
+  /** Expectation reference: `state << 2 | rule`. */
+  RULE_BOTH: 0,
+  RULE_SAME: 1,
+  RULE_OPPOSITE: 2,
+
+  /** `candidate.flags` */
+  CAND_FULL_DONE: 1,
+  CAND_PROBE_IF_FAST: 2,
+  CAND_NEEDS_REPLY: 4,
+  CAND_GROUP_KEY: 8,
+  CAND_SUPERSEDES: 16,
+
+  /** `learn_step.op` */
+  OP_NONE: 0,
+  OP_MAX: 1,
+  OP_SET: 2,
+  OP_MIN: 3,
+  OP_DROP: 4,
+
+  /** `packet_type.flags` */
+  TYPE_OPENS: 1,
+
+  /** First index of `classify`; the second is below. */
+  CLASS_OTHER: 0,
+  CLASS_TCP: 1,
+  CLASS_UDP: 2,
+  CLASS_ICMP: 3,
+  CLASS_ICMP6: 4,
+  CLASS_ERROR: 5,
+  CLASS_TAIL: 6,
+  CLASSES: 8,
+  /** Second index, CLASS_TCP: the flags that count, as bits. */
+  TCP_FIN: 1,
+  TCP_SYN: 2,
+  TCP_RST: 4,
+  TCP_ACK: 8,
+  /** Second index, CLASS_UDP. CLASS_OTHER: the protocol number. CLASS_ICMP(6): the type. CLASS_ERROR: the embedded class. CLASS_TAIL: 0. */
+  UDP_UNICAST: 0,
+  UDP_GROUP: 1,
+  TYPES_MAX: 16,
+  CANDIDATES_MAX: 3,
+  LEARN_LISTS_MAX: 32,
+  LEARN_STEPS: 3,
+
+  /** ACL key tag: `template | direction << 4 | family << 5 | proto << 8`; template = peer kind * 3 + service kind. */
+  TEMPLATES: 9,
+  PEER_ADDRESS: 0,
+  PEER_ZONE: 1,
+  PEER_ANY: 2,
+  SERVICE_PORT: 0,
+  SERVICE_CLASS: 1,
+  SERVICE_ANY: 2,
+  DIRECTION_OUT: 0,
+  DIRECTION_IN: 1,
+  /** Zone class of every multicast and broadcast address; 0 is "no zone". */
+  ZONE_GROUP: 0xffff,
+  FILTERS_MAX: 4096,
+  FILTER_PROBES_MAX: 16,
+} as const;
+
+/** Why a packet was denied (0: passed). APPEND ONLY: stored in counters, sent to status. Text is for people. */
+export const REASONS = [
+  ["pass", "passed"],
+  ["malformed", "a header that lies or is cut short"],
+  ["acl", "no rule of the client allows it, in either direction"],
+  ["state", "no expectation waits for it, and it may not open a flow"],
+  ["budget", "the client opens flows faster than it may, or holds more than its share of a full table"],
+  ["full", "the expectation that must follow found no free cell"],
+  ["fragment", "a tail of fragments whose head did not pass"],
+  ["non_ip", "not IP, and not one of the shapes a network needs"],
+  ["vlan", "a tagged frame from an untagged client port"],
+  ["busy", "another CPU won the cell twice; the sender's retry will pass"],
+  ["exempt_rate", "more ARP, ND, DHCP or multicast control than a client may send"],
+  ["flags", "TCP flags or an ICMP type that no conforming host sends"],
+  ["group", "group traffic that the port's record does not allow"],
+  ["unknown", "unknown client, and no record for unknown clients"],
+] as const;
+export type Reason = (typeof REASONS)[number][0];
+export const REASON: Record<Reason, number> = Object.fromEntries(REASONS.map(([name], i) => [name, i])) as never;
+
+/** Records of the maps. */
+export const MAP_RECORDS = {
+  /** What roamwalld (and the test clock) tells the program; one entry. Ticks are already modulo the tick range. */
+  ctl: layout([
+    ["mode", "u32"],
+    ["fast", "u32"],
+    ["slow", "u32"],
+    /** share of used cells, 0..256 */
+    ["load", "u32"],
+    /** cells a client may own while load is between 80 % and 88 % */
+    ["share", "u32"],
+    /** 1: within `pickup` seconds after an empty table */
+    ["pickup", "u32"],
+    /** 1: somebody sleeps until the next dirty cell */
+    ["armed", "u32"],
+    ["pad", "u32"],
+    /** tests only: the clock, in ns */
+    ["test_now", "u64"],
+    /** ticks of each mirror's source, modulo the tick range: fast | slow << 8 */
+    ["mirror_ticks", "u32", 8],
+  ]),
+  client_key: layout([
+    ["mac", "u8", 6],
+    ["pad", "u16"],
+  ]),
+  /** Agent-owned; the program only reads it. */
+  client: layout([
+    ["slot", "u16"],
+    ["presence", "u8"],
+    ["flags", "u8"],
+    /** filter ids, 0xffff = none */
+    ["filter", "u16", 4],
+    /** mirrors to ask on a miss, a bit each */
+    ["from", "u32"],
+    /** mirrors count only on ports of this zone */
+    ["zone", "u16"],
+    /** new flows a window (2^30 ns), opened by the client / by its peers; 0 = no limit */
+    ["open_out", "u16"],
+    ["open_in", "u16"],
+    ["pad", "u16"],
+  ]),
+  /** Kernel-owned, one per slot; races only make a limit a little soft. */
+  windows: layout([
+    ["open_window", "u32"],
+    ["open_out", "u16"],
+    ["open_in", "u16"],
+    ["event_window", "u32"],
+    ["events", "u16"],
+    ["arrivals", "u16"],
+    ["exempt_window", "u32"],
+    ["exempt", "u32"],
+  ]),
+  /** Kernel-owned, per CPU, one per slot. */
+  client_counters: layout([
+    ["passed", "u64"],
+    ["denied", "u64"],
+    ["bytes", "u64"],
+  ]),
+  filter: layout([
+    /** first 64-bit word in the arena */
+    ["base", "u32"],
+    ["bits", "u32"],
+    ["seed", "u32"],
+    ["probes", "u16"],
+    ["pad", "u16"],
+    /** templates in use, a bit each */
+    ["out", "u16"],
+    ["in", "u16"],
+  ]),
+  port: layout([
+    ["zone", "u16"],
+    ["flags", "u16"],
+  ]),
+  /** Longest-prefix key: IPv4 as ::ffff:a.b.c.d, so that one trie serves both. */
+  zone_key: layout([
+    ["prefix_bits", "u32"],
+    ["address", "u8", 16],
+  ]),
+  candidate: layout([
+    ["ref", "u8"],
+    ["flags", "u8"],
+    /** timer code at which a hit teaches nothing (CAND_FULL_DONE) */
+    ["full", "u8"],
+    /** all of these live (0 = none): learn `learn_alt`, else `learn` */
+    ["probe", "u8", 2],
+    ["learn", "u8"],
+    ["learn_alt", "u8"],
+    ["pad", "u8"],
+  ]),
+  learn_step: layout([
+    ["ref", "u8"],
+    ["op", "u8"],
+    /** `speed << tick bits | ticks` */
+    ["code", "u8"],
+    /** mark of a cell that this step changes; MARK_CLEAN = leave the mark alone */
+    ["mark", "u8"],
+  ]),
+} as const;
+
+const candidate = MAP_RECORDS.candidate.bytes;
+const step = MAP_RECORDS.learn_step.bytes;
+
+/**
+ * A packet type and the whole automata blob are laid out by hand arithmetic, since records nest:
+ * `packet_type` = candidates[3], then flags, open, pickup, pad; `automata` = classify[8][256], types[16],
+ * learn[32][3], head (the step that a passing head of fragments learns), pad.
+ */
+export const AUTOMATA = {
+  TYPE_BYTES: 3 * candidate + 4,
+  TYPES_AT: CONSTANTS.CLASSES * 256,
+  LEARN_AT: CONSTANTS.CLASSES * 256 + CONSTANTS.TYPES_MAX * (3 * candidate + 4),
+  HEAD_AT:
+    CONSTANTS.CLASSES * 256 +
+    CONSTANTS.TYPES_MAX * (3 * candidate + 4) +
+    CONSTANTS.LEARN_LISTS_MAX * CONSTANTS.LEARN_STEPS * step,
+  BYTES:
+    CONSTANTS.CLASSES * 256 +
+    CONSTANTS.TYPES_MAX * (3 * candidate + 4) +
+    CONSTANTS.LEARN_LISTS_MAX * CONSTANTS.LEARN_STEPS * step +
+    8,
+} as const;
+
+/** Ring buffer: from the program to roamwalld. One record shape for all kinds. */
+export const RING_EVENT = layout([
+  ["kind", "u8"],
+  ["reason", "u8"],
+  ["direction", "u8"],
+  ["proto", "u8"],
+  ["slot", "u16"],
+  ["ethertype", "u16"],
+  ["ifindex", "u32"],
+  ["mac", "u8", 6],
+  ["family", "u8"],
+  /** packet type of the automata */
+  ["type", "u8"],
+  ["client", "u32", 4],
+  ["peer", "u32", 4],
+  ["client_port", "u16"],
+  ["peer_port", "u16"],
+  ["monitored", "u8"],
+  ["pad", "u8", 3],
+]);
+/** `RING_EVENT.kind` */
+export const RING = { wake: 0, arrived: 1, denied: 2 } as const;
+
+/** Every record on the stream: this header, then a body. `bytes` counts header and body. */
+export const STREAM_HEADER = layout([
+  ["kind", "u16"],
+  ["pad", "u16"],
+  ["bytes", "u32"],
+]);
+
+/** roamwalld -> agent. Numbers are append-only. A body named `...[]` repeats to the end of the record. */
+export const EVENTS = {
+  hello: {
+    number: 1,
+    body: layout([
+      ["magic", "u32"],
+      ["abi", "u32"],
+      ["table_id", "u64"],
+      ["bucket_bits", "u32"],
+      ["remainder_bits", "u32"],
+      ["cell_bits", "u32"],
+      ["mirrors", "u32"],
+      /** absolute tick counts since the table was made */
+      ["fast", "u32"],
+      ["slow", "u32"],
+      ["clients_max", "u32"],
+      /** 1: the table was picked up from a pin */
+      ["picked_up", "u32"],
+    ]),
+  },
+  /** changed (or, after `dump`, used) cells: body[] */
+  cells: {
+    number: 2,
+    body: layout([
+      ["coordinate", "u32"],
+      ["cell", "u32"],
+      ["owner", "u16"],
+      ["pad", "u16"],
+    ]),
+  },
+  /** an ingress frame of a client that is not here, or of an unknown one */
+  arrived: {
+    number: 3,
+    body: layout([
+      ["mac", "u8", 6],
+      ["slot", "u16"],
+      ["ifindex", "u32"],
+      ["zone", "u32"],
+    ]),
+  },
+  denied: { number: 4, body: RING_EVENT },
+  /** something was lost: dump and compare */
+  overflow: { number: 5, body: layout([["lost", "u64"]]) },
+  ticks: {
+    number: 6,
+    body: layout([
+      ["fast", "u32"],
+      ["slow", "u32"],
+    ]),
+  },
+  /** answer to `counters` */
+  counters: {
+    number: 7,
+    body: layout([
+      ["denied", "u64", 32],
+      ["passed", "u64"],
+      ["bytes", "u64"],
+      ["used_cells", "u32"],
+      ["ring_lost", "u32"],
+      ["mode", "u32"],
+      ["ports", "u32"],
+    ]),
+  },
+  /** answer to `dump_clients`, one each */
+  client: {
+    number: 8,
+    body: layout([
+      ["mac", "u8", 6],
+      ["pad", "u16"],
+      ["record", "u8", 24],
+      ["passed", "u64"],
+      ["denied", "u64"],
+      ["bytes", "u64"],
+      ["cells", "u32"],
+      ["pad2", "u32"],
+    ]),
+  },
+  port: {
+    number: 9,
+    body: layout([
+      ["ifindex", "u32"],
+      ["zone", "u16"],
+      ["attached", "u16"],
+      ["name", "u8", 16],
+      /** ms that the port was up before it was filtered */
+      ["open_ms", "u32"],
+    ]),
+  },
+  /** everything sent before `sync` with this token has been done */
+  synced: { number: 10, body: layout([["token", "u32"]]) },
+  /** a command that could not be carried out: number of the command, then text to the end */
+  refused: { number: 11, body: layout([["command", "u32"]]) },
+} as const;
+
+/** agent -> roamwalld. All idempotent. */
+export const COMMANDS = {
+  load_automata: { number: 1, body: layout([]) },
+  set_client: {
+    number: 2,
+    body: layout([
+      ["mac", "u8", 6],
+      ["pad", "u16"],
+      ["record", "u8", 24],
+    ]),
+  },
+  delete_client: {
+    number: 3,
+    body: layout([
+      ["mac", "u8", 6],
+      ["pad", "u16"],
+    ]),
+  },
+  /** then the bits, least significant first, bytes = ceil(bits / 64) * 8; `base` is roamwalld's to choose */
+  set_filter: {
+    number: 4,
+    body: layout([
+      ["id", "u32"],
+      ["bits", "u32"],
+      ["seed", "u32"],
+      ["probes", "u16"],
+      ["out", "u16"],
+      ["in", "u16"],
+      ["pad", "u16"],
+    ]),
+  },
+  delete_filter: { number: 5, body: layout([["id", "u32"]]) },
+  /** body[]: the whole set; what is not in it goes */
+  set_zones: {
+    number: 6,
+    body: layout([
+      ["address", "u8", 16],
+      ["prefix_bits", "u32"],
+      ["zone", "u32"],
+    ]),
+  },
+  /** body[]: the whole set of (port -> class); other ports are class 0 */
+  set_services: {
+    number: 7,
+    body: layout([
+      ["port", "u16"],
+      ["service", "u16"],
+    ]),
+  },
+  set_options: {
+    number: 8,
+    body: layout([
+      ["mode", "u32"],
+      ["hold_ms", "u32"],
+      ["pickup_s", "u32"],
+      ["flush_ms", "u32"],
+    ]),
+  },
+  /** mirror number, then {coordinate, cell}[]; cell 0 frees */
+  mirror_cells: { number: 9, body: layout([["mirror", "u32"]]) },
+  clear_mirror: { number: 10, body: layout([["mirror", "u32"]]) },
+  /** absolute ticks of the mirror's source; roamwalld frees what has passed */
+  mirror_ticks: {
+    number: 11,
+    body: layout([
+      ["mirror", "u32"],
+      ["fast", "u32"],
+      ["slow", "u32"],
+    ]),
+  },
+  /** owner and mark for all, then {x, code}[]: insert by x, the later expiry wins */
+  adopt: {
+    number: 12,
+    body: layout([
+      ["slot", "u16"],
+      ["mark", "u16"],
+      ["pad", "u32"],
+    ]),
+  },
+  /** lower cells owned by this slot alone to at most `code` */
+  shorten_client: {
+    number: 13,
+    body: layout([
+      ["slot", "u16"],
+      ["code", "u16"],
+    ]),
+  },
+  /** publish held cells now: of one slot, or of all (SLOT_SHARED) */
+  flush_held: { number: 14, body: layout([["slot", "u32"]]) },
+  /** report used cells of a range; count 0 = to the end */
+  dump: {
+    number: 15,
+    body: layout([
+      ["from", "u32"],
+      ["count", "u32"],
+    ]),
+  },
+  dump_clients: { number: 16, body: layout([]) },
+  counters: { number: 17, body: layout([]) },
+  sync: { number: 18, body: layout([["token", "u32"]]) },
+} as const;
+
+/** Entries of the lists that follow a command's fixed body. */
+export const LISTS = {
+  mirror_cell: layout([
+    ["coordinate", "u32"],
+    ["cell", "u32"],
+  ]),
+  adopted: layout([
+    ["x", "u64"],
+    ["code", "u32"],
+    ["pad", "u32"],
+  ]),
+} as const;
+
+export type BodyOf<T extends { body: Layout<Fields> }> = RecordOf<T["body"]["fields"]>;
+export type ClientRecord = RecordOf<typeof MAP_RECORDS.client.fields>;
+export type RingEvent = RecordOf<typeof RING_EVENT.fields>;
