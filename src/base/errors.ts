@@ -1,0 +1,15 @@
+/** An error for three readers: text for people, a stable code for programs, a heading in docs/errors.md. */
+export class RoamwallError extends Error {
+  constructor(
+    readonly code: `ROAMWALL_ERR_${string}`,
+    message: string,
+  ) {
+    super(message);
+    this.name = "RoamwallError";
+  }
+}
+
+/** Bad input: `place` says where (file:line, field, offset), `accepted` what would have been right. */
+export function badInput(place: string, found: string, accepted: string): RoamwallError {
+  return new RoamwallError("ROAMWALL_ERR_INPUT", `${place}: ${found}; accepted: ${accepted}`);
+}

@@ -1,0 +1,83 @@
+import type { Mac } from "../base/mac.ts";
+import type { BodyOf, ClientRecord, EVENTS, RingEvent } from "./abi.ts";
+
+/**
+ * A datapath as the agent sees it: the kernel behind roamwalld (`client.ts`) or the model (`fake.ts`). Commands are
+ * idempotent and ordered; `sync` resolves when all earlier ones are done. Events arrive in the handlers, in order.
+ */
+export interface Datapath {
+  /** Geometry, table id and ticks, as of the connection. */
+  readonly hello: Hello;
+  handlers: DatapathHandlers;
+
+  loadAutomata(blob: Uint8Array): void;
+  setClient(mac: Mac, record: ClientRecord): void;
+  deleteClient(mac: Mac): void;
+  setFilter(filter: FilterBits): void;
+  deleteFilter(id: number): void;
+  setZones(entries: readonly ZoneEntry[]): void;
+  setServices(entries: readonly ServiceEntry[]): void;
+  setOptions(options: DatapathOptions): void;
+
+  mirrorCells(mirror: number, coordinates: ArrayLike<number>, cells: ArrayLike<number>, count: number): void;
+  clearMirror(mirror: number): void;
+  /** Absolute ticks of the mirror's source. */
+  mirrorTicks(mirror: number, fast: number, slow: number): void;
+  /** `xHi`, `xLo`: the fingerprint integer's halves. Later expiry wins. Changed cells come back as `cells` events. */
+  adopt(slot: number, mark: number, xHi: ArrayLike<number>, xLo: ArrayLike<number>, codes: ArrayLike<number>): void;
+  shortenClient(slot: number, code: number): void;
+  /** SLOT_SHARED = all. */
+  flushHeld(slot: number): void;
+
+  /** Used cells of a range come as `cells` events (count 0 = to the end). */
+  dump(from: number, count: number): void;
+  dumpClients(): void;
+  counters(): Promise<Counters>;
+  sync(): Promise<void>;
+  close(): void;
+}
+
+export type Hello = BodyOf<typeof EVENTS.hello>;
+export type Counters = BodyOf<typeof EVENTS.counters>;
+export type ClientDump = BodyOf<typeof EVENTS.client>;
+
+export interface DatapathHandlers {
+  /** `count` changed cells; the arrays are reused after the call. */
+  cells(coordinates: Uint32Array, cells: Uint32Array, owners: Uint16Array, count: number): void;
+  arrived(mac: Mac, slot: number, zone: number): void;
+  denied(event: RingEvent): void;
+  overflow(): void;
+  ticks(fast: number, slow: number): void;
+  client(dump: ClientDump): void;
+  port(event: BodyOf<typeof EVENTS.port>): void;
+  refused(command: number, text: string): void;
+  closed(): void;
+}
+
+export interface FilterBits {
+  readonly id: number;
+  readonly bits: number;
+  readonly seed: number;
+  readonly probes: number;
+  /** Templates in use, a bit each, by direction. */
+  readonly out: number;
+  readonly in: number;
+  /** ceil(bits / 64) * 8 bytes, bit i in byte i >> 3 at i & 7. */
+  readonly data: Uint8Array;
+}
+export interface ZoneEntry {
+  /** 16 bytes, IPv4 mapped. */
+  readonly address: readonly number[];
+  readonly prefixBits: number;
+  readonly zone: number;
+}
+export interface ServiceEntry {
+  readonly port: number;
+  readonly service: number;
+}
+export interface DatapathOptions {
+  readonly mode: number;
+  readonly holdMs: number;
+  readonly pickupS: number;
+  readonly flushMs: number;
+}
