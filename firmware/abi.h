@@ -58,9 +58,9 @@
 #define RW_UDP_UNICAST 0
 #define RW_UDP_GROUP 1
 #define RW_TYPES_MAX 16
-#define RW_CANDIDATES_MAX 3
+#define RW_CANDIDATES_MAX 4
 #define RW_LEARN_LISTS_MAX 32
-#define RW_LEARN_STEPS 3
+#define RW_LEARN_STEPS 4
 #define RW_TEMPLATES 9
 #define RW_PEER_ADDRESS 0
 #define RW_PEER_ZONE 1
@@ -194,7 +194,7 @@ struct rw_packet_type {
 	__u8 pickup;
 	__u8 pad;
 };
-_Static_assert(sizeof(struct rw_packet_type) == 28, "rw_packet_type");
+_Static_assert(sizeof(struct rw_packet_type) == 36, "rw_packet_type");
 
 struct rw_automata {
 	/* packet type; 0 = no such packet */
@@ -204,7 +204,7 @@ struct rw_automata {
 	struct rw_learn_step head;
 	__u8 pad[4];
 };
-_Static_assert(sizeof(struct rw_automata) == 2888, "rw_automata");
+_Static_assert(sizeof(struct rw_automata) == 3144, "rw_automata");
 
 struct rw_ring_event {
 	__u8 kind;

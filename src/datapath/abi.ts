@@ -90,9 +90,9 @@ export const CONSTANTS = {
   UDP_UNICAST: 0,
   UDP_GROUP: 1,
   TYPES_MAX: 16,
-  CANDIDATES_MAX: 3,
+  CANDIDATES_MAX: 4,
   LEARN_LISTS_MAX: 32,
-  LEARN_STEPS: 3,
+  LEARN_STEPS: 4,
 
   /** ACL key tag: `template | direction << 4 | family << 5 | proto << 8`; template = peer kind * 3 + service kind. */
   TEMPLATES: 9,
@@ -234,20 +234,20 @@ const step = MAP_RECORDS.learn_step.bytes;
 
 /**
  * A packet type and the whole automata blob are laid out by hand arithmetic, since records nest:
- * `packet_type` = candidates[3], then flags, open, pickup, pad; `automata` = classify[8][256], types[16],
- * learn[32][3], head (the step that a passing head of fragments learns), pad.
+ * `packet_type` = candidates[4], then flags, open, pickup, pad; `automata` = classify[8][256], types[16],
+ * learn[32][4], head (the step that a passing head of fragments learns), pad.
  */
 export const AUTOMATA = {
-  TYPE_BYTES: 3 * candidate + 4,
+  TYPE_BYTES: CONSTANTS.CANDIDATES_MAX * candidate + 4,
   TYPES_AT: CONSTANTS.CLASSES * 256,
-  LEARN_AT: CONSTANTS.CLASSES * 256 + CONSTANTS.TYPES_MAX * (3 * candidate + 4),
+  LEARN_AT: CONSTANTS.CLASSES * 256 + CONSTANTS.TYPES_MAX * (CONSTANTS.CANDIDATES_MAX * candidate + 4),
   HEAD_AT:
     CONSTANTS.CLASSES * 256 +
-    CONSTANTS.TYPES_MAX * (3 * candidate + 4) +
+    CONSTANTS.TYPES_MAX * (CONSTANTS.CANDIDATES_MAX * candidate + 4) +
     CONSTANTS.LEARN_LISTS_MAX * CONSTANTS.LEARN_STEPS * step,
   BYTES:
     CONSTANTS.CLASSES * 256 +
-    CONSTANTS.TYPES_MAX * (3 * candidate + 4) +
+    CONSTANTS.TYPES_MAX * (CONSTANTS.CANDIDATES_MAX * candidate + 4) +
     CONSTANTS.LEARN_LISTS_MAX * CONSTANTS.LEARN_STEPS * step +
     8,
 } as const;

@@ -85,12 +85,16 @@ function readScalar(view: DataView, at: number, type: FieldType, le: boolean): n
 function writeScalar(view: DataView, at: number, type: FieldType, value: number | bigint, le: boolean): void {
   switch (type) {
     case "u8":
-      return view.setUint8(at, Number(value));
+      view.setUint8(at, Number(value));
+      return;
     case "u16":
-      return view.setUint16(at, Number(value), le);
+      view.setUint16(at, Number(value), le);
+      return;
     case "u32":
-      return view.setUint32(at, Number(value), le);
+      view.setUint32(at, Number(value), le);
+      return;
     case "u64":
-      return view.setBigUint64(at, BigInt(value), le);
+      view.setBigUint64(at, BigInt(value), le);
+      return;
   }
 }
