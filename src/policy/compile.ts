@@ -1,0 +1,129 @@
+import { badInput } from "../base/errors.ts";
+import { xxh32Words } from "../base/hash.ts";
+import type { Mac } from "../base/mac.ts";
+import { CONSTANTS } from "../datapath/abi.ts";
+import type { FilterBits, ServiceEntry, ZoneEntry } from "../datapath/datapath.ts";
+import { serviceClasses, zoneClasses } from "./classes.ts";
+import { buildFilter, type Seeds } from "./filter.ts";
+import { type AclKey, type KeyContext, ruleKeys } from "./keys.ts";
+import type { Limits, Policy, Role } from "./model.ts";
+
+/** Keys of one filter: beyond this a rule multiplies zones with services and is better written with `any`. */
+const FILTER_KEYS_MAX = 1 << 18;
+
+export interface CompiledRole {
+  /** Filter numbers; none = nothing is allowed. */
+  readonly filters: readonly number[];
+  readonly limits: Limits;
+  readonly monitor: boolean;
+  /** Number of rules and of keys, for those who look. */
+  readonly rules: number;
+  readonly keys: number;
+}
+
+export interface CompiledPolicy {
+  readonly filters: readonly FilterBits[];
+  readonly zones: readonly ZoneEntry[];
+  readonly services: readonly ServiceEntry[];
+  readonly roles: ReadonlyMap<string, CompiledRole>;
+  readonly clients: ReadonlyMap<Mac, string>;
+  readonly unknown?: string;
+  readonly group?: CompiledRole;
+}
+
+export interface CompileOptions {
+  /** Filters that the datapath may still hold: their numbers mean their content, and are not given to another. */
+  readonly previous?: CompiledPolicy;
+  /** Differs by AP where false positives of a path should not coincide. */
+  readonly salt?: number;
+}
+
+/** Turns rules into filters and tables. The same policy, seeds and salt give the same result on every machine. */
+export function compilePolicy(policy: Policy, seeds: Seeds, options: CompileOptions = {}): CompiledPolicy {
+  const zones = zoneClasses(policy.zones);
+  const services = serviceClasses(policy.services);
+  const context: KeyContext = {
+    services: policy.services,
+    zoneClasses: zones.classes,
+    serviceClasses: services.classes,
+  };
+  const filters = new FilterNumbers(options.previous);
+  const compileRole = (name: string, role: Role): CompiledRole => {
+    const keys = distinctKeys(name, role, context);
+    const seed = xxh32Words([options.salt ?? 0, keys.length], seeds[2]);
+    const numbers = keys.length === 0 ? [] : [filters.number(buildFilter(keys, policy.rate, seed, seeds))];
+    return {
+      filters: numbers,
+      limits: role.limits,
+      monitor: role.monitor,
+      rules: role.rules.length,
+      keys: keys.length,
+    };
+  };
+  const roles = new Map([...policy.roles].map(([name, role]) => [name, compileRole(name, role)]));
+  const group = policy.group && compileRole("group", policy.group);
+  return {
+    filters: filters.used,
+    zones: zones.entries,
+    services: services.entries,
+    roles,
+    clients: policy.clients,
+    ...(policy.unknown !== undefined && { unknown: policy.unknown }),
+    ...(group && { group }),
+  };
+}
+
+function distinctKeys(name: string, role: Role, context: KeyContext): AclKey[] {
+  const keys = new Map<string, AclKey>();
+  for (const rule of role.rules) {
+    for (const key of ruleKeys(rule, context)) keys.set(key.words.join(), key);
+    if (keys.size > FILTER_KEYS_MAX) {
+      throw badInput(rule.place, `role "${name}" has more than ${FILTER_KEYS_MAX} keys`, "fewer zones times services");
+    }
+  }
+  return [...keys.values()];
+}
+
+/**
+ * Numbers by content: what a number names never changes, so a client record is never for a moment under a filter that
+ * was meant for another. Derived from the content, so that an agent that restarts finds its own filters in place.
+ */
+class FilterNumbers {
+  private readonly byNumber = new Map<number, FilterBits>();
+  private readonly mine = new Map<number, FilterBits>();
+
+  constructor(previous: CompiledPolicy | undefined) {
+    for (const filter of previous?.filters ?? []) this.byNumber.set(filter.id, filter);
+  }
+
+  get used(): FilterBits[] {
+    return [...this.mine.values()];
+  }
+
+  number(content: Omit<FilterBits, "id">): number {
+    const head = [content.bits, content.seed, content.probes, content.out, content.in];
+    let id = xxh32Words([...head, ...content.data], 0) % CONSTANTS.FILTERS_MAX;
+    for (let tries = 0; tries < CONSTANTS.FILTERS_MAX; tries++) {
+      const there = this.byNumber.get(id);
+      if (!there || sameContent(there, content)) {
+        const filter = { id, ...content };
+        this.byNumber.set(id, filter);
+        this.mine.set(id, filter);
+        return id;
+      }
+      id = (id + 1) % CONSTANTS.FILTERS_MAX;
+    }
+    throw badInput("policy", "no filter number is free", `at most ${CONSTANTS.FILTERS_MAX} roles, old and new`);
+  }
+}
+
+function sameContent(a: Omit<FilterBits, "id">, b: Omit<FilterBits, "id">): boolean {
+  return (
+    a.bits === b.bits &&
+    a.seed === b.seed &&
+    a.probes === b.probes &&
+    a.out === b.out &&
+    a.in === b.in &&
+    a.data.every((byte, i) => byte === b.data[i])
+  );
+}

@@ -1,0 +1,76 @@
+/**
+ * The ACL filter: the `bloom-filters` package counts, sizes and holds the bits; which bits a key sets is ours, since
+ * the kernel must find the same ones with 32-bit multiplications and no division.
+ */
+import { BloomFilter } from "bloom-filters";
+import { xxh32Words, xxh32WordsReversed } from "../base/hash.ts";
+import { CONSTANTS } from "../datapath/abi.ts";
+import type { FilterBits } from "../datapath/datapath.ts";
+import type { AclKey } from "./keys.ts";
+
+/** [flow h1, flow h2, ACL h1, ACL h2]: secret, the same on all APs of a mesh. */
+export type Seeds = readonly [number, number, number, number];
+
+/** Bits of a filter, so that a bit index fits the kernel's arithmetic. */
+const FILTER_BITS_MAX = 2 ** 27;
+const WORD_BITS = 64;
+
+/** A library filter that places keys as the kernel does. */
+export class AclFilter extends BloomFilter {
+  constructor(bits: number, probes: number, seed: number, seeds: Seeds) {
+    super(bits, probes);
+    this.seed = seed;
+    this._hashing.getIndexes = (key, size, count, filterSeed = seed) => {
+      const words = new Uint32Array(key as ArrayBuffer);
+      return probeBits(xxh32Words(words, seeds[2]), xxh32WordsReversed(words, seeds[3]), size, count, filterSeed);
+    };
+  }
+
+  addKey(words: readonly number[]): void {
+    this.add(Uint32Array.from(words).buffer);
+  }
+
+  hasKey(words: readonly number[]): boolean {
+    return this.has(Uint32Array.from(words).buffer);
+  }
+
+  /** A copy, bit i in byte i >> 3 at i & 7. */
+  bytes(): Uint8Array {
+    return this._filter.array.slice();
+  }
+}
+
+/** Bit indexes of a key's probes in a filter of `bits`, `seed` and `probes`. */
+export function probeBits(h1: number, h2: number, bits: number, probes: number, seed: number): number[] {
+  const a = Math.imul(h1 ^ seed, 0x9e3779b1);
+  const b = Math.imul(h2 + seed, 0x85ebca77) | 1;
+  return Array.from({ length: probes }, (_, i) => scale((a + Math.imul(i, b)) >>> 0, bits));
+}
+
+/** (g * bits) >> 32 without leaving the range in which a double is exact. */
+function scale(g: number, bits: number): number {
+  return Math.floor(((g >>> 16) * bits + Math.floor(((g & 0xffff) * bits) / 0x10000)) / 0x10000);
+}
+
+/** Bits and probes for `keys` keys at a false-positive rate. */
+export function sizeFilter(keys: number, rate: number): { bits: number; probes: number } {
+  const wanted = Math.ceil((Math.max(1, keys) * -Math.log(rate)) / Math.LN2 ** 2);
+  const bits = Math.min(FILTER_BITS_MAX, Math.ceil(wanted / WORD_BITS) * WORD_BITS);
+  const probes = Math.round((bits / Math.max(1, keys)) * Math.LN2);
+  // More probes than the rate needs only cost time: a filter rounded up to one word would ask for dozens.
+  const enough = Math.ceil(-Math.log2(rate));
+  return { bits, probes: Math.max(1, Math.min(probes, enough, CONSTANTS.FILTER_PROBES_MAX)) };
+}
+
+/** Everything of a filter but its number. */
+export function buildFilter(keys: readonly AclKey[], rate: number, seed: number, seeds: Seeds): Omit<FilterBits, "id"> {
+  const { bits, probes } = sizeFilter(keys.length, rate);
+  const filter = new AclFilter(bits, probes, seed, seeds);
+  const templates: [number, number] = [0, 0];
+  for (const key of keys) {
+    filter.addKey(key.words);
+    templates[key.direction as 0 | 1] |= 1 << key.template;
+  }
+  const [out, into] = templates;
+  return { bits, seed, probes, out, in: into, data: filter.bytes() };
+}

@@ -1,0 +1,53 @@
+/** A policy as read: words of people, not yet keys. */
+import type { Prefix } from "../base/ip.ts";
+import type { Mac } from "../base/mac.ts";
+
+export const PROTO = { icmp: 1, tcp: 6, udp: 17, icmp6: 58 } as const;
+
+/** What a rule or a named service opens. Protocols: each of them, whatever the port. */
+export type ServiceItem =
+  | { readonly kind: "ports"; readonly proto: number; readonly first: number; readonly last: number }
+  | { readonly kind: "protocols"; readonly protos: readonly number[] };
+
+export type RuleService = ServiceItem | { readonly kind: "named"; readonly name: string };
+
+export type RulePeer =
+  | { readonly kind: "any" }
+  | { readonly kind: "group" }
+  | { readonly kind: "zone"; readonly name: string }
+  | { readonly kind: "address"; readonly family: 4 | 6; readonly words: readonly number[] };
+
+export interface Rule {
+  readonly text: string;
+  readonly place: string;
+  readonly direction: number;
+  readonly service: RuleService;
+  readonly peer: RulePeer;
+}
+
+/** New flows a window of 2^30 ns (1.07 s); 0 = no limit. */
+export interface Limits {
+  readonly openOut: number;
+  readonly openIn: number;
+}
+
+export interface Role {
+  readonly rules: readonly Rule[];
+  readonly limits: Limits;
+  /** Denials of this role are counted and reported, but pass. */
+  readonly monitor: boolean;
+}
+
+export interface Policy {
+  readonly zones: ReadonlyMap<string, readonly Prefix[]>;
+  readonly services: ReadonlyMap<string, readonly ServiceItem[]>;
+  readonly roles: ReadonlyMap<string, Role>;
+  /** by client: name of its role */
+  readonly clients: ReadonlyMap<Mac, string>;
+  /** Role of clients that no source knows. Absent: they are denied. */
+  readonly unknown?: string;
+  /** What may leave a client port to group addresses. Absent: all of it. */
+  readonly group?: Role;
+  /** Share of foreign keys that a filter takes for its own, per key asked. */
+  readonly rate: number;
+}
