@@ -100,7 +100,7 @@ describe("serviceClasses", () => {
     expect(of(1)).toBe(of(1023));
     expect(of(80)).not.toBe(of(443));
     expect(of(1024)).toBe(0);
-    expect(classes.get(serviceMember(6, "web"))!.sort()).toEqual([of(80), of(443)].sort());
+    expect([...classes.get(serviceMember(6, "web"))!].sort()).toEqual([of(80), of(443)].sort());
     expect(classes.get(serviceMember(17, "quic"))).toEqual([of(443)]);
     expect(classes.get(serviceMember(17, "web"))).toBeUndefined();
     expect(entries.length).toBe(1023);
