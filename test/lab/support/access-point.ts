@@ -1,0 +1,192 @@
+import { type ChildProcess, execFile, execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { promisify } from "node:util";
+import { REASONS, type Reason } from "../../../src/datapath/abi.ts";
+import { BUILT } from "./build.ts";
+import type { Namespaces } from "./namespaces.ts";
+import { type Processes, tail, until } from "./processes.ts";
+import { type Ap, BACKHAUL, CLIENT, CLIENT_PORT, otherAp } from "./topology.ts";
+import { PORTS } from "./traffic/plan.ts";
+
+const BPFFS = "/sys/fs/bpf";
+const DAEMON = resolve("build/roamwalld");
+const BUNDLE = resolve("dist/roamwall.cjs");
+const START_PATIENCE_MS = 15_000;
+
+export type Denied = Record<Reason, number>;
+
+/** What a mesh shares: the key, and what its client may do. */
+export function writeMeshFiles(directory: string): void {
+  const key = `mesh ${randomBytes(32).toString("hex")}\nseed ${randomBytes(16).toString("hex")}\n`;
+  writeFileSync(join(directory, "key"), key, { mode: 0o600 });
+  const rules = [
+    `out tcp/${PORTS.web} to servers`,
+    `out tcp/${PORTS.chat} to servers`,
+    `out udp/${PORTS.stream} to servers`,
+    `out udp/${PORTS.lookup} to servers`,
+    `in tcp/${PORTS.shell} from servers`,
+  ];
+  const policy = {
+    zones: { servers: ["10.1.1.0/24", "fd00:1:0:1::/64"] },
+    roles: { staff: { rules } },
+    clients: { [CLIENT.mac]: "staff" },
+  };
+  // JSON is YAML too.
+  writeFileSync(join(directory, "policy.yaml"), JSON.stringify(policy, null, 2));
+}
+
+export interface ApOptions {
+  readonly replication: boolean;
+  readonly table?: string;
+}
+
+/** roamwalld and the agent of one AP, in its namespace, with files, sockets and pins of their own. */
+export class AccessPoint {
+  private daemon: ChildProcess | undefined;
+  private agent: ChildProcess | undefined;
+  private readonly pins: string;
+  private readonly files: string;
+
+  constructor(
+    readonly ap: Ap,
+    private readonly namespaces: Namespaces,
+    private readonly processes: Processes,
+    private readonly directory: string,
+    private readonly options: ApOptions,
+  ) {
+    mountBpffs();
+    this.pins = join(BPFFS, namespaces.full(`ap${ap}`));
+    this.files = join(directory, `ap${ap}`);
+    mkdirSync(this.files, { recursive: true });
+    this.writeSettings();
+  }
+
+  async start(): Promise<void> {
+    await this.startDaemon();
+    await this.startAgent();
+  }
+
+  async startDaemon(): Promise<void> {
+    const { files, pins, directory, options } = this;
+    const socket = join(files, "daemon.sock");
+    rmSync(socket, { force: true });
+    const table = options.table === undefined ? [] : ["--table", options.table];
+    const paths = [
+      "--key",
+      join(directory, "key"),
+      "--pin",
+      pins,
+      "--socket",
+      socket,
+      "--object",
+      resolve("build/sfr.bpf.o"),
+    ];
+    this.daemon = this.run(DAEMON, ["--port", CLIENT_PORT, ...paths, ...table], "roamwalld");
+    await this.awaitFile(this.daemon, socket, "roamwalld");
+  }
+
+  async startAgent(): Promise<void> {
+    const socket = join(this.files, "agent.sock");
+    rmSync(socket, { force: true });
+    this.agent = this.run(process.execPath, [BUNDLE, "agent", "--config", join(this.files, "agent.yaml")], "agent");
+    await this.awaitFile(this.agent, socket, "agent");
+  }
+
+  async killDaemon(): Promise<void> {
+    await this.processes.stop(this.daemon!, "SIGKILL");
+  }
+
+  async killAgent(): Promise<void> {
+    await this.processes.stop(this.agent!, "SIGKILL");
+  }
+
+  /** What the agent says of itself. */
+  async status(): Promise<Record<string, unknown>> {
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      BUNDLE,
+      "status",
+      "--json",
+      "--control",
+      join(this.files, "agent.sock"),
+    ]);
+    return JSON.parse(stdout);
+  }
+
+  /** Denials by reason, read from the kernel: true whoever is dead. */
+  denied(): Denied {
+    const bytes = this.peek("denied_counters");
+    const perCpu = 8;
+    const cpus = bytes.length / perCpu / REASON_ENTRIES;
+    const sum = (reason: number) => {
+      let total = 0n;
+      for (let cpu = 0; cpu < cpus; cpu++) total += bytes.readBigUInt64LE((reason * cpus + cpu) * perCpu);
+      return Number(total);
+    };
+    return Object.fromEntries(REASONS.map(([name], reason) => [name, reason === 0 ? 0 : sum(reason)])) as Denied;
+  }
+
+  /** A pinned map's values. */
+  peek(map: string): Buffer {
+    return execFileSync(join(BUILT, "peek"), [join(this.pins, map)], { maxBuffer: 1 << 28 });
+  }
+
+  /** Kernel pins outlive their daemon: that is their purpose, so a lab must remove them. */
+  removePins(): void {
+    rmSync(this.pins, { recursive: true, force: true });
+  }
+
+  private run(program: string, args: string[], name: string): ChildProcess {
+    return this.processes.start(program, args, {
+      netns: this.namespaces.path(`ap${this.ap}`),
+      log: this.log(name),
+    });
+  }
+
+  private log(name: string): string {
+    return join(this.processes.logs, `ap${this.ap}-${name}.log`);
+  }
+
+  private async awaitFile(child: ChildProcess, path: string, name: string): Promise<void> {
+    const ready = () => {
+      if (child.exitCode !== null || child.signalCode !== null) {
+        throw new Error(
+          `${name} of AP ${this.ap} ended (${child.exitCode ?? child.signalCode}):\n${tail(this.log(name))}`,
+        );
+      }
+      return existsSync(path) || undefined;
+    };
+    await until(`${name} of AP ${this.ap}`, START_PATIENCE_MS, ready);
+  }
+
+  private writeSettings(): void {
+    const { ap, files, directory } = this;
+    const settings = {
+      id: ap,
+      name: `ap${ap}`,
+      daemon: join(files, "daemon.sock"),
+      control: join(files, "agent.sock"),
+      key: join(directory, "key"),
+      mode: "enforce",
+      policy: join(directory, "policy.yaml"),
+      // An AP that picks running flows up would keep flows whose state it never had, and hide what replication does.
+      pickup: "0s",
+      replication: {
+        bind: BACKHAUL.address(ap),
+        port: BACKHAUL.port,
+        group: BACKHAUL.group,
+        peers: [BACKHAUL.address(otherAp(ap))],
+        enabled: this.options.replication,
+      },
+    };
+    writeFileSync(join(files, "agent.yaml"), JSON.stringify(settings, null, 2));
+  }
+}
+
+const REASON_ENTRIES = 32;
+
+function mountBpffs(): void {
+  const mounted = execFileSync("sh", ["-c", `grep -c ' ${BPFFS} bpf ' /proc/mounts || true`], { encoding: "utf8" });
+  if (mounted.trim() === "0") execFileSync("mount", ["-t", "bpf", "bpf", BPFFS]);
+}

@@ -1,0 +1,124 @@
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { AccessPoint, type Denied, writeMeshFiles } from "./access-point.ts";
+import { buildLab } from "./build.ts";
+import { Intruder } from "./intruder.ts";
+import { Namespaces } from "./namespaces.ts";
+import { Processes, pause } from "./processes.ts";
+import { APS, type Ap, type Kind, Topology } from "./topology.ts";
+import type { Plan } from "./traffic/plan.ts";
+import { Traffic } from "./traffic.ts";
+
+/** How long a station is heard by nobody while it changes its AP: what 802.11r takes. */
+const OFF_AIR_MS = 40;
+/** After its first frame at the new AP a station is where the whole network expects it. */
+const SETTLE_MS = 20;
+
+export interface LabOptions {
+  /** Of namespaces, pins and folders; a few letters. */
+  readonly prefix: string;
+  readonly kind: Kind;
+  readonly size: Pick<Plan, "clientFlows" | "serverFlows" | "idleFlows">;
+  /** `none`: no firewall at all, to know what the place itself does to traffic. */
+  readonly firewall: "replicating" | "alone" | "none";
+}
+
+/** Two APs, a client that roams, a server, their traffic and an intruder. */
+export class Lab {
+  readonly namespaces: Namespaces;
+  readonly processes: Processes;
+  readonly topology: Topology;
+  readonly directory: string;
+  readonly aps: readonly AccessPoint[];
+  readonly traffic: Traffic;
+  readonly intruder: Intruder;
+
+  private constructor(options: LabOptions) {
+    this.directory = mkdtempSync(join(tmpdir(), `${options.prefix}-`));
+    mkdirSync(join(this.directory, "logs"));
+    this.namespaces = new Namespaces(options.prefix);
+    this.processes = new Processes(join(this.directory, "logs"));
+    this.topology = new Topology(this.namespaces, options.kind);
+    try {
+      this.topology.build();
+      writeMeshFiles(this.directory);
+      const settings = { replication: options.firewall === "replicating" };
+      this.aps = (options.firewall === "none" ? [] : APS).map(
+        (ap) => new AccessPoint(ap, this.namespaces, this.processes, this.directory, settings),
+      );
+      this.traffic = new Traffic(this.namespaces, this.processes, options.size);
+      this.intruder = new Intruder(this.namespaces, this.processes, this.topology);
+    } catch (error) {
+      this.processes.killAll();
+      this.namespaces.remove();
+      throw error;
+    }
+  }
+
+  /** Everything is up and the APs filter, but nobody speaks yet. */
+  static async open(options: LabOptions): Promise<Lab> {
+    Namespaces.removeOrphans(options.prefix);
+    await buildLab();
+    const lab = new Lab(options);
+    try {
+      await Promise.all(lab.aps.map((ap) => ap.start()));
+    } catch (error) {
+      await lab.close();
+      throw error;
+    }
+    return lab;
+  }
+
+  /** Off the air, on it again at the other AP, and the frame by which the network learns of it. */
+  async roam(to: Ap): Promise<void> {
+    this.intruder.pause();
+    // What was sent to the client is judged before it leaves.
+    await pause(SETTLE_MS);
+    this.topology.leaveAir(to);
+    await pause(OFF_AIR_MS);
+    this.topology.enterAir();
+    this.intruder.announceClient();
+    await pause(SETTLE_MS);
+    this.intruder.start();
+  }
+
+  /** Denials of all APs by reason. */
+  denied(): Denied {
+    const all = this.aps.map((ap) => ap.denied());
+    const sum = { ...all[0] } as Denied;
+    for (const reason of Object.keys(sum) as (keyof Denied)[]) {
+      sum[reason] = all.reduce((total, one) => total + one[reason], 0);
+    }
+    return sum;
+  }
+
+  /** What replication has cost so far, counted by the kernel on its own network, with all headers. */
+  replicated(): { packets: number; bytes: number } {
+    const each = APS.map((ap) => this.namespaces.sent(`ap${ap}`, "back0"));
+    return {
+      packets: each.reduce((sum, one) => sum + one.packets, 0),
+      bytes: each.reduce((sum, one) => sum + one.bytes, 0),
+    };
+  }
+
+  /** Ends every process, then removes pins, namespaces and (unless something is to be looked at) files. */
+  async close(keepFiles = false): Promise<void> {
+    this.intruder.pause();
+    await this.processes.stopAll();
+    this.remove(keepFiles);
+  }
+
+  /** The same at once, for an exit that cannot wait. */
+  closeNow(): void {
+    this.intruder.pause();
+    this.processes.killAll();
+    this.remove(false);
+  }
+
+  private remove(keepFiles: boolean): void {
+    for (const ap of this.aps) ap.removePins();
+    this.namespaces.remove();
+    if (!keepFiles) rmSync(this.directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,198 @@
+import type { Namespaces } from "./namespaces.ts";
+
+/**
+ * The place where a client roams:
+ *
+ *     client          radio               ap1, ap2                 core             server
+ *    +-------+  air  +-------+  to-apN  +-------------------+    +---------+       +--------+
+ *    | wlan0 |=======| cell1 |==========| phy0-ap0 .. mesh0 |====| ap1     |       |        |
+ *    |       |       | cell2 |==========| phy0-ap0 .. mesh0 |====| ap2 srv |=======| eth0   |
+ *    +-------+       +-------+          |        back0      |~~~~| br-back |       +--------+
+ *                                       +-------------------+    +---------+
+ *
+ * A roam moves `air` from one cell to the other: the client keeps its interface, MAC and addresses, as a station does.
+ * Bridged: both APs and the core are switches, which learn the client's new place from the XID frame that mac80211
+ * sends after an association. Routed: APs and core are routers, both APs have the gateway's addresses and MAC, and a
+ * mesh routing protocol (here: this file) moves the client's host route. Replication has a network of its own
+ * (`back0`), so that the kernel's counters there are its cost, with all headers.
+ */
+export const CLIENT = { mac: "02:00:00:00:0a:01", v4: "10.1.0.10", v6: "fd00:1::10" } as const;
+export const SERVER = { mac: "02:00:00:00:5e:01", v4: "10.1.1.80", v6: "fd00:1:0:1::80" } as const;
+/** Of both APs and of the core: where a router is next, frames go to this MAC. */
+export const GATEWAY_MAC = "02:00:00:00:00:fe";
+export const CLIENT_PORT = "phy0-ap0";
+export const BACKHAUL = { port: 4755, group: "239.255.77.77", address: (ap: Ap) => `10.9.0.${ap}` } as const;
+
+export type Ap = 1 | 2;
+export const APS: readonly Ap[] = [1, 2];
+export const otherAp = (ap: Ap): Ap => (ap === 1 ? 2 : 1);
+export type Kind = "bridged" | "routed";
+
+const NAMES = ["client", "radio", "ap1", "ap2", "core", "server"];
+const CLIENT_GATEWAY = { v4: "10.1.0.1", v6: "fd00:1::1" };
+const SERVER_GATEWAY = { v4: "10.1.1.1", v6: "fd00:1:0:1::1" };
+const meshAddress = (ap: Ap) => ({ v4: `10.8.0.${ap}`, v6: `fd00:8::${ap}` });
+const CORE_MESH = { v4: "10.8.0.254", v6: "fd00:8::fe" };
+
+export class Topology {
+  /** Where the client is. */
+  ap: Ap = 1;
+
+  constructor(
+    readonly namespaces: Namespaces,
+    readonly kind: Kind,
+  ) {}
+
+  build(): void {
+    const { namespaces: ns } = this;
+    ns.add(...NAMES);
+    // No address of its own on a switch port: nothing but the client speaks there.
+    for (const name of NAMES) ns.sysctl(name, "ipv6/conf/default/disable_ipv6", 1);
+    for (const name of NAMES) ns.sysctl(name, "ipv6/conf/default/accept_dad", 0);
+    // Where br_netfilter is loaded a switch would drop malformed packets before any filter sees them.
+    for (const name of NAMES)
+      ns.exec(name, "sh", "-c", "for f in /proc/sys/net/bridge/bridge-nf-call-*; do [ ! -e $f ] || echo 0 > $f; done");
+    this.buildLinks();
+    this.buildEnds();
+    this.buildBackhaul();
+    if (this.kind === "bridged") this.buildSwitches();
+    else this.buildRouters();
+  }
+
+  /** The client is heard by nobody; the mesh already learns where it will be. */
+  leaveAir(to: Ap): void {
+    this.namespaces.ip("radio", "link set air nomaster");
+    this.ap = to;
+    this.moveRoutes();
+  }
+
+  /** Frames flow at the new AP; the client has not spoken there yet. */
+  enterAir(): void {
+    this.namespaces.ip("radio", `link set air master cell${this.ap}`);
+  }
+
+  /** What the mesh routing protocol does when it hears of the client at its new AP. Bridges learn by themselves. */
+  private moveRoutes(): void {
+    if (this.kind === "bridged") return;
+    const { namespaces: ns, ap } = this;
+    const mesh = meshAddress(ap);
+    ns.ip(`ap${ap}`, `route replace ${CLIENT.v4} dev ${CLIENT_PORT}`, `route replace ${CLIENT.v6} dev ${CLIENT_PORT}`);
+    ns.ip("core", `route replace ${CLIENT.v4} via ${mesh.v4}`, `route replace ${CLIENT.v6} via ${mesh.v6}`);
+    ns.ip(
+      `ap${otherAp(ap)}`,
+      `route replace ${CLIENT.v4} via ${CORE_MESH.v4}`,
+      `route replace ${CLIENT.v6} via ${CORE_MESH.v6}`,
+    );
+  }
+
+  /** MAC of the next hop, as a frame from the client (or from the server) has it. */
+  nextHop(from: "client" | "server"): string {
+    if (this.kind === "routed") return GATEWAY_MAC;
+    return from === "client" ? SERVER.mac : CLIENT.mac;
+  }
+
+  private buildLinks(): void {
+    const ns = this.namespaces;
+    const link = (a: string, aName: string, b: string, bName: string) =>
+      ns.ip(a, `link add ${aName} type veth peer name ${bName} netns ${ns.full(b)}`);
+    link("client", "wlan0", "radio", "air");
+    link("core", "srv", "server", "eth0");
+    for (const ap of APS) {
+      link(`ap${ap}`, CLIENT_PORT, "radio", `to-ap${ap}`);
+      link(`ap${ap}`, "mesh0", "core", `ap${ap}`);
+      link(`ap${ap}`, "back0", "core", `back${ap}`);
+      ns.ip(
+        "radio",
+        `link add cell${ap} type bridge`,
+        `link set cell${ap} up`,
+        `link set to-ap${ap} master cell${ap}`,
+        `link set to-ap${ap} up`,
+      );
+    }
+    ns.ip("radio", "link set air up", `link set air master cell${this.ap}`);
+  }
+
+  private buildEnds(): void {
+    const ns = this.namespaces;
+    const wide = this.kind === "bridged";
+    const end = (name: string, iface: string, at: { mac: string; v4: string; v6: string }) => {
+      ns.sysctl(name, `ipv6/conf/${iface}/disable_ipv6`, 0);
+      ns.ip(
+        name,
+        `link set ${iface} address ${at.mac}`,
+        `addr add ${at.v4}/${wide ? 16 : 24} dev ${iface}`,
+        `link set ${iface} up`,
+        `addr add ${at.v6}/${wide ? 48 : 64} dev ${iface} nodad`,
+      );
+    };
+    end("client", "wlan0", CLIENT);
+    end("server", "eth0", SERVER);
+  }
+
+  private buildBackhaul(): void {
+    const ns = this.namespaces;
+    ns.ip("core", "link add br-back type bridge", "link set br-back up");
+    for (const ap of APS) {
+      ns.ip("core", `link set back${ap} master br-back`, `link set back${ap} up`);
+      ns.ip(`ap${ap}`, `addr add ${BACKHAUL.address(ap)}/24 dev back0`, "link set back0 up");
+      ns.ip(`ap${ap}`, "route add 239.0.0.0/8 dev back0");
+    }
+  }
+
+  private buildSwitches(): void {
+    const ns = this.namespaces;
+    const bridge = (name: string, iface: string, ...ports: string[]) =>
+      ns.ip(
+        name,
+        `link add ${iface} type bridge`,
+        `link set ${iface} up`,
+        ...ports.flatMap((port) => [`link set ${port} master ${iface}`, `link set ${port} up`]),
+      );
+    for (const ap of APS) bridge(`ap${ap}`, "br-lan", CLIENT_PORT, "mesh0");
+    bridge("core", "br-mesh", "ap1", "ap2", "srv");
+  }
+
+  private buildRouters(): void {
+    const ns = this.namespaces;
+    const router = (name: string, ifaces: string[]) => {
+      ns.sysctl(name, "ipv4/ip_forward", 1);
+      ns.sysctl(name, "ipv6/conf/all/forwarding", 1);
+      for (const iface of ifaces) ns.sysctl(name, `ipv6/conf/${iface}/disable_ipv6`, 0);
+    };
+    for (const ap of APS) {
+      const mesh = meshAddress(ap);
+      router(`ap${ap}`, [CLIENT_PORT, "mesh0"]);
+      ns.ip(
+        `ap${ap}`,
+        `link set ${CLIENT_PORT} address ${GATEWAY_MAC}`,
+        `link set ${CLIENT_PORT} up`,
+        "link set mesh0 up",
+        `addr add ${CLIENT_GATEWAY.v4}/32 dev ${CLIENT_PORT}`,
+        `addr add ${CLIENT_GATEWAY.v6}/128 dev ${CLIENT_PORT} nodad`,
+        `addr add ${mesh.v4}/24 dev mesh0`,
+        `addr add ${mesh.v6}/64 dev mesh0 nodad`,
+        `neigh replace ${CLIENT.v4} lladdr ${CLIENT.mac} dev ${CLIENT_PORT}`,
+        `neigh replace ${CLIENT.v6} lladdr ${CLIENT.mac} dev ${CLIENT_PORT}`,
+        `route add default via ${CORE_MESH.v4}`,
+        `route add default via ${CORE_MESH.v6}`,
+      );
+    }
+    router("core", ["srv"]);
+    ns.sysctl("core", "ipv6/conf/default/disable_ipv6", 0);
+    ns.ip(
+      "core",
+      "link add br-mesh type bridge",
+      "link set br-mesh up",
+      ...APS.flatMap((ap) => [`link set ap${ap} master br-mesh`, `link set ap${ap} up`]),
+      `link set srv address ${GATEWAY_MAC}`,
+      "link set srv up",
+      `addr add ${CORE_MESH.v4}/24 dev br-mesh`,
+      `addr add ${CORE_MESH.v6}/64 dev br-mesh nodad`,
+      `addr add ${SERVER_GATEWAY.v4}/24 dev srv`,
+      `addr add ${SERVER_GATEWAY.v6}/64 dev srv nodad`,
+    );
+    ns.ip("client", `route add default via ${CLIENT_GATEWAY.v4}`, `route add default via ${CLIENT_GATEWAY.v6}`);
+    ns.ip("server", `route add default via ${SERVER_GATEWAY.v4}`, `route add default via ${SERVER_GATEWAY.v6}`);
+    this.moveRoutes();
+  }
+}

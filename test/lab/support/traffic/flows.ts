@@ -1,0 +1,132 @@
+import type { Socket } from "node:net";
+import { FIRST_ID, type FlowReport, LOST_AFTER_MS, MESSAGE_PERIOD_MS, SLICES } from "./plan.ts";
+
+/** A message is the flow's id and a sequence number; the first one also tells the accepting side which flow it is. */
+const MESSAGE_BYTES = 8;
+
+class Flow {
+  closed = false;
+  /** A sequence number was skipped or repeated: TCP delivered what was not sent. */
+  broken = false;
+  lastMs = performance.now();
+  private sendSequence = 0;
+  private receiveSequence = 0;
+  private rest: Buffer = Buffer.alloc(0);
+
+  constructor(
+    readonly socket: Socket,
+    readonly id: number,
+  ) {}
+
+  say(): void {
+    const message = Buffer.allocUnsafe(MESSAGE_BYTES);
+    message.writeUInt32BE(this.id, 0);
+    message.writeUInt32BE(this.sendSequence++, 4);
+    this.socket.write(message);
+  }
+
+  /** Returns the number of messages in it. */
+  hear(bytes: Buffer): number {
+    const all = this.rest.length === 0 ? bytes : Buffer.concat([this.rest, bytes]);
+    const count = Math.floor(all.length / MESSAGE_BYTES);
+    for (let i = 0; i < count; i++) {
+      const at = i * MESSAGE_BYTES;
+      if (all.readUInt32BE(at) !== this.id || all.readUInt32BE(at + 4) !== this.receiveSequence++) this.broken = true;
+    }
+    this.rest = all.subarray(count * MESSAGE_BYTES);
+    return count;
+  }
+}
+
+/** Long-lived TCP flows: each side of each says something every 50 ms and measures how long the other is silent. */
+export class FlowSet {
+  private readonly flows: Flow[] = [];
+  private slice = 0;
+  private awake = false;
+  private longestGapMs = 0;
+  private messages = 0;
+
+  constructor() {
+    setInterval(() => this.speak(), MESSAGE_PERIOD_MS / SLICES);
+  }
+
+  /** The side that opens knows the id. */
+  opened(socket: Socket, id: number): void {
+    const flow = this.add(socket, id);
+    socket.on("data", (bytes) => this.heard(flow, bytes));
+    if (id >= FIRST_ID.idle) flow.say();
+  }
+
+  /** The side that accepts learns it. */
+  accepted(socket: Socket): void {
+    let flow: Flow | undefined;
+    socket.on("data", (bytes) => {
+      if (flow === undefined) {
+        if (bytes.length < MESSAGE_BYTES) {
+          socket.destroy();
+          return;
+        }
+        flow = this.add(socket, bytes.readUInt32BE(0));
+        if (flow.id >= FIRST_ID.idle) flow.say();
+      }
+      this.heard(flow, bytes);
+    });
+    socket.on("error", () => {});
+  }
+
+  mark(): void {
+    this.longestGapMs = 0;
+  }
+
+  wake(): void {
+    this.awake = true;
+    const now = performance.now();
+    for (const flow of this.flows) if (flow.id >= FIRST_ID.idle) flow.lastMs = now;
+  }
+
+  report(): FlowReport {
+    const now = performance.now();
+    const talking = this.flows.filter((flow) => this.talks(flow));
+    const lost = this.flows.filter(
+      (flow) => flow.closed || flow.broken || (this.talks(flow) && now - flow.lastMs > LOST_AFTER_MS),
+    );
+    const silentMs = talking.map((flow) => now - flow.lastMs);
+    return {
+      known: this.flows.length,
+      lost: lost.map((flow) => flow.id),
+      longestGapMs: Math.max(this.longestGapMs, ...silentMs, 0),
+      messages: this.messages,
+    };
+  }
+
+  private add(socket: Socket, id: number): Flow {
+    const flow = new Flow(socket, id);
+    socket.setNoDelay(true);
+    socket.on("error", () => {
+      flow.closed = true;
+    });
+    socket.on("close", () => {
+      flow.closed = true;
+    });
+    this.flows.push(flow);
+    return flow;
+  }
+
+  private talks(flow: Flow): boolean {
+    return this.awake || flow.id < FIRST_ID.idle;
+  }
+
+  private speak(): void {
+    this.slice = (this.slice + 1) % SLICES;
+    for (const flow of this.flows) {
+      if (flow.id % SLICES === this.slice && !flow.closed && this.talks(flow)) flow.say();
+    }
+  }
+
+  private heard(flow: Flow, bytes: Buffer): void {
+    const now = performance.now();
+    if (this.talks(flow)) this.longestGapMs = Math.max(this.longestGapMs, now - flow.lastMs);
+    flow.lastMs = now;
+    this.messages += flow.hear(bytes);
+  }
+}
