@@ -1,0 +1,108 @@
+import type { Geometry } from "../bloom/geometry.ts";
+import type { Datapath } from "../datapath/datapath.ts";
+import { Digest } from "./digest.ts";
+import { Ticks } from "./ticks.ts";
+
+const BATCH = 1024;
+
+/**
+ * A neighbour's published cache, as far as it was heard: content, `ver` and owner of every coordinate. What is written
+ * here is written through to the datapath's mirror of the same number, which the packets ask.
+ */
+export class Mirror {
+  readonly cells: Uint32Array;
+  readonly owners: Uint16Array;
+  readonly vers: Uint32Array;
+  readonly digest: Digest;
+  readonly ticks: Ticks;
+  used = 0;
+  /** by source slot: live cells; counted at each sweep and kept by each write */
+  readonly cellsOfSlot = new Uint32Array(1 << 14);
+  private readonly batchCoordinates = new Uint32Array(BATCH);
+  private readonly batchCells = new Uint32Array(BATCH);
+  private batched = 0;
+
+  constructor(
+    readonly index: number,
+    readonly geometry: Geometry,
+    private readonly datapath: Pick<Datapath, "mirrorCells" | "clearMirror" | "mirrorTicks">,
+  ) {
+    this.cells = new Uint32Array(geometry.cells);
+    this.owners = new Uint16Array(geometry.cells);
+    this.vers = new Uint32Array(geometry.cells);
+    this.digest = new Digest(geometry.cells);
+    this.ticks = new Ticks(geometry);
+    datapath.clearMirror(index);
+  }
+
+  /** Takes the cell when `ver` is newer than what is known of this coordinate. */
+  apply(coordinate: number, cell: number, owner: number, ver: number): void {
+    if (ver <= this.vers[coordinate]!) return;
+    this.vers[coordinate] = ver;
+    this.write(coordinate, cell, owner);
+  }
+
+  /** A snapshot's view, free cells included: wins on a tie, since it was read after that `ver` was published. */
+  applySnapshot(coordinate: number, cell: number, owner: number, asOf: number): void {
+    if (asOf < this.vers[coordinate]!) return;
+    this.vers[coordinate] = asOf;
+    this.write(coordinate, cell, owner);
+  }
+
+  /** Ticks of the source never go back: a late message carries old ones. */
+  advance(fast: number, slow: number): void {
+    const toFast = Math.max(fast, this.ticks.fast);
+    const toSlow = Math.max(slow, this.ticks.slow);
+    if (!this.ticks.set(toFast, toSlow)) return;
+    this.flush();
+    this.datapath.mirrorTicks(this.index, toFast, toSlow);
+    this.sweep();
+  }
+
+  /** Sends the datapath what was written since the last flush. */
+  flush(): void {
+    if (this.batched === 0) return;
+    this.datapath.mirrorCells(this.index, this.batchCoordinates, this.batchCells, this.batched);
+    this.batched = 0;
+  }
+
+  /** A new epoch on the same table counts from the start; the contents stay. */
+  forgetVers(): void {
+    this.vers.fill(0);
+  }
+
+  private sweep(): void {
+    for (let i = 0; i < this.cells.length; i++) {
+      // The datapath frees it by the same ticks: nothing to send.
+      if (this.cells[i] !== 0 && this.ticks.left(this.cells[i]!) < 0) this.set(i, 0, 0);
+    }
+  }
+
+  private write(coordinate: number, cell: number, owner: number): void {
+    if (cell !== 0 && this.ticks.left(cell) < 0) cell = 0;
+    const same = this.cells[coordinate] === cell;
+    if (same && this.owners[coordinate] === (cell === 0 ? 0 : owner)) return;
+    this.set(coordinate, cell, owner);
+    if (same) return;
+    if (this.batched === BATCH) this.flush();
+    this.batchCoordinates[this.batched] = coordinate;
+    this.batchCells[this.batched++] = cell;
+  }
+
+  private set(coordinate: number, cell: number, owner: number): void {
+    const before = this.cells[coordinate]!;
+    if (before !== 0) {
+      const was = this.owners[coordinate]!;
+      this.digest.toggle(coordinate, before, was);
+      this.cellsOfSlot[was]!--;
+      this.used--;
+    }
+    if (cell !== 0) {
+      this.digest.toggle(coordinate, cell, owner);
+      this.cellsOfSlot[owner]!++;
+      this.used++;
+    }
+    this.cells[coordinate] = cell;
+    this.owners[coordinate] = cell === 0 ? 0 : owner;
+  }
+}

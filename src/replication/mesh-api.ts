@@ -1,0 +1,71 @@
+import type { Mac } from "../base/mac.ts";
+import type { Geometry } from "../bloom/geometry.ts";
+import type { Datapath, DatapathHandlers } from "../datapath/datapath.ts";
+import type { Endpoint, Log } from "../platform/platform.ts";
+import type { ClientStatus } from "../proxy/contexts.ts";
+import type { Grant, RoleGrant } from "../proxy/rights.ts";
+import type { NeighbourStatus, ReplicationCounters } from "./status.ts";
+
+/** What the agent hands to `createMesh`. Nothing in the mesh reads a clock or makes randomness by itself. */
+export interface MeshParts {
+  /** This AP's number in the mesh, 1..65534. */
+  readonly id: number;
+  readonly name: string;
+  readonly datapath: Datapath;
+  readonly geometry: Geometry;
+  /** A hash of the mesh's seeds: APs with other seeds compute other fingerprints, so they mirror nothing. */
+  readonly seedId: number;
+  readonly log: Log;
+  readonly options?: Partial<MeshOptions>;
+  nowMs(): number;
+  /** Cryptographically strong. */
+  random(bytes: number): Uint8Array;
+  /** `to` undefined: to everybody (the group, the listed peers, or both: copies are dropped). */
+  send(bytes: Uint8Array, to: Endpoint | undefined): void;
+  /** What a role means here. Undefined: this AP's policy does not know it; the client is then treated as unknown. */
+  resolveRole(role: string): RoleGrant | undefined;
+  /** The role that this AP's own policy gives a client that no neighbour told about; undefined: no record of its own. */
+  localRole(mac: Mac): string | undefined;
+}
+
+export interface MeshOptions {
+  /** Least time between two publications. Longer: fewer, fuller datagrams, later mirrors. */
+  readonly flushMs: number;
+  /** UDP payload; never fragmented. */
+  readonly datagramBytes: number;
+  /** Ceiling of snapshots; repairs get a quarter of it. Deltas are never delayed. */
+  readonly bytesPerSecond: number;
+  /** What an old AP leaves of a handed-over client's expectations, in seconds; 0: they age normally. */
+  readonly handoverLifetimeS: number;
+  /** Neighbours that are remembered at all. */
+  readonly neighboursMax: number;
+}
+
+export interface Mesh {
+  /** The datapath's events that the mesh lives on: merge them into `datapath.handlers`. */
+  readonly handlers: Pick<DatapathHandlers, "cells" | "arrived" | "overflow" | "ticks">;
+  /** Reads the whole table, then begins to speak. */
+  start(): Promise<void>;
+  /** Publishes what is held back, says goodbye. */
+  stop(): Promise<void>;
+  receive(bytes: Uint8Array, from: Endpoint, nowMs: number): void;
+  /** Does what is due. */
+  tick(nowMs: number): void;
+  /** When `tick` wants to be called; it may move closer with every `receive` and every datapath event. */
+  nextAtMs(): number;
+  /** Called whenever `nextAtMs` may have moved closer. */
+  onSooner: () => void;
+
+  /** Gives a client rights. `authority` (RADIUS, operator): outranks every right heard so far, in the whole mesh. */
+  setRights(mac: Mac, grant: Grant): void;
+  /** A tombstone: no AP grants again what is older. */
+  revoke(mac: Mac): void;
+  /** The meaning of roles changed: writes every client's record anew. */
+  refreshRoles(): void;
+  /** hostapd saw the client; frames that the datapath saw come by `handlers.arrived`. */
+  arrived(mac: Mac, zone: number): void;
+
+  clients(): ClientStatus[];
+  neighbours(): NeighbourStatus[];
+  readonly counters: ReplicationCounters;
+}

@@ -1,0 +1,54 @@
+import { type Codec, KIND } from "./kinds.ts";
+
+/** What a receiver asks of one sender. APPEND ONLY. */
+export const ASK = {
+  /** the named units, as snapshots */
+  snapshot: 0,
+  /** region digests */
+  digests: 1,
+  /** reserved: what you mirrored of my table */
+  restore: 2,
+  /** reserved: a filter by digest */
+  filter: 3,
+} as const;
+
+/** Units: 64 cells, then 8 client slots, numbered through. */
+export interface UnitRange {
+  readonly from: number;
+  readonly count: number;
+}
+
+export interface Ask {
+  readonly what: number;
+  /** Given back by every datagram of the answer. */
+  readonly round: number;
+  /** At most so many datagrams; the answer's last one says that it is. */
+  readonly window: number;
+  readonly units: readonly UnitRange[];
+}
+
+export const ASK_RANGES_MAX = 64;
+
+export const ask: Codec<Ask> = {
+  kind: KIND.ask,
+  length: ({ units }) => 4 + units.length * 6,
+  emit(writer, { what, round, window, units }) {
+    writer.write(what, 8);
+    writer.write(round, 8);
+    writer.write(window, 16);
+    for (const { from, count } of units) {
+      writer.write(from, 24);
+      writer.write(count, 24);
+    }
+  },
+  parse(reader) {
+    const what = reader.read(8);
+    const round = reader.read(8);
+    const window = reader.read(16);
+    const units: UnitRange[] = [];
+    while (reader.bytesLeft >= 6 && units.length < ASK_RANGES_MAX) {
+      units.push({ from: reader.read(24), count: reader.read(24) });
+    }
+    return reader.atEnd ? { what, round, window, units } : undefined;
+  },
+};

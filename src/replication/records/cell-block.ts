@@ -1,0 +1,227 @@
+import { type BitReader, type BitWriter, indexBits } from "../../base/bits.ts";
+import type { Geometry } from "../../bloom/geometry.ts";
+import type { Ticks } from "../../proxy/ticks.ts";
+
+/** Most cells of one block: its count has ten bits. */
+export const BLOCK_CELLS_MAX = 1023;
+
+const COUNT_BITS = 10;
+const RICE_BITS = 5;
+const COORDINATE_BITS = 24;
+const OWNER_BITS = 14;
+const TIMER_COUNT_BITS = 7;
+const VER_BITS_BITS = 5;
+const HEADER_BITS = COUNT_BITS + RICE_BITS + COORDINATE_BITS + COUNT_BITS + TIMER_COUNT_BITS + VER_BITS_BITS;
+
+/** A cache that cells are read from. */
+export interface CellSource {
+  readonly cells: Uint32Array;
+  readonly owners: Uint16Array;
+  readonly vers: Uint32Array;
+}
+
+/** Cells as they were read from a block; reused by the next. */
+export class CellBatch {
+  readonly coordinates = new Uint32Array(BLOCK_CELLS_MAX + 1);
+  /** As stored, the expiry counted in the source's ticks; 0: freed. */
+  readonly cells = new Uint32Array(BLOCK_CELLS_MAX + 1);
+  readonly owners = new Uint16Array(BLOCK_CELLS_MAX + 1);
+  /** Above the block's base. */
+  readonly verOffsets = new Uint32Array(BLOCK_CELLS_MAX + 1);
+  count = 0;
+}
+
+/**
+ * Cells of one datagram, sorted by coordinate. What repeats is said once: owners and timers stand in a dictionary, gaps
+ * between coordinates are Rice coded (k = 0 is a bitmap). `left` is counted at the ticks that the datagram carries.
+ *
+ *   count:10 k:5 first:24 owners:10 timers:7 verBits:5 | owners x slot:14 | timers x (speed:1 left:t) |
+ *   count x { gap: Rice, none for the first | ver: verBits | timer: index | live: remainder:r, owner: index }
+ *
+ * The timer of all ones means that the cell was freed.
+ */
+export class CellBlock {
+  private readonly codeBits: number;
+  private readonly freeCode: number;
+  private readonly tickMask: number;
+  private readonly ownerIndex = new Int32Array(1 << OWNER_BITS);
+  private readonly ownerStamp = new Uint32Array(1 << OWNER_BITS);
+  private readonly owners = new Uint16Array(BLOCK_CELLS_MAX + 1);
+  private readonly timerIndex: Int32Array;
+  private readonly timerStamp: Uint32Array;
+  private readonly timers: Uint8Array;
+  private readonly timerFields: Uint8Array;
+  private stamp = 0;
+  private ownerCount = 0;
+  private timerCount = 0;
+
+  constructor(private readonly geometry: Geometry) {
+    this.codeBits = geometry.timerBits;
+    this.freeCode = (1 << this.codeBits) - 1;
+    this.tickMask = (1 << geometry.tickBits) - 1;
+    this.timerIndex = new Int32Array(this.freeCode + 1);
+    this.timerStamp = new Uint32Array(this.freeCode + 1);
+    this.timers = new Uint8Array(this.freeCode + 1);
+    this.timerFields = new Uint8Array(this.freeCode + 1);
+  }
+
+  /** How many of `items[from..to)` (coordinates, ascending) surely fit into `bits`; at least one. */
+  fit(
+    source: CellSource,
+    ticks: Ticks,
+    items: Uint32Array,
+    from: number,
+    to: number,
+    verBits: number,
+    bits: number,
+  ): number {
+    this.begin();
+    const most = Math.min(to, from + BLOCK_CELLS_MAX);
+    let live = 0;
+    for (let i = from; i < most; i++) {
+      if (this.learn(source, ticks, items[i]!)) live++;
+      const count = i - from + 1;
+      const span = items[i]! - items[from]! + 1;
+      if (this.bits(count, live, riceBitsBound(span, count), verBits) > bits) return Math.max(1, i - from);
+    }
+    return most - from;
+  }
+
+  emit(
+    writer: BitWriter,
+    source: CellSource,
+    ticks: Ticks,
+    items: Uint32Array,
+    from: number,
+    to: number,
+    verBase: number,
+    verBits: number,
+  ): void {
+    this.begin();
+    for (let i = from; i < to; i++) this.learn(source, ticks, items[i]!);
+    const count = to - from;
+    const k = count === 0 ? 0 : riceParameter(items[to - 1]! - items[from]! + 1, count);
+    writer.write(count, COUNT_BITS);
+    writer.write(k, RICE_BITS);
+    writer.write(count === 0 ? 0 : items[from]!, COORDINATE_BITS);
+    writer.write(this.ownerCount, COUNT_BITS);
+    writer.write(this.timerCount, TIMER_COUNT_BITS);
+    writer.write(verBits, VER_BITS_BITS);
+    for (let i = 0; i < this.ownerCount; i++) writer.write(this.owners[i]!, OWNER_BITS);
+    for (let i = 0; i < this.timerCount; i++) writer.write(this.timers[i]!, this.codeBits);
+    const ownerBits = indexBits(this.ownerCount);
+    const timerBits = indexBits(this.timerCount);
+    const { timerBits: shift, remainderBits } = this.geometry;
+    for (let i = from; i < to; i++) {
+      const coordinate = items[i]!;
+      if (i > from) writer.writeRice(coordinate - items[i - 1]! - 1, k);
+      if (verBits > 0) writer.write(source.vers[coordinate]! - verBase, verBits);
+      const cell = source.cells[coordinate]!;
+      const code = this.codeOf(cell, ticks);
+      writer.write(this.timerIndex[code]!, timerBits);
+      if (code === this.freeCode) continue;
+      writer.write(cell >>> shift, remainderBits);
+      writer.write(this.ownerIndex[source.owners[coordinate]!]!, ownerBits);
+    }
+  }
+
+  /** False when the block is cut short or lies; then nothing of the batch counts. `ticks`: the source's, when built. */
+  parse(reader: BitReader, ticks: Ticks, batch: CellBatch): boolean {
+    batch.count = 0;
+    const count = reader.read(COUNT_BITS);
+    const k = reader.read(RICE_BITS);
+    let coordinate = reader.read(COORDINATE_BITS);
+    const ownerCount = reader.read(COUNT_BITS);
+    const timerCount = reader.read(TIMER_COUNT_BITS);
+    const verBits = reader.read(VER_BITS_BITS);
+    if (ownerCount > count || timerCount > Math.min(count, this.freeCode + 1) || k > COORDINATE_BITS) return false;
+    if (count > 0 && timerCount === 0) return false;
+    for (let i = 0; i < ownerCount; i++) this.owners[i] = reader.read(OWNER_BITS);
+    if (!this.readTimers(reader, ticks, timerCount)) return false;
+    const ownerBits = indexBits(ownerCount);
+    const timerBits = indexBits(timerCount);
+    const { timerBits: shift, remainderBits, cells } = this.geometry;
+    for (let i = 0; i < count; i++) {
+      if (i > 0) coordinate += reader.readRice(k) + 1;
+      batch.verOffsets[i] = reader.read(verBits);
+      const timer = reader.read(timerBits);
+      if (coordinate >= cells || timer >= timerCount || reader.failed) return false;
+      batch.coordinates[i] = coordinate;
+      const field = this.timerFields[timer]!;
+      if (field === 0) {
+        batch.cells[i] = 0;
+        batch.owners[i] = 0;
+        continue;
+      }
+      batch.cells[i] = (reader.read(remainderBits) << shift) | field;
+      const owner = reader.read(ownerBits);
+      if (owner >= ownerCount) return false;
+      batch.owners[i] = this.owners[owner]!;
+    }
+    if (!reader.atEnd) return false;
+    batch.count = count;
+    return true;
+  }
+
+  private readTimers(reader: BitReader, ticks: Ticks, timerCount: number): boolean {
+    for (let i = 0; i < timerCount; i++) {
+      const code = reader.read(this.codeBits);
+      const left = code & this.tickMask;
+      if (code !== this.freeCode && left > this.geometry.liveMax) return false;
+      this.timerFields[i] = code === this.freeCode ? 0 : ticks.timer(code >>> this.geometry.tickBits, left);
+    }
+    return !reader.failed;
+  }
+
+  private begin(): void {
+    this.stamp++;
+    this.ownerCount = 0;
+    this.timerCount = 0;
+  }
+
+  /** Enters owner and timer of a cell into the dictionaries; whether it is live. */
+  private learn(source: CellSource, ticks: Ticks, coordinate: number): boolean {
+    const code = this.codeOf(source.cells[coordinate]!, ticks);
+    if (this.timerStamp[code] !== this.stamp) {
+      this.timerStamp[code] = this.stamp;
+      this.timerIndex[code] = this.timerCount;
+      this.timers[this.timerCount++] = code;
+    }
+    if (code === this.freeCode) return false;
+    const owner = source.owners[coordinate]!;
+    if (this.ownerStamp[owner] !== this.stamp) {
+      this.ownerStamp[owner] = this.stamp;
+      this.ownerIndex[owner] = this.ownerCount;
+      this.owners[this.ownerCount++] = owner;
+    }
+    return true;
+  }
+
+  private codeOf(cell: number, ticks: Ticks): number {
+    const left = cell === 0 ? -1 : ticks.left(cell);
+    return left < 0 ? this.freeCode : (((cell >>> this.geometry.tickBits) & 1) << this.geometry.tickBits) | left;
+  }
+
+  private bits(count: number, live: number, riceBits: number, verBits: number): number {
+    return (
+      HEADER_BITS +
+      this.ownerCount * OWNER_BITS +
+      this.timerCount * this.codeBits +
+      riceBits +
+      count * (verBits + indexBits(this.timerCount)) +
+      live * (this.geometry.remainderBits + indexBits(this.ownerCount))
+    );
+  }
+}
+
+/** The best divisor for gaps of `span / count` on average. */
+function riceParameter(span: number, count: number): number {
+  const mean = (span - count) / count;
+  return mean <= 1 ? 0 : Math.max(0, 31 - Math.clz32(Math.max(1, Math.round(mean * 0.7))));
+}
+
+/** No set of `count` coordinates within `span` needs more. */
+function riceBitsBound(span: number, count: number): number {
+  const k = riceParameter(span, count);
+  return ((span - count) >>> k) + count * (k + 1);
+}

@@ -1,0 +1,31 @@
+import { type Mac, macFromBytes, macToBytes } from "../../base/mac.ts";
+import { type Codec, KIND } from "./kinds.ts";
+
+/** "I serve this client." Lamport: `n` is one above the highest heard; the highest (n, sender) holds. It cuts nothing. */
+export interface Claim {
+  readonly mac: Mac;
+  readonly n: number;
+  readonly zone: number;
+  /** APs that the sender believes to hold state of the client: they answer with HANDOVER. At most four. */
+  readonly holders: readonly number[];
+}
+
+export const CLAIM_HOLDERS_MAX = 4;
+
+export const claim: Codec<Claim> = {
+  kind: KIND.claim,
+  length: ({ holders }) => 12 + holders.length * 2,
+  emit(writer, { mac, n, zone, holders }) {
+    writer.writeBytes(macToBytes(mac));
+    writer.write(n, 32);
+    writer.write(zone, 16);
+    for (const id of holders) writer.write(id, 16);
+  },
+  parse(reader) {
+    const bytes = reader.readBytes(6);
+    const [n, zone] = [reader.read(32), reader.read(16)];
+    const holders: number[] = [];
+    while (reader.bytesLeft >= 2 && holders.length < CLAIM_HOLDERS_MAX) holders.push(reader.read(16));
+    return reader.atEnd ? { mac: macFromBytes(bytes), n, zone, holders } : undefined;
+  },
+};

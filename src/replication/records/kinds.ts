@@ -1,0 +1,39 @@
+import type { BitReader, BitWriter } from "../../base/bits.ts";
+
+/** Record kinds. APPEND ONLY; 0 is kept for an extended kind. */
+export const KIND = {
+  hello: 1,
+  cells: 2,
+  edge: 3,
+  nack: 4,
+  repair: 5,
+  snap: 6,
+  ask: 7,
+  digests: 8,
+  claim: 9,
+  handover: 10,
+  adopted: 11,
+  rights: 12,
+  /** reserved: filters by digest */
+  filter: 13,
+  /** reserved: LOCATE, and with its answer flag FOUND */
+  locate: 14,
+  bye: 15,
+} as const;
+export type Kind = (typeof KIND)[keyof typeof KIND];
+
+/** kind:4 len:12; `len` counts the body. */
+export const RECORD_HEADER_BYTES = 2;
+export const RECORD_BODY_MAX = 4095;
+
+/** How one kind of record is written and read. `parse` answers undefined when the body is cut short or lies. */
+export interface Codec<T> {
+  readonly kind: Kind;
+  /** Bytes of the body. */
+  length(value: T): number;
+  emit(writer: BitWriter, value: T): void;
+  parse(reader: BitReader): T | undefined;
+}
+
+/** Order of `ver` and `n`: plain numbers, they never wrap (an epoch ends before). */
+export const VER_MAX = 2 ** 31;
