@@ -10,6 +10,7 @@ import { type Mac, macToBytes } from "../base/mac.ts";
 export const LINK = {
   null: 0,
   ethernet: 1,
+  ppp: 9,
   rawBsd: 12,
   rawOpenBsd: 14,
   raw: 101,
@@ -21,6 +22,9 @@ export const LINK = {
 } as const;
 
 const ETHERTYPE = { ipv4: 0x0800, ipv6: 0x86dd } as const;
+
+/** RFC 1661, RFC 1662: address and control may be left out. */
+const PPP = { allStations: 0xff03, ipv4: 0x0021, ipv6: 0x0057 } as const;
 
 /** An Ethernet frame, or undefined when the link is none we know or its header is cut short. */
 export function toEthernet(
@@ -41,6 +45,11 @@ export function toEthernet(
     case LINK.loop:
       // The family's number differs between systems and its byte order between hosts: the IP version does not.
       return reframe(bytes, 4, length, etherTypeOfIp(bytes, 4));
+    case LINK.ppp: {
+      const at = etherType(bytes, 0) === PPP.allStations ? 4 : 2;
+      const isIp = etherType(bytes, at - 2) === PPP.ipv4 || etherType(bytes, at - 2) === PPP.ipv6;
+      return isIp ? reframe(bytes, at, length, etherTypeOfIp(bytes, at)) : undefined;
+    }
     case LINK.linuxSll:
       return bytes.length < 16 ? undefined : reframe(bytes, 16, length, etherType(bytes, 14), bytes.subarray(6, 12));
     case LINK.linuxSll2:

@@ -1,0 +1,71 @@
+import { readFileSync, statSync, watch } from "node:fs";
+import { basename, dirname } from "node:path";
+import { RoamwallError } from "../../base/errors.ts";
+import type { Files, Log } from "../platform.ts";
+
+/** Writers rename, truncate and write in several steps: wait until a file has been quiet for so long. */
+const SETTLE_MS = 100;
+
+export function nodeFiles(log: Log): Files {
+  return {
+    readText: (path) => attempt(path, () => readFileSync(path, "utf8")),
+    readBytes: (path) => attempt(path, () => readFileSync(path)),
+    mode: (path) => attempt(path, () => statSync(path).mode & 0o777),
+    watch: (path, changed) => watchContent(path, changed, log),
+  };
+}
+
+function attempt<T>(path: string, run: () => T): T {
+  try {
+    return run();
+  } catch (cause) {
+    throw new RoamwallError("ROAMWALL_ERR_FILE", `${path}: ${reasonOf(cause)}`);
+  }
+}
+
+function reasonOf(cause: unknown): string {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const known: Record<string, string> = {
+    ENOENT: "no such file",
+    EACCES: "permission denied",
+    EISDIR: "is a directory",
+    ERR_FS_FILE_TOO_LARGE: "larger than 2 GiB",
+  };
+  return (code && known[code]) ?? message;
+}
+
+/** Watches the directory, since an editor's rename takes the watched inode away. */
+function watchContent(path: string, changed: () => void, log: Log): () => void {
+  let content = contentOf(path);
+  let timer: NodeJS.Timeout | undefined;
+  const look = () => {
+    const now = contentOf(path);
+    // A file that is gone for a moment is being replaced; one that stays away leaves the last good state.
+    if (now === undefined || now === content) return;
+    content = now;
+    changed();
+  };
+  try {
+    const watcher = watch(dirname(path), (_event, name) => {
+      if (name !== null && name !== basename(path)) return;
+      clearTimeout(timer);
+      timer = setTimeout(look, SETTLE_MS);
+    });
+    watcher.on("error", (error) => log.warn("files", "no longer watching", { path, error: error.message }));
+    return () => {
+      clearTimeout(timer);
+      watcher.close();
+    };
+  } catch (cause) {
+    log.warn("files", "cannot watch: reload by SIGHUP", { path, error: reasonOf(cause) });
+    return () => {};
+  }
+}
+
+function contentOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, "latin1");
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,37 @@
+/** Linux, by Node: the only room that imports `node:*`. */
+import { randomBytes } from "node:crypto";
+import type { Clock, Platform } from "../platform.ts";
+import { nodeFiles } from "./files.ts";
+import { type LogLevel, lineLog } from "./log.ts";
+import { connectUnix, serveUnix } from "./streams.ts";
+import { openUdp } from "./udp.ts";
+
+export interface NodePlatformOptions {
+  /** Lines below it are dropped; default `info`. */
+  readonly logLevel?: LogLevel;
+  /** Where log lines go; default stderr. */
+  readonly write?: (line: string) => void;
+}
+
+export function nodePlatform(options: NodePlatformOptions = {}): Platform {
+  const log = lineLog(options.logLevel ?? "info", options.write ?? ((line) => void process.stderr.write(line)));
+  return {
+    clock: nodeClock(),
+    log,
+    files: nodeFiles(log),
+    entropy: (bytes) => new Uint8Array(randomBytes(bytes)),
+    udp: (udp) => openUdp(udp, log),
+    connect: connectUnix,
+    serve: serveUnix,
+  };
+}
+
+function nodeClock(): Clock {
+  return {
+    nowMs: () => performance.now(),
+    after(ms, run) {
+      const timer = setTimeout(run, ms);
+      return () => clearTimeout(timer);
+    },
+  };
+}

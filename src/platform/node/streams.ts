@@ -1,0 +1,81 @@
+import { chmodSync, mkdirSync, unlinkSync } from "node:fs";
+import { connect, createServer, type Socket } from "node:net";
+import { dirname } from "node:path";
+import { RoamwallError } from "../../base/errors.ts";
+import type { Stream } from "../platform.ts";
+
+export function connectUnix(path: string): Promise<Stream> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ path });
+    socket.once("error", (error: NodeJS.ErrnoException) => {
+      const reason =
+        error.code === "ENOENT"
+          ? "nobody listens there"
+          : error.code === "ECONNREFUSED"
+            ? "nobody answers"
+            : error.message;
+      reject(new RoamwallError("ROAMWALL_ERR_CONNECT", `${path}: ${reason}`));
+    });
+    socket.once("connect", () => resolve(streamOf(socket)));
+  });
+}
+
+/** A dead socket file (nobody answers) is replaced; a live one belongs to another process. */
+export async function serveUnix(path: string, onStream: (stream: Stream) => void): Promise<{ close(): void }> {
+  if (await isAlive(path)) throw new RoamwallError("ROAMWALL_ERR_BUSY", `${path}: another process answers there`);
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    unlinkSync(path);
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code !== "ENOENT") throw new RoamwallError("ROAMWALL_ERR_FILE", `${path}: ${message}`);
+  }
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    onStream(streamOf(socket));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error) => reject(new RoamwallError("ROAMWALL_ERR_FILE", `${path}: ${error.message}`)));
+    server.listen(path, resolve);
+  });
+  chmodSync(path, 0o600);
+  return {
+    close() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+function isAlive(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ path });
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}
+
+function streamOf(socket: Socket): Stream {
+  // A broken pipe is a closed stream: "close" follows, and is what the owner waits for.
+  socket.on("error", () => {});
+  return {
+    write(bytes) {
+      // Node keeps the buffer until the kernel took it; callers reuse theirs.
+      if (socket.writable) socket.write(Uint8Array.from(bytes));
+    },
+    get pendingBytes() {
+      return socket.writableLength;
+    },
+    onBytes: (handler) => void socket.on("data", handler),
+    onClose(handler) {
+      if (socket.closed) queueMicrotask(handler);
+      else socket.once("close", handler);
+    },
+    close: () => socket.destroySoon(),
+  };
+}
