@@ -15,8 +15,9 @@ const PLACES: Readonly<Record<Origin, string>> = { client: "wlan0", server: "eth
 /** Sends every bad frame in turn from both ends, counts them by the reason they deserve, and sees what came through. */
 export class Intruder {
   readonly sent: Partial<Record<Reason, number>> = {};
-  /** Names of rows that came through, each time. */
+  /** Names of rows that came through, each time, and how often a reason that should have stopped them did not. */
   readonly passed: string[] = [];
+  readonly unstopped: Partial<Record<Reason, number>> = {};
   private readonly helpers: Record<Origin, ChildProcess>;
   private readonly rows: BadRow[];
   private turn = 0;
@@ -46,10 +47,20 @@ export class Intruder {
     this.timer ??= setInterval(() => this.sendNext(), PERIOD_MS);
   }
 
-  /** While the client is off the air: what is sent then is lost, not denied, and would not be counted anywhere. */
-  pause(): void {
+  /**
+   * While the client is off the air: what is sent then is lost, not denied, and would not be counted anywhere.
+   * Returns whether it was at work.
+   */
+  pause(): boolean {
+    const working = this.timer !== undefined;
     clearInterval(this.timer);
     this.timer = undefined;
+    return working;
+  }
+
+  /** Each row once, at once. */
+  sendEach(): void {
+    for (let i = 0; i < this.rows.length; i++) this.sendNext();
   }
 
   /** The frame by which bridges learn where the client now is. */
@@ -76,8 +87,9 @@ export class Intruder {
 
   private saw(ids: Buffer): void {
     for (let at = 0; at + ID_BYTES <= ids.length; at += ID_BYTES) {
-      const row = this.rows[ids.readUInt32BE(at)];
-      this.passed.push(row === undefined ? "an unknown frame" : `${row.name} (from the ${row.from})`);
+      const row = this.rows[ids.readUInt32BE(at)]!;
+      this.passed.push(`${row.name} (from the ${row.from})`);
+      this.unstopped[row.reason] = (this.unstopped[row.reason] ?? 0) + 1;
     }
   }
 }

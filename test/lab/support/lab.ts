@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Reason } from "../../../src/datapath/abi.ts";
 import { AccessPoint, type Denied, writeMeshFiles } from "./access-point.ts";
 import { buildLab } from "./build.ts";
 import { Intruder } from "./intruder.ts";
@@ -72,7 +73,7 @@ export class Lab {
 
   /** Off the air, on it again at the other AP, and the frame by which the network learns of it. */
   async roam(to: Ap): Promise<void> {
-    this.intruder.pause();
+    const intruding = this.intruder.pause();
     // What was sent to the client is judged before it leaves.
     await pause(SETTLE_MS);
     this.topology.leaveAir(to);
@@ -80,7 +81,18 @@ export class Lab {
     this.topology.enterAir();
     this.intruder.announceClient();
     await pause(SETTLE_MS);
-    this.intruder.start();
+    if (intruding) this.intruder.start();
+  }
+
+  /**
+   * Denials that no bad frame accounts for, by reason. Call it with the intruder at rest, so that none is under way.
+   * Below zero: a bad frame was neither denied for its reason nor seen behind the firewall.
+   */
+  unexplainedDenials(): Partial<Record<Reason, number>> {
+    const { sent, unstopped } = this.intruder;
+    const denied = Object.entries(this.denied()) as [Reason, number][];
+    const excess = denied.map(([reason, n]) => [reason, n - (sent[reason] ?? 0) + (unstopped[reason] ?? 0)] as const);
+    return Object.fromEntries(excess.filter(([, n]) => n !== 0));
   }
 
   /** Denials of all APs by reason. */
@@ -91,6 +103,12 @@ export class Lab {
       sum[reason] = all.reduce((total, one) => total + one[reason], 0);
     }
     return sum;
+  }
+
+  /** Expectations that the agents have published, each publication counted. */
+  async publishedExpectations(): Promise<number> {
+    const each = await Promise.all(this.aps.map((ap) => ap.status()));
+    return each.reduce((sum, status) => sum + status.replication.expectations, 0);
   }
 
   /** What replication has cost so far, counted by the kernel on its own network, with all headers. */

@@ -4,7 +4,7 @@ import { BUILT } from "./build.ts";
 import type { Namespaces } from "./namespaces.ts";
 import type { Processes } from "./processes.ts";
 import { CLIENT, SERVER } from "./topology.ts";
-import type { ClientReport, Plan, ServerReport } from "./traffic/plan.ts";
+import { type ClientReport, LOST_AFTER_MS, type Plan, type ServerReport } from "./traffic/plan.ts";
 
 interface Answer {
   readonly id?: number;
@@ -53,10 +53,13 @@ class Program {
 export interface TrafficReport {
   readonly client: ClientReport;
   readonly server: ServerReport;
-  /** Ids of long-lived flows that either end holds for lost, or that one end never heard of. */
-  readonly lostFlows: number[];
+  /** What either end holds for lost, or one end never heard of: a flow's id, or a name. */
+  readonly lost: (number | string)[];
   readonly longestGapMs: number;
 }
+
+/** They live as long as the message flows, and count as flows. */
+const OTHER_FLOWS = ["download", "stream"];
 
 /** All valid traffic of a lab. */
 export class Traffic {
@@ -110,18 +113,29 @@ export class Traffic {
       this.client.ask<ClientReport>("report"),
       this.server.ask<ServerReport>("report"),
     ]);
-    const { clientFlows, serverFlows, idleFlows } = this.plan;
-    const unknown = clientFlows + serverFlows + idleFlows - Math.min(client.flows.known, server.flows.known);
+    const neverHeardOf = this.chats - Math.min(client.flows.known, server.flows.known);
+    const silent = {
+      download: client.download.silentMs,
+      stream: Math.max(client.stream.silentMs, server.stream.silentMs),
+    };
     return {
       client,
       server,
-      lostFlows: [...new Set([...client.flows.lost, ...server.flows.lost, ...Array(unknown).keys()])],
+      lost: [
+        ...new Set([...client.flows.lost, ...server.flows.lost]),
+        ...Array.from({ length: neverHeardOf }, (_, i) => `never heard of ${i}`),
+        ...Object.entries(silent).flatMap(([name, silentMs]) => (silentMs > LOST_AFTER_MS ? [name] : [])),
+      ],
       longestGapMs: Math.max(client.flows.longestGapMs, server.flows.longestGapMs),
     };
   }
 
   /** Long-lived flows in all. */
   get flows(): number {
+    return this.chats + OTHER_FLOWS.length;
+  }
+
+  private get chats(): number {
     return this.plan.clientFlows + this.plan.serverFlows + this.plan.idleFlows;
   }
 }

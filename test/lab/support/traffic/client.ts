@@ -20,7 +20,7 @@ import { Stream } from "./stream.ts";
 const flows = new FlowSet();
 const connects = { done: 0, failed: 0 };
 const lookups = { done: 0, failed: 0 };
-const download = { bytes: 0, alive: false };
+const download = { bytes: 0, lastMs: 0 };
 let stream: Stream | undefined;
 const timers: NodeJS.Timeout[] = [];
 
@@ -40,13 +40,10 @@ function openFlows(host: { v4: string; v6: string }, firstId: number, count: num
 function startDownload(host: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const request = get({ host, port: PORTS.web, path: "/endless", agent: false }, (response) => {
-      download.alive = true;
       resolve();
       response.on("data", (bytes: Buffer) => {
         download.bytes += bytes.length;
-      });
-      response.on("close", () => {
-        download.alive = false;
+        download.lastMs = performance.now();
       });
       response.on("error", () => {});
     });
@@ -112,8 +109,8 @@ serveQuestions({
   wake: () => flows.wake(),
   report: (): ClientReport => ({
     flows: flows.report(),
-    stream: stream?.report() ?? { sent: 0, received: 0 },
-    download,
+    stream: stream!.report(),
+    download: { bytes: download.bytes, silentMs: performance.now() - download.lastMs },
     connects,
     lookups,
   }),

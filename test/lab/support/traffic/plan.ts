@@ -41,11 +41,13 @@ export interface FlowReport {
 export interface StreamReport {
   readonly sent: number;
   readonly received: number;
+  /** Since the last datagram came. */
+  readonly silentMs: number;
 }
 export interface ClientReport {
   readonly flows: FlowReport;
   readonly stream: StreamReport;
-  readonly download: { readonly bytes: number; readonly alive: boolean };
+  readonly download: { readonly bytes: number; readonly silentMs: number };
   readonly connects: { readonly done: number; readonly failed: number };
   readonly lookups: { readonly done: number; readonly failed: number };
 }

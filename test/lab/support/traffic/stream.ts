@@ -7,12 +7,14 @@ export class Stream {
   private peer: { address: string; port: number } | undefined;
   private sent = 0;
   private received = 0;
+  private lastMs = performance.now();
   private readonly payload = Buffer.alloc(160);
 
   private constructor() {
     this.socket = createSocket("udp4");
     this.socket.on("message", (_, from) => {
       this.received++;
+      this.lastMs = performance.now();
       this.peer ??= { address: from.address, port: from.port };
     });
     this.socket.on("error", () => {});
@@ -33,7 +35,7 @@ export class Stream {
   }
 
   report(): StreamReport {
-    return { sent: this.sent, received: this.received };
+    return { sent: this.sent, received: this.received, silentMs: performance.now() - this.lastMs };
   }
 
   private send(): void {

@@ -1,0 +1,62 @@
+// npm run demo [-- --routed] [-- --json]: a client roams between two APs under traffic; then the same without
+// replication. Exit status 1 if a flow was lost, a valid packet denied, a bad packet passed, or the control lost none.
+import { parseArgs } from "node:util";
+import type { Lab } from "../test/lab/support/lab.ts";
+import { tellModelStory } from "./demo/model.ts";
+import { failures } from "./demo/result.ts";
+import { Screen } from "./demo/screen.ts";
+import { tellStory } from "./demo/story.ts";
+import { table } from "./demo/table.ts";
+
+const INTERRUPTED = 130;
+
+const { json, routed, model } = readArguments();
+const screen = new Screen(json);
+let lab: Lab | undefined;
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.once(signal, () => {
+    lab?.closeNow();
+    process.exit(INTERRUPTED);
+  });
+}
+
+try {
+  const { result, details } = await tell();
+  const found = failures(result, details);
+  console.log(json ? JSON.stringify(result) : table(result, details));
+  for (const failure of found) screen.line(`FAILED: ${failure}`);
+  if (found.length === 0)
+    screen.line("kept: no flow lost, no valid packet denied, no bad packet passed; the control lost its flows");
+  process.exitCode = found.length === 0 ? 0 : 1;
+} catch (error) {
+  console.error(`demo: ${error instanceof Error ? error.message : error}`);
+  process.exitCode = 1;
+}
+
+function tell(): ReturnType<typeof tellStory> {
+  if (!model && process.getuid?.() === 0) {
+    return tellStory({
+      kind: routed ? "routed" : "bridged",
+      screen,
+      opened: (opened) => {
+        lab = opened;
+      },
+    });
+  }
+  if (!model)
+    screen.line("not root: left out the kernel, network namespaces and real traffic; this is the model instead");
+  return tellModelStory(screen);
+}
+
+function readArguments(): { json: boolean; routed: boolean; model: boolean } {
+  const options = { json: { type: "boolean" }, routed: { type: "boolean" }, model: { type: "boolean" } } as const;
+  try {
+    const { json = false, routed = false, model = false } = parseArgs({ options }).values;
+    return { json, routed, model };
+  } catch (error) {
+    console.error(
+      `demo: ${(error as Error).message}\naccepted: --json, --routed, --model (what is shown without root)`,
+    );
+    process.exit(2);
+  }
+}

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# The verbs of package.json. Each works as the first command on a fresh Debian 12 with git, Node and npm: what is
+# missing is installed and named, then built, then the verb runs.
+#
+#   run.sh demo  [--routed] [--json]   two APs, a client that roams, and the same without replication
+#   run.sh test  [vitest argument...]  all checks and tests; the last line has the counts
+#   run.sh bench [--json] [--only ..]  measurements against nft + conntrack
+#   run.sh check                       lint, types, arrows
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+verb=${1:-}
+[ $# -eq 0 ] || shift
+
+case $verb in
+demo | test | bench | check) ;;
+*)
+	echo "run.sh: \"$verb\" is no verb; accepted: demo, test, bench, check" >&2
+	exit 2
+	;;
+esac
+
+# With --json nothing but JSON may reach stdout, whatever npm or make have to say.
+bash scripts/setup.sh "$verb" >&2
+
+case $verb in
+check) exec bash scripts/check.sh ;;
+test) exec node scripts/ts.mjs scripts/test.ts "$@" ;;
+*) exec node scripts/ts.mjs "scripts/$verb.ts" "$@" ;;
+esac

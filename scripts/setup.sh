@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# Installs what a verb of run.sh lacks and builds what is out of date. Says a line about each thing it does, and
+# nothing if there is nothing to do.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+verb=${1:-test}
+log=build/setup.log
+mkdir -p build
+: >"$log"
+
+say() { echo "setup: $*"; }
+is_root() { [ "$(id -u)" -eq 0 ]; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# A step that says nothing unless it fails.
+quietly() {
+	local what=$1
+	shift
+	if ! "$@" >>"$log" 2>&1; then
+		say "$what failed; its last words (all of them in $log):"
+		tail -n 20 "$log"
+		exit 1
+	fi
+}
+
+# The package that brings a thing, and how to see that it is there.
+missing_packages() {
+	local wanted=(clang clang llvm llvm-strip make make gcc cc libbpf-dev /usr/include/bpf/libbpf.h
+		libelf-dev /usr/include/libelf.h zlib1g-dev /usr/include/zlib.h libc6-dev /usr/include/stdio.h)
+	case $verb in
+	demo) is_root && wanted+=(iproute2 ip util-linux setpriv) ;;
+	test) is_root && wanted+=(iproute2 ip util-linux setpriv nftables nft) ;;
+	bench) wanted+=(iproute2 ip util-linux setpriv nftables nft conntrack conntrack) ;;
+	esac
+	local i
+	for ((i = 0; i < ${#wanted[@]}; i += 2)); do
+		case ${wanted[i + 1]} in
+		/*) [ -e "${wanted[i + 1]}" ] || echo "${wanted[i]}" ;;
+		*) has "${wanted[i + 1]}" || echo "${wanted[i]}" ;;
+		esac
+	done
+}
+
+install_packages() {
+	local missing
+	mapfile -t missing < <(missing_packages)
+	[ ${#missing[@]} -gt 0 ] || return 0
+	if ! is_root; then
+		say "not root: left out installing ${missing[*]} (with root: apt-get install ${missing[*]})"
+		return 0
+	fi
+	if ! has apt-get; then
+		say "no apt-get here; install these in your system's way: ${missing[*]}"
+		return 0
+	fi
+	say "installing Debian packages: ${missing[*]}"
+	export DEBIAN_FRONTEND=noninteractive
+	quietly "apt-get update" apt-get update -q
+	quietly "apt-get install" apt-get install -y -q --no-install-recommends "${missing[@]}"
+}
+
+install_modules() {
+	local mark=node_modules/.package-lock.json
+	if [ ! -e "$mark" ] || [ package-lock.json -nt "$mark" ]; then
+		say "installing Node packages (npm ci)"
+		quietly "npm ci" npm ci --no-audit --no-fund
+		touch "$mark"
+	fi
+}
+
+# The kernel half needs clang and libbpf; the model does without.
+build_firmware() {
+	local before after
+	if ! has clang || ! has make || [ ! -e /usr/include/bpf/libbpf.h ]; then
+		say "no clang, make or libbpf: left out building firmware/ (the kernel's half)"
+		return 0
+	fi
+	before=$(stat -c %Y build/roamwalld build/sfr.bpf.o 2>/dev/null || true)
+	quietly "make -C firmware" make -C firmware
+	after=$(stat -c %Y build/roamwalld build/sfr.bpf.o)
+	[ "$before" = "$after" ] || say "built build/sfr.bpf.o and build/roamwalld"
+}
+
+build_agent() {
+	if [ -e dist/roamwall.cjs ] && [ -z "$(find src scripts/build.mjs package.json -newer dist/roamwall.cjs -print -quit)" ]; then
+		return 0
+	fi
+	quietly "node scripts/build.mjs" node scripts/build.mjs
+	say "built dist/roamwall.cjs"
+}
+
+has node || { say "Node 20 or newer is needed, and is not here"; exit 1; }
+case $(node -p 'process.versions.node.split(".")[0] >= 20') in
+true) ;;
+*) say "Node 20 or newer is needed; this is $(node --version)"; exit 1 ;;
+esac
+install_packages
+install_modules
+[ "$verb" = check ] || build_firmware
+[ "$verb" = check ] || build_agent
