@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * roamwalld: loads the filter, pins it, attaches it to the client ports, turns its clock, and carries bytes between
+ * its maps and one agent. It knows no policy and no protocol.
+ *
+ *   roamwalld.c  options, start in order, the loop, stop in reverse
+ *   maps.c       load, pin, reuse
+ *   ports.c      netdevs that come and go, the AP's own addresses
+ *   sweep.c      ticks and the cells they free, marks, adoption
+ *   agent.c      the stream to the agent
+ */
+#ifndef ROAMWALLD_H
+#define ROAMWALLD_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi.h"
+
+#define NS_PER_MS 1000000ull
+#define NS_PER_S 1000000000ull
+#define NEVER UINT64_MAX
+#define PORTS_MAX 64
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Part of the interface: the init script tells a bad option from a missing kernel module by these. */
+enum exit_code {
+	EXIT_OK = 0,
+	EXIT_USAGE = 2,
+	EXIT_MISSING = 3,
+	EXIT_INTERFACE = 4,
+	EXIT_RUNTIME = 5,
+};
+
+enum attach_kind {
+	ATTACH_NONE = 0,
+	ATTACH_TCX = 1,
+	ATTACH_CLSACT = 2,
+};
+
+struct geometry {
+	uint32_t bucket_bits;
+	uint32_t remainder_bits;
+	uint32_t cell_bits;
+	uint32_t tick_bits;
+	/* ticks are stored modulo this; a live expiry is at most live_max ahead */
+	uint32_t modulus;
+	uint32_t live_max;
+	uint32_t cells;
+	uint64_t fast_ns;
+	uint64_t slow_ns;
+};
+
+struct port_setting {
+	char name[IFNAMSIZ];
+	struct rw_port record;
+};
+
+struct settings {
+	struct port_setting ports[PORTS_MAX];
+	unsigned int port_count;
+	const char *key_file;
+	const char *object;
+	const char *pin;
+	const char *socket;
+	struct geometry geometry;
+	uint32_t seeds[4];
+	uint32_t mirrors;
+	/* slots 0..clients */
+	uint32_t clients;
+	uint32_t filter_words;
+	enum attach_kind attach; /* ATTACH_NONE: whatever the kernel has */
+	uint32_t clock_rate;
+	bool testing;
+	bool remove;
+};
+
+/* Lives in a pinned map of its own: what must survive this process beside the table. */
+struct meta {
+	uint32_t abi;
+	uint32_t bucket_bits;
+	uint32_t remainder_bits;
+	uint32_t cell_bits;
+	uint64_t seed_hash;
+	uint64_t table_id;
+	/* absolute counts since the table was made, and when (CLOCK_BOOTTIME) the last tick was due */
+	uint64_t fast_due_ns;
+	uint64_t slow_due_ns;
+	uint32_t fast;
+	uint32_t slow;
+	uint64_t made_ns;
+	uint32_t hold_ms;
+	uint32_t flush_ms;
+	uint32_t pickup_s;
+	/* mirrors whose source's ticks are known, a bit each */
+	uint32_t mirrors_known;
+	uint32_t mirror_fast[RW_MIRRORS_MAX];
+	uint32_t mirror_slow[RW_MIRRORS_MAX];
+};
+
+/* Everything that is mapped or reached by descriptor once the object is loaded. */
+struct maps {
+	void *table;
+	uint16_t *owner;
+	uint8_t *dirty;
+	void *mirror;
+	struct rw_ctl *ctl;
+	struct meta *meta;
+	/* values of 4 and 2 bytes, 8 apart */
+	uint64_t *used;
+	uint64_t *services;
+	uint8_t *filter_bits;
+	int automata, clients, client_counters, denied_counters, filters, zones, ports, own_macs, local_addrs, events;
+	int ingress, egress;
+	uint32_t ingress_id, egress_id;
+	bool picked_up;
+};
+
+extern struct settings settings;
+extern struct maps maps;
+
+/* roamwalld.c */
+uint64_t clock_ns(void);
+uint64_t boot_ns(void);
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void die(enum exit_code code, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
+int loop_add(int fd, void (*ready)(uint32_t events));
+void loop_change(int fd, void (*ready)(uint32_t events), uint32_t events);
+void loop_remove(int fd);
+
+/* maps.c */
+void maps_check_machine(void);
+void maps_load(void);
+void maps_commit(void);
+void maps_remove(void);
+unsigned int maps_cpus(void);
+
+/* ports.c */
+void ports_start(void);
+void ports_recheck(void);
+void ports_report(void);
+unsigned int ports_attached(void);
+uint32_t ports_zone(uint32_t ifindex);
+void ports_detach_all(void);
+
+/* sweep.c */
+typedef void (*sweep_report_fn)(uint32_t coordinate, uint32_t cell, uint16_t owner);
+
+void sweep_start(void);
+uint64_t sweep_run(uint64_t now);
+void sweep_woken(void);
+void sweep_set_options(const struct rw_command_set_options *options);
+uint32_t sweep_used(void);
+uint32_t sweep_used_by(uint32_t slot);
+void sweep_reader_came(void);
+uint64_t sweep_flush(uint64_t now, bool (*room)(void), sweep_report_fn report);
+void sweep_flush_held(uint32_t slot);
+void sweep_dump(uint32_t coordinate, sweep_report_fn report);
+bool sweep_cell_valid(uint32_t cell);
+bool sweep_code_valid(uint32_t code);
+void sweep_set_mirror_cell(uint32_t mirror, uint32_t coordinate, uint32_t cell);
+void sweep_clear_mirror(uint32_t mirror);
+void sweep_mirror_ticks(uint32_t mirror, uint32_t fast, uint32_t slow);
+bool sweep_adopt(uint64_t x, uint32_t code, uint32_t slot, uint32_t mark);
+void sweep_shorten(uint32_t slot, uint32_t code);
+
+/* agent.c */
+void agent_start(void);
+uint64_t agent_run(uint64_t now);
+bool agent_connected(void);
+void agent_send_ticks(uint32_t fast, uint32_t slow);
+void agent_send_port(const struct rw_event_port *port);
+void agent_take_ring_event(const struct rw_ring_event *event);
+void agent_stop(void);
+
+#endif
