@@ -1,0 +1,492 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Traffic for the bench: bursts of UDP frames over a path, and TCP connections that open and close.
+ *
+ *   client namespace  --  access point (the thing measured)  --  server namespace
+ *
+ * One process on one core serves every path, so that paths alternate within milliseconds: it opens its sockets in
+ * each namespace and keeps them. Commands come on stdin, one a line, each answered by one line on stdout:
+ *
+ *   burst PATH up|down FLOWS FIRST PACKETS          -> ns sent received
+ *   connects PATH CONNECTIONS RATE BYTES PARALLEL   -> ns opened closed failed    (RATE 0: as fast as they go)
+ *
+ * veth carries a frame through the access point in its sender's context: the time of a burst is the time of the
+ * whole path. Frames of bursts run between two hosts that do not exist: the receiver counts them and drops them as
+ * somebody else's, which costs next to nothing.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/tcp.h>
+#include <netinet/udp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PATHS_MAX 8
+#define BATCH 32
+#define FRAME_BYTES 60
+#define PORTS_PER_ADDRESS 60000
+#define FIRST_CLIENT_PORT 1024
+#define FIRST_PEER_PORT 20000
+#define SERVER_PORT 8000
+#define SERVER_PORTS 16
+#define PARALLEL_MAX 256
+#define REPLY_BYTES_MAX 65536
+
+/* One end of a path: what a burst needs to send from here, and the counter of what arrived here. */
+struct end {
+	char namespace[64];
+	char interface[IFNAMSIZ];
+	/* of the host that bursts stand for */
+	unsigned char mac[ETH_ALEN];
+	unsigned char router_mac[ETH_ALEN];
+	struct in_addr address;
+	struct sockaddr_ll to;
+	int socket;
+	int counters;
+};
+
+struct path {
+	char name[32];
+	struct end client, server;
+	struct in_addr tcp_server;
+	int listeners[SERVER_PORTS];
+};
+
+static struct path paths[PATHS_MAX];
+static int path_count;
+
+static void die(const char *what)
+{
+	fprintf(stderr, "traffic: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static long long clock_now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+static void namespace_enter(const char *name)
+{
+	char file[128];
+	int fd;
+
+	snprintf(file, sizeof(file), "/run/netns/%s", name);
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || setns(fd, CLONE_NEWNET))
+		die(file);
+	close(fd);
+}
+
+/*
+ * A preempted burst measures somebody else, so bursts run as real-time; where the kernel refuses that, a high
+ * priority has to do.
+ */
+static void priority_raise(int on)
+{
+	struct sched_param p = { .sched_priority = on ? 1 : 0 };
+
+	if (sched_setscheduler(0, on ? SCHED_FIFO : SCHED_OTHER, &p) && on)
+		setpriority(PRIO_PROCESS, 0, -20);
+}
+
+/* ---- ends ---- */
+
+static void end_open(struct end *e)
+{
+	int one = 1;
+
+	namespace_enter(e->namespace);
+	e->socket = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (e->socket < 0)
+		die("packet socket");
+	e->to = (struct sockaddr_ll){ .sll_family = AF_PACKET, .sll_halen = ETH_ALEN };
+	e->to.sll_ifindex = if_nametoindex(e->interface);
+	if (!e->to.sll_ifindex)
+		die(e->interface);
+	if (setsockopt(e->socket, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one)))
+		die("PACKET_QDISC_BYPASS");
+	/* protocol 0: it sends, and gets no copies of what arrives */
+	if (bind(e->socket, (struct sockaddr *)&e->to, sizeof(e->to)))
+		die("bind");
+	/* opened here, it shows this namespace for as long as it is open */
+	e->counters = open("/proc/thread-self/net/dev", O_RDONLY | O_CLOEXEC);
+	if (e->counters < 0)
+		die("/proc/thread-self/net/dev");
+}
+
+static long long end_received(const struct end *e)
+{
+	static char text[65536];
+	char name[IFNAMSIZ + 2];
+	long long packets = 0;
+	ssize_t n = pread(e->counters, text, sizeof(text) - 1, 0);
+	char *at;
+
+	if (n <= 0)
+		die("counters");
+	text[n] = 0;
+	snprintf(name, sizeof(name), "%s:", e->interface);
+	at = strstr(text, name);
+	if (!at || sscanf(at + strlen(name), "%*d %lld", &packets) != 1)
+		die("counters");
+	return packets;
+}
+
+/* ---- bursts ---- */
+
+static unsigned short checksum_of(const void *data, int bytes)
+{
+	const unsigned short *word = data;
+	unsigned int sum = 0;
+
+	for (; bytes > 0; bytes -= 2)
+		sum += *word++;
+	sum = (sum >> 16) + (sum & 0xffff);
+	return ~(sum + (sum >> 16));
+}
+
+static void frame_write(unsigned char *frame, const struct end *from, const struct end *to)
+{
+	struct ethhdr *eth = (void *)frame;
+	struct iphdr *ip = (void *)(frame + sizeof(*eth));
+	struct udphdr *udp = (void *)(ip + 1);
+
+	memset(frame, 0, FRAME_BYTES);
+	memcpy(eth->h_dest, from->router_mac, ETH_ALEN);
+	memcpy(eth->h_source, from->mac, ETH_ALEN);
+	eth->h_proto = htons(ETH_P_IP);
+	ip->version = 4;
+	ip->ihl = 5;
+	ip->ttl = 64;
+	ip->protocol = IPPROTO_UDP;
+	ip->tot_len = htons(FRAME_BYTES - sizeof(*eth));
+	ip->saddr = from->address.s_addr;
+	ip->daddr = to->address.s_addr;
+	ip->check = checksum_of(ip, sizeof(*ip));
+	udp->len = htons(FRAME_BYTES - sizeof(*eth) - sizeof(*ip));
+}
+
+static void frame_set_flow(unsigned char *frame, unsigned int flow, int up)
+{
+	struct udphdr *udp = (void *)(frame + sizeof(struct ethhdr) + sizeof(struct iphdr));
+	unsigned short client = htons(FIRST_CLIENT_PORT + flow % PORTS_PER_ADDRESS);
+	unsigned short peer = htons(FIRST_PEER_PORT + flow / PORTS_PER_ADDRESS);
+
+	udp->source = up ? client : peer;
+	udp->dest = up ? peer : client;
+}
+
+static long long burst_send(struct end *from, struct end *to, int up, unsigned int flows, unsigned int first,
+			    unsigned int packets)
+{
+	static unsigned char frames[BATCH][FRAME_BYTES];
+	struct mmsghdr messages[BATCH] = { 0 };
+	struct iovec vectors[BATCH];
+	unsigned int sent = 0, cycle = 0;
+	int i, n;
+
+	for (i = 0; i < BATCH; i++) {
+		frame_write(frames[i], from, to);
+		vectors[i] = (struct iovec){ frames[i], FRAME_BYTES };
+		messages[i].msg_hdr.msg_iov = &vectors[i];
+		messages[i].msg_hdr.msg_iovlen = 1;
+	}
+	while (sent < packets) {
+		n = packets - sent < BATCH ? packets - sent : BATCH;
+		for (i = 0; i < n; i++) {
+			frame_set_flow(frames[i], first + cycle, up);
+			if (++cycle == flows)
+				cycle = 0;
+		}
+		for (i = 0; i < n;) {
+			int done = sendmmsg(from->socket, messages + i, n - i, 0);
+
+			if (done < 0 && errno != ENOBUFS)
+				die("sendmmsg");
+			i += done < 0 ? 1 : done;
+		}
+		sent += n;
+	}
+	return sent;
+}
+
+static void burst_run(struct path *p, const char *direction, unsigned int flows, unsigned int first,
+		      unsigned int packets)
+{
+	int up = strcmp(direction, "up") == 0;
+	struct end *from = up ? &p->client : &p->server;
+	struct end *to = up ? &p->server : &p->client;
+	long long before = end_received(to), start, ns;
+
+	priority_raise(1);
+	start = clock_now_ns();
+	burst_send(from, to, up, flows, first, packets);
+	ns = clock_now_ns() - start;
+	priority_raise(0);
+	printf("%lld %u %lld\n", ns, packets, end_received(to) - before);
+}
+
+/* ---- connections ---- */
+
+/* What an epoll entry stands for: a listener, the server's side of a connection, or the client's. */
+enum role { LISTENER, SERVER_SIDE, CLIENT_SIDE };
+
+struct connections {
+	struct path *path;
+	int epoll;
+	long long wanted, started, opened, closed, failed;
+	long long start_ns, rate;
+	int in_flight, parallel, reply_bytes;
+};
+
+static unsigned long long entry_of(enum role role, int fd)
+{
+	return (unsigned long long)role << 32 | (unsigned int)fd;
+}
+
+static void connections_watch(struct connections *c, int fd, enum role role, unsigned int events)
+{
+	struct epoll_event e = { .events = events, .data.u64 = entry_of(role, fd) };
+
+	if (epoll_ctl(c->epoll, EPOLL_CTL_ADD, fd, &e))
+		die("epoll_ctl");
+}
+
+static void listeners_open(struct path *p)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	int i, one = 1;
+
+	namespace_enter(p->server.namespace);
+	at.sin_addr = p->tcp_server;
+	for (i = 0; i < SERVER_PORTS; i++) {
+		p->listeners[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		setsockopt(p->listeners[i], SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+		at.sin_port = htons(SERVER_PORT + i);
+		if (bind(p->listeners[i], (struct sockaddr *)&at, sizeof(at)) || listen(p->listeners[i], 1024))
+			die("listen");
+	}
+}
+
+static void connection_start(struct connections *c)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr = c->path->tcp_server };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		die("socket");
+	to.sin_port = htons(SERVER_PORT + c->started % SERVER_PORTS);
+	c->started++;
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) && errno != EINPROGRESS) {
+		c->failed++;
+		close(fd);
+		return;
+	}
+	c->in_flight++;
+	connections_watch(c, fd, CLIENT_SIDE, EPOLLOUT | EPOLLRDHUP);
+}
+
+static void client_side_close(struct connections *c, int fd)
+{
+	close(fd);
+	c->in_flight--;
+}
+
+/* Without a reply the client closes as soon as it is connected; with one it reads until the server has closed. */
+static void client_side_handle(struct connections *c, int fd, unsigned int events)
+{
+	static char sink[REPLY_BYTES_MAX];
+	struct epoll_event want = { .events = EPOLLIN | EPOLLRDHUP, .data.u64 = entry_of(CLIENT_SIDE, fd) };
+	ssize_t n;
+
+	if (events & EPOLLERR) {
+		c->failed++;
+		client_side_close(c, fd);
+		return;
+	}
+	if (events & EPOLLOUT) {
+		c->opened++;
+		if (!c->reply_bytes)
+			client_side_close(c, fd);
+		else if (write(fd, "?", 1) != 1 || epoll_ctl(c->epoll, EPOLL_CTL_MOD, fd, &want))
+			die("request");
+		return;
+	}
+	while ((n = read(fd, sink, sizeof(sink))) > 0)
+		;
+	if (n == 0 || errno != EAGAIN)
+		client_side_close(c, fd);
+}
+
+static void server_side_handle(struct connections *c, int fd)
+{
+	static char reply[REPLY_BYTES_MAX];
+	char request[16];
+	ssize_t n = read(fd, request, sizeof(request));
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n > 0 && write(fd, reply, c->reply_bytes) != c->reply_bytes)
+		c->failed++;
+	close(fd);
+	c->closed++;
+}
+
+static void listener_handle(struct connections *c, int listener)
+{
+	int fd;
+
+	while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+		connections_watch(c, fd, SERVER_SIDE, EPOLLIN | EPOLLRDHUP);
+}
+
+static int connections_due(const struct connections *c)
+{
+	if (c->started >= c->wanted || c->in_flight >= c->parallel)
+		return 0;
+	return !c->rate || c->started < (clock_now_ns() - c->start_ns) * c->rate / 1000000000LL + 1;
+}
+
+static void connections_poll(struct connections *c)
+{
+	struct epoll_event events[64];
+	int i, n = epoll_wait(c->epoll, events, 64, c->rate ? 1 : 100);
+
+	for (i = 0; i < n; i++) {
+		int fd = (int)(unsigned int)events[i].data.u64;
+		enum role role = events[i].data.u64 >> 32;
+
+		if (role == LISTENER)
+			listener_handle(c, fd);
+		else if (role == SERVER_SIDE)
+			server_side_handle(c, fd);
+		else
+			client_side_handle(c, fd, events[i].events);
+	}
+}
+
+static void connections_run(struct path *p, long long wanted, long long rate, int reply_bytes, int parallel)
+{
+	struct connections c = { .path = p, .wanted = wanted, .rate = rate, .parallel = parallel };
+	long long deadline, ns;
+	int i;
+
+	c.reply_bytes = reply_bytes < REPLY_BYTES_MAX ? reply_bytes : REPLY_BYTES_MAX;
+	c.epoll = epoll_create1(EPOLL_CLOEXEC);
+	for (i = 0; i < SERVER_PORTS; i++)
+		connections_watch(&c, p->listeners[i], LISTENER, EPOLLIN);
+	namespace_enter(p->client.namespace);
+	setpriority(PRIO_PROCESS, 0, -20);
+	c.start_ns = clock_now_ns();
+	deadline = c.start_ns + 30 * 1000000000LL + (rate ? wanted * 1000000000LL / rate : 0);
+	while (c.closed + c.failed < wanted && clock_now_ns() < deadline) {
+		while (connections_due(&c))
+			connection_start(&c);
+		connections_poll(&c);
+	}
+	ns = clock_now_ns() - c.start_ns;
+	setpriority(PRIO_PROCESS, 0, 0);
+	close(c.epoll);
+	printf("%lld %lld %lld %lld\n", ns, c.opened, c.closed, c.failed);
+}
+
+/* ---- commands ---- */
+
+static struct path *path_find(const char *name)
+{
+	int i;
+
+	for (i = 0; i < path_count; i++)
+		if (strcmp(paths[i].name, name) == 0)
+			return &paths[i];
+	fprintf(stderr, "traffic: no path %s\n", name);
+	exit(2);
+}
+
+static int mac_parse(unsigned char *mac, const char *text)
+{
+	return sscanf(text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", mac, mac + 1, mac + 2, mac + 3, mac + 4, mac + 5) == 6;
+}
+
+/* namespace,interface,router MAC,host MAC,host address */
+static int end_parse(struct end *e, const char *text)
+{
+	char router[18], mac[18], address[16];
+
+	return sscanf(text, "%63[^,],%15[^,],%17[^,],%17[^,],%15s", e->namespace, e->interface, router, mac, address) ==
+		       5 &&
+	       mac_parse(e->router_mac, router) && mac_parse(e->mac, mac) && inet_aton(address, &e->address);
+}
+
+/* name/client end/server end/TCP server */
+static void path_open(const char *text)
+{
+	struct path *p = &paths[path_count++];
+	char client[160], server[160], tcp[16];
+
+	if (path_count > PATHS_MAX || sscanf(text, "%31[^/]/%159[^/]/%159[^/]/%15s", p->name, client, server, tcp) != 4 ||
+	    !end_parse(&p->client, client) || !end_parse(&p->server, server) || !inet_aton(tcp, &p->tcp_server)) {
+		fprintf(stderr, "traffic: not a path: %s\n", text);
+		exit(2);
+	}
+	end_open(&p->client);
+	end_open(&p->server);
+	listeners_open(p);
+}
+
+static void command_run(const char *line)
+{
+	char name[32], direction[8];
+	unsigned int flows, first, packets;
+	long long wanted, rate;
+	int bytes, parallel;
+
+	if (sscanf(line, "burst %31s %7s %u %u %u", name, direction, &flows, &first, &packets) == 5)
+		burst_run(path_find(name), direction, flows, first, packets);
+	else if (sscanf(line, "connects %31s %lld %lld %d %d", name, &wanted, &rate, &bytes, &parallel) == 5)
+		connections_run(path_find(name), wanted, rate, bytes, parallel < PARALLEL_MAX ? parallel : PARALLEL_MAX);
+	else
+		printf("error not a command\n");
+	fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+	char line[256];
+	cpu_set_t cpus;
+	int i;
+
+	if (argc < 3) {
+		fprintf(stderr, "usage: traffic CPU PATH...\n");
+		return 2;
+	}
+	CPU_ZERO(&cpus);
+	CPU_SET(atoi(argv[1]), &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		die("sched_setaffinity");
+	for (i = 2; i < argc; i++)
+		path_open(argv[i]);
+	printf("ready\n");
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin))
+		command_run(line);
+	return 0;
+}
