@@ -83,11 +83,24 @@ export class Conntrackd {
     }
   }
 
-  /** Asks the neighbour's side for everything anew. */
-  resync(): void {
-    const conf = `${this.directory}/neighbour/conf`;
-    this.lab.inside(this.path.neighbour, BINARY, ["-C", conf, "-f", "external"]);
-    this.lab.inside(this.path.neighbour, BINARY, ["-C", conf, "-n"]);
+  /**
+   * Makes the neighbour forget everything and this side send it anew. Returns CLOCK_MONOTONIC ns of when the neighbour
+   * said that it holds `count` flows; undefined: it never did.
+   */
+  resync(count: number): number | undefined {
+    this.ask("neighbour", this.path.neighbour, "-f", "external");
+    this.ask("own", this.path.namespace, "-B");
+    const deadline = Date.now() + READY_MS;
+    while (Date.now() < deadline) {
+      const said = this.ask("neighbour", this.path.neighbour, "-s");
+      const held = /cache external:\s+current active connections:\s+(\d+)/.exec(said);
+      if (Number(held?.[1]) >= count) return Number(process.hrtime.bigint());
+    }
+    return undefined;
+  }
+
+  private ask(side: string, namespace: string, ...args: string[]): string {
+    return this.lab.inside(namespace, BINARY, ["-C", `${this.directory}/${side}/conf`, ...args]);
   }
 
   private remove(): void {

@@ -230,7 +230,7 @@ export class Lab {
     this.link(path.namespace, "mesh", path.neighbour, "mesh");
     this.ip(path.namespace, `addr add ${path.meshAddress}/24 dev mesh`);
     this.ip(path.neighbour, `addr add ${path.neighbourAddress}/24 dev mesh`);
-    this.ip(path.neighbour, "link add lan type dummy");
+    this.ip(path.neighbour, "link add lan type veth peer name nobody");
     this.ip(path.neighbour, "link set lan up");
   }
 
