@@ -1,5 +1,5 @@
 import type { Reason } from "../../../src/datapath/abi.ts";
-import * as frame from "./frames.ts";
+import { checksum, ethernet, icmpError, ip, type Tcp, tcp, type Udp, udp } from "../../support/packets.ts";
 import { CLIENT, SERVER, type Topology } from "./topology.ts";
 import { PORTS } from "./traffic/plan.ts";
 
@@ -10,116 +10,186 @@ const STRANGER_MAC = "02:00:00:00:66:66";
 /** Above what the client's system gives to its own flows. */
 const UNUSED_PORT = 61_000;
 const UNUSED_PORTS = 4_000;
+const BATMAN = 0x4305;
+const UDP = 17;
 
 export type Origin = "client" | "server";
+
+/** Everything right, for a row to say what is wrong. */
+interface Frame {
+  readonly srcMac: string;
+  readonly dstMac: string;
+  readonly src: string;
+  readonly dst: string;
+  readonly payload: Uint8Array;
+  readonly checksums: true;
+  /** The other family's addresses. */
+  readonly six: { readonly src: string; readonly dst: string };
+  /** A port that nobody uses. */
+  readonly unused: number;
+}
+
 export interface BadRow {
   readonly from: Origin;
   readonly name: string;
   /** Why it must be denied. */
   readonly reason: Reason;
+  readonly build: (frame: Frame) => Uint8Array;
   /** A router would drop it before the filter sees it. */
-  readonly switchedOnly?: boolean;
-  readonly build: (place: Topology, id: number, turn: number) => Buffer;
+  readonly switchedOnly?: true;
 }
 
-type Transport = (mark: Buffer, port: number) => Buffer;
-interface Shape {
-  readonly family?: "v4" | "v6";
-  readonly ip?: Partial<frame.IpFields>;
-  readonly proto?: number;
-  readonly sourceMac?: string;
-}
+const toPort = (dport: number, more: Partial<Tcp & Udp>) => (frame: Frame) =>
+  tcp({ ...frame, sport: frame.unused, dport, ...more });
+const fromPort = (sport: number, more: Partial<Tcp & Udp>) => (frame: Frame) =>
+  tcp({ ...frame, sport, dport: frame.unused, ...more });
+const overSix = (build: BadRow["build"]) => (frame: Frame) => build({ ...frame, ...frame.six });
+const fromStranger = (build: BadRow["build"]) => (frame: Frame) => build({ ...frame, srcMac: STRANGER_MAC });
+const asTail = (frame: Frame) => ip({ ...frame, fragment: { offset: 1_480, more: false } }, UDP, frame.payload);
+const meshFrame = (frame: Frame) => ethernet(frame, BATMAN, [...new Uint8Array(32), ...frame.payload]);
 
-/** A frame of this origin to the other end, with this transport in it. */
-function row(from: Origin, name: string, reason: Reason, transport: Transport, shape: Shape = {}): BadRow {
-  return {
-    from,
-    name,
-    reason,
-    build: (place, id, turn) => {
-      const [here, there] = from === "client" ? [CLIENT, SERVER] : [SERVER, CLIENT];
-      const family = shape.family ?? "v4";
-      const payload = transport(mark(id), UNUSED_PORT + (turn % UNUSED_PORTS));
-      const proto = shape.proto ?? frame.PROTO.tcp;
-      const packet = frame.ip({ from: here[family], to: there[family], proto, ...shape.ip }, payload);
-      return frame.ethernet(place.nextHop(from), shape.sourceMac ?? here.mac, packet.type, packet.bytes);
-    },
+/** Overwrites one byte of the IPv4 header and makes its checksum right again: only the lie is wrong. */
+function lying(offset: number, value: number, build: BadRow["build"]): BadRow["build"] {
+  return (frame) => {
+    const bytes = build(frame);
+    const header = bytes.subarray(14, 34);
+    header.set([0, 0], 10);
+    header[offset] = value;
+    const sum = checksum(header);
+    header.set([sum >> 8, sum & 0xff], 10);
+    return bytes;
   };
 }
+const LENGTH_HIGH = 2;
+const VERSION_AND_WORDS = 0;
 
-function mark(id: number): Buffer {
-  const bytes = Buffer.alloc(MARKER.length + 4);
-  bytes.write(MARKER, "latin1");
-  bytes.writeUInt32BE(id, MARKER.length);
-  return bytes;
+/** What an on-path attacker would send to shrink a flow's segments, about a flow that never was. */
+function forgedError(frame: Frame): Uint8Array {
+  const { unused, payload } = frame;
+  const quoted = tcp({ src: frame.dst, dst: frame.src, sport: unused, dport: PORTS.web, payload });
+  return icmpError({ ...frame, type: 3, code: 4, quoted });
 }
-
-const { fin, syn, rst, ack } = frame.FLAG;
-const udp = { proto: frame.PROTO.udp };
-/** From a port that nothing uses to this one, or from this one to a port that nothing uses. */
-const tcpTo = (port: number, flags: number, words?: number): Transport => {
-  return (mark, unused) => frame.tcp(unused, port, flags, mark, words);
-};
-const tcpFrom =
-  (port: number, flags: number): Transport =>
-  (mark, unused) =>
-    frame.tcp(port, unused, flags, mark);
-const batman = (place: Topology, from: Origin, id: number): Buffer => {
-  const source = from === "client" ? CLIENT.mac : SERVER.mac;
-  return frame.ethernet(
-    place.nextHop(from),
-    source,
-    frame.ETHERTYPE.batman,
-    Buffer.concat([Buffer.alloc(32), mark(id)]),
-  );
-};
-const inVlan = (plain: BadRow): BadRow => ({ ...plain, build: (...at) => frame.tagged(plain.build(...at), 7) });
-const switchedOnly = (plain: BadRow): BadRow => ({ ...plain, switchedOnly: true });
 
 /** Every row must be denied, for its own reason, wherever the client is and whatever else goes on. */
 export const BAD_ROWS: readonly BadRow[] = [
-  row("client", "SYN to a port that no rule names", "acl", tcpTo(PORTS.forbidden, syn)),
-  row("client", "datagram to a port that no rule names", "acl", (m, p) => frame.udp(p, PORTS.forbidden, m), udp),
-  row("client", "ACK of no flow", "state", tcpTo(PORTS.web, ack)),
-  row("client", "SYN-ACK that answers nothing", "state", tcpTo(PORTS.web, syn | ack)),
-  row("client", "FIN of no flow", "state", tcpTo(PORTS.chat, fin | ack)),
-  row("client", "RST of no flow", "state", tcpTo(PORTS.chat, rst)),
-  row("client", "ACK of no flow, IPv6", "state", tcpTo(PORTS.web, ack), { family: "v6" }),
-  row("client", "SYN and FIN at once", "flags", tcpTo(PORTS.web, syn | fin)),
-  row("client", "no TCP flag at all", "flags", tcpTo(PORTS.web, 0)),
-  row("client", "total length beyond the frame", "malformed", tcpTo(PORTS.web, syn), { ip: { lie: 200 } }),
-  row("client", "IPv4 header of 16 bytes", "malformed", tcpTo(PORTS.web, syn), { ip: { headerWords: 4 } }),
-  row("client", "TCP header beyond the packet", "malformed", tcpTo(PORTS.web, syn, 15)),
-  row("client", "UDP length beyond the packet", "malformed", (m, p) => frame.udp(p, PORTS.lookup, m, 64), udp),
-  row("client", "tail of a datagram without a head", "fragment", (m) => m, { ...udp, ip: { fragmentOffset: 185 } }),
-  row("client", "SYN of a stranger", "unknown", tcpTo(PORTS.web, syn), { sourceMac: STRANGER_MAC }),
-  inVlan(row("client", "SYN in a VLAN tag", "vlan", tcpTo(PORTS.web, syn))),
-  { from: "client", name: "a mesh frame from a client", reason: "non_ip", build: (at, id) => batman(at, "client", id) },
+  {
+    from: "client",
+    name: "SYN to a port that no rule names",
+    reason: "acl",
+    build: toPort(PORTS.forbidden, { flags: "S" }),
+  },
+  {
+    from: "client",
+    name: "datagram to a port that no rule names",
+    reason: "acl",
+    build: (frame) => udp({ ...frame, sport: frame.unused, dport: PORTS.forbidden }),
+  },
+  { from: "client", name: "ACK of no flow", reason: "state", build: toPort(PORTS.web, { flags: "A" }) },
+  { from: "client", name: "SYN-ACK that answers nothing", reason: "state", build: toPort(PORTS.web, { flags: "SA" }) },
+  { from: "client", name: "FIN of no flow", reason: "state", build: toPort(PORTS.chat, { flags: "FA" }) },
+  { from: "client", name: "RST of no flow", reason: "state", build: toPort(PORTS.chat, { flags: "R" }) },
+  { from: "client", name: "ACK of no flow, IPv6", reason: "state", build: overSix(toPort(PORTS.web, { flags: "A" })) },
+  { from: "client", name: "SYN and FIN at once", reason: "flags", build: toPort(PORTS.web, { flags: "SF" }) },
+  { from: "client", name: "no TCP flag at all", reason: "flags", build: toPort(PORTS.web, { flags: 0 }) },
+  {
+    from: "client",
+    name: "total length beyond the frame",
+    reason: "malformed",
+    build: lying(LENGTH_HIGH, 2, toPort(PORTS.web, { flags: "S" })),
+  },
+  {
+    from: "client",
+    name: "IPv4 header of 16 bytes",
+    reason: "malformed",
+    build: lying(VERSION_AND_WORDS, 0x44, toPort(PORTS.web, { flags: "S" })),
+  },
+  {
+    from: "client",
+    name: "TCP header beyond the packet",
+    reason: "malformed",
+    build: toPort(PORTS.web, { flags: "S", dataOffset: 15 }),
+  },
+  {
+    from: "client",
+    name: "UDP length beyond the packet",
+    reason: "malformed",
+    build: (frame) => udp({ ...frame, sport: frame.unused, dport: PORTS.lookup, udpLength: 200 }),
+  },
+  { from: "client", name: "tail of a datagram without a head", reason: "fragment", build: asTail },
+  {
+    from: "client",
+    name: "SYN of a stranger",
+    reason: "unknown",
+    build: fromStranger(toPort(PORTS.web, { flags: "S" })),
+  },
+  { from: "client", name: "SYN in a VLAN tag", reason: "vlan", build: toPort(PORTS.web, { flags: "S", vlan: 7 }) },
+  { from: "client", name: "a mesh frame", reason: "non_ip", build: meshFrame },
 
-  row("server", "SYN to a port that no rule names", "acl", tcpTo(PORTS.forbidden, syn)),
-  row("server", "datagram from a port that no rule names", "acl", (m, p) => frame.udp(PORTS.forbidden, p, m), udp),
-  row("server", "SYN from the port of a service", "state", tcpFrom(PORTS.web, syn)),
-  row("server", "SYN-ACK that answers nothing", "state", tcpFrom(PORTS.web, syn | ack)),
-  row("server", "ACK of no flow", "state", tcpFrom(PORTS.web, ack)),
-  row("server", "FIN of no flow", "state", tcpFrom(PORTS.chat, fin | ack)),
-  row("server", "RST of no flow, IPv6", "state", tcpFrom(PORTS.chat, rst), { family: "v6" }),
-  row("server", "answer to a question never asked", "state", (m, p) => frame.udp(PORTS.lookup, p, m), udp),
-  row("server", "ICMP error about no flow", "state", forgedError, { proto: frame.PROTO.icmp }),
-  row("server", "SYN and FIN at once", "flags", tcpFrom(PORTS.web, syn | fin)),
-  row("server", "tail of a datagram without a head", "fragment", (m) => m, { ...udp, ip: { fragmentOffset: 185 } }),
-  switchedOnly(
-    row("server", "total length beyond the frame", "malformed", tcpFrom(PORTS.web, ack), { ip: { lie: 200 } }),
-  ),
   {
     from: "server",
-    name: "a mesh frame to a client",
-    reason: "non_ip",
-    switchedOnly: true,
-    build: (at, id) => batman(at, "server", id),
+    name: "SYN to a port that no rule names",
+    reason: "acl",
+    build: (frame) => tcp({ ...frame, sport: frame.unused, dport: PORTS.forbidden, flags: "S" }),
   },
+  {
+    from: "server",
+    name: "datagram from a port that no rule names",
+    reason: "acl",
+    build: (frame) => udp({ ...frame, sport: PORTS.forbidden, dport: frame.unused }),
+  },
+  {
+    from: "server",
+    name: "SYN from the port of a service",
+    reason: "state",
+    build: fromPort(PORTS.web, { flags: "S" }),
+  },
+  {
+    from: "server",
+    name: "SYN-ACK that answers nothing",
+    reason: "state",
+    build: fromPort(PORTS.web, { flags: "SA" }),
+  },
+  { from: "server", name: "ACK of no flow", reason: "state", build: fromPort(PORTS.web, { flags: "A" }) },
+  { from: "server", name: "FIN of no flow", reason: "state", build: fromPort(PORTS.chat, { flags: "FA" }) },
+  {
+    from: "server",
+    name: "RST of no flow, IPv6",
+    reason: "state",
+    build: overSix(fromPort(PORTS.chat, { flags: "R" })),
+  },
+  {
+    from: "server",
+    name: "answer to a question never asked",
+    reason: "state",
+    build: (frame) => udp({ ...frame, sport: PORTS.lookup, dport: frame.unused }),
+  },
+  { from: "server", name: "ICMP error about no flow", reason: "state", build: forgedError },
+  { from: "server", name: "SYN and FIN at once", reason: "flags", build: fromPort(PORTS.web, { flags: "SF" }) },
+  { from: "server", name: "tail of a datagram without a head", reason: "fragment", build: asTail },
+  {
+    from: "server",
+    name: "total length beyond the frame",
+    reason: "malformed",
+    build: lying(LENGTH_HIGH, 2, fromPort(PORTS.web, { flags: "A" })),
+    switchedOnly: true,
+  },
+  { from: "server", name: "a mesh frame", reason: "non_ip", build: meshFrame, switchedOnly: true },
 ];
 
-function forgedError(mark: Buffer, port: number): Buffer {
-  const segment = frame.tcp(port, PORTS.web, ack, mark);
-  return frame.icmpTooBig(frame.ip({ from: CLIENT.v4, to: SERVER.v4, proto: frame.PROTO.tcp }, segment).bytes);
+/** The frame of a row: `id` is its number, `turn` varies the port. */
+export function badFrame(row: BadRow, place: Pick<Topology, "nextHop">, id: number, turn: number): Uint8Array {
+  const [here, there] = row.from === "client" ? [CLIENT, SERVER] : [SERVER, CLIENT];
+  const payload = Buffer.alloc(MARKER.length + 4);
+  payload.write(MARKER, "latin1");
+  payload.writeUInt32BE(id, MARKER.length);
+  return row.build({
+    srcMac: here.mac,
+    dstMac: place.nextHop(row.from),
+    src: here.v4,
+    dst: there.v4,
+    six: { src: here.v6, dst: there.v6 },
+    payload,
+    checksums: true,
+    unused: UNUSED_PORT + (turn % UNUSED_PORTS),
+  });
 }

@@ -1,9 +1,9 @@
 import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import type { Reason } from "../../../src/datapath/abi.ts";
-import { BAD_ROWS, type BadRow, MARKER, type Origin } from "./bad.ts";
+import { llc } from "../../support/packets.ts";
+import { BAD_ROWS, type BadRow, badFrame, MARKER, type Origin } from "./bad.ts";
 import { BUILT } from "./build.ts";
-import { xid } from "./frames.ts";
 import type { Namespaces } from "./namespaces.ts";
 import type { Processes } from "./processes.ts";
 import { CLIENT, type Topology } from "./topology.ts";
@@ -65,7 +65,7 @@ export class Intruder {
 
   /** The frame by which bridges learn where the client now is. */
   announceClient(): void {
-    this.send("client", xid(CLIENT.mac));
+    this.send("client", llc({ srcMac: CLIENT.mac }));
   }
 
   get sentInAll(): number {
@@ -75,11 +75,11 @@ export class Intruder {
   private sendNext(): void {
     const id = this.turn % this.rows.length;
     const row = this.rows[id]!;
-    this.send(row.from, row.build(this.topology, id, this.turn++));
+    this.send(row.from, badFrame(row, this.topology, id, this.turn++));
     this.sent[row.reason] = (this.sent[row.reason] ?? 0) + 1;
   }
 
-  private send(from: Origin, frame: Buffer): void {
+  private send(from: Origin, frame: Uint8Array): void {
     const length = Buffer.alloc(2);
     length.writeUInt16LE(frame.length);
     this.helpers[from].stdin!.write(Buffer.concat([length, frame]));
