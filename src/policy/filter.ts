@@ -2,17 +2,19 @@
  * The ACL filter: the `bloom-filters` package counts, sizes and holds the bits; which bits a key sets is ours, since
  * the kernel must find the same ones with 32-bit multiplications and no division.
  */
-import { BloomFilter } from "bloom-filters";
+import * as library from "bloom-filters";
 import { xxh32Words, xxh32WordsReversed } from "../base/hash.ts";
 import { CONSTANTS } from "../datapath/abi.ts";
 import type { FilterBits } from "../datapath/datapath.ts";
+import { FILTER_BITS_MAX, probeBit } from "../sfr/acl.ts";
 import type { AclKey } from "./keys.ts";
+
+/** Node hands a CommonJS package over as `default`, others do not. */
+const { BloomFilter } = (library as unknown as { default?: typeof library }).default ?? library;
 
 /** [flow h1, flow h2, ACL h1, ACL h2]: secret, the same on all APs of a mesh. */
 export type Seeds = readonly [number, number, number, number];
 
-/** Bits of a filter, so that a bit index fits the kernel's arithmetic. */
-const FILTER_BITS_MAX = 2 ** 27;
 const WORD_BITS = 64;
 
 /** A library filter that places keys as the kernel does. */
@@ -40,16 +42,9 @@ export class AclFilter extends BloomFilter {
   }
 }
 
-/** Bit indexes of a key's probes in a filter of `bits`, `seed` and `probes`. */
+/** Bit indexes of a key's probes: the arithmetic of kernel and model. */
 export function probeBits(h1: number, h2: number, bits: number, probes: number, seed: number): number[] {
-  const a = Math.imul(h1 ^ seed, 0x9e3779b1);
-  const b = Math.imul(h2 + seed, 0x85ebca77) | 1;
-  return Array.from({ length: probes }, (_, i) => scale((a + Math.imul(i, b)) >>> 0, bits));
-}
-
-/** (g * bits) >> 32 without leaving the range in which a double is exact. */
-function scale(g: number, bits: number): number {
-  return Math.floor(((g >>> 16) * bits + Math.floor(((g & 0xffff) * bits) / 0x10000)) / 0x10000);
+  return Array.from({ length: probes }, (_, i) => probeBit(h1, h2, i, bits, seed));
 }
 
 /** Bits and probes for `keys` keys at a false-positive rate. */

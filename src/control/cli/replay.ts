@@ -1,0 +1,203 @@
+import { badInput } from "../../base/errors.ts";
+import { parseAddress } from "../../base/ip.ts";
+import { parseMac } from "../../base/mac.ts";
+import { parseGeometry } from "../../bloom/geometry.ts";
+import { REASONS } from "../../datapath/abi.ts";
+import { type Capture, openCapture } from "../../pcap/reader.ts";
+import { compilePolicy, parsePolicy } from "../../policy/policy.ts";
+import { type Judged, REPLAY_SEEDS, Replay, type ReplayClient } from "../replay.ts";
+import { bar, columns, durationText, facts, grouped, printable, styleFor } from "./text.ts";
+import { type Call, EXIT, JSON_OPTION, type Verb } from "./verb.ts";
+
+const TABLE_DEFAULT = "4x1024x8/r26";
+/** Denials shown without --verbose. */
+const SHOWN_MAX = 20;
+/** Below it the work is done before a bar would have been seen. */
+const BAR_BYTES = 8 << 20;
+const BAR_EVERY_PACKETS = 20_000;
+
+export const replayVerb: Verb = {
+  name: "replay",
+  summary: "Says what the filter would do with each packet of a capture (pcap, pcapng). Touches no network.",
+  arguments: ["FILE"],
+  options: [
+    {
+      name: "client",
+      value: "MAC|IP|auto",
+      text: "whose packets to judge; auto (default): who speaks first in each conversation",
+    },
+    {
+      name: "policy",
+      value: "FILE",
+      text: "rules to judge by; default: clients may open anything, their peers nothing",
+    },
+    { name: "role", value: "NAME", text: "role of clients that the policy does not list; default: its `unknown`" },
+    { name: "table", value: "GEOMETRY", text: `shape of the table of expectations; default ${TABLE_DEFAULT}` },
+    { name: "verbose", text: "a line for every packet" },
+    JSON_OPTION,
+  ],
+  async run(call) {
+    const file = call.arguments[0]!;
+    const replay = new Replay({
+      client: parseClient(call.options.get("client") ?? "auto"),
+      geometry: parseGeometry(call.options.get("table") ?? TABLE_DEFAULT, "--table"),
+      ...policyOption(call),
+      ...(call.options.has("role") && { role: call.options.get("role")! }),
+    });
+    const bytes = call.platform.files.readBytes(file);
+    const capture = openCapture(bytes, file);
+    const denials = call.options.has("json")
+      ? runJson(call, replay, capture)
+      : runText(call, replay, capture, bytes.length);
+    report(call, replay, capture, file, denials);
+    return EXIT.ok;
+  },
+};
+
+function parseClient(text: string): ReplayClient {
+  if (text === "auto") return "auto";
+  if (/^\d+\.\d+\.\d+\.\d+$/.test(text) || text.includes("::")) return { address: parseAddress(text, "--client") };
+  try {
+    return { mac: parseMac(text, "--client") };
+  } catch (error) {
+    if (!text.includes(":")) throw badInput("--client", `"${text}"`, "a MAC address, an IP address, or auto");
+    try {
+      return { address: parseAddress(text, "--client") };
+    } catch {
+      throw error;
+    }
+  }
+}
+
+function policyOption({ platform, options }: Call) {
+  const file = options.get("policy");
+  if (file === undefined) return {};
+  return { policy: compilePolicy(parsePolicy(platform.files.readText(file), file), REPLAY_SEEDS) };
+}
+
+interface Shown {
+  readonly number: number;
+  readonly offset: number;
+  readonly seconds: number;
+  readonly direction: string;
+  readonly verdict: string;
+  readonly reason: string;
+  readonly packet: string;
+}
+
+function shown(judged: Judged, replay: Replay): Shown {
+  return {
+    number: judged.packet.number,
+    offset: judged.packet.offset,
+    seconds: Number(judged.packet.timeNs - (replay.firstNs ?? 0n)) / 1e9,
+    direction: judged.direction === 0 ? "from client" : "to client",
+    verdict:
+      judged.skipped !== undefined ? "skipped" : judged.reason === 0 ? "passed" : judged.pass ? "monitored" : "denied",
+    reason: judged.skipped ?? REASONS[judged.reason]![0],
+    packet: judged.describe(),
+  };
+}
+
+function runJson(call: Call, replay: Replay, capture: Capture): Shown[] {
+  const list: Shown[] = [];
+  const isVerbose = call.options.has("verbose");
+  for (let packet = capture.next(); packet; packet = capture.next()) {
+    const judged = replay.judge(packet);
+    if (isVerbose || judged.reason !== 0) list.push(shown(judged, replay));
+  }
+  return list;
+}
+
+/** Prints denials as they come; answers none, since they have been shown. */
+function runText({ terminal, options }: Call, replay: Replay, capture: Capture, bytes: number): Shown[] {
+  const style = styleFor(terminal.isTerminal);
+  const isVerbose = options.has("verbose");
+  const hasBar = terminal.isErrTerminal && bytes >= BAR_BYTES && !isVerbose;
+  let denied = 0;
+  for (let packet = capture.next(); packet; packet = capture.next()) {
+    const judged = replay.judge(packet);
+    if (hasBar && packet.number % BAR_EVERY_PACKETS === 0) terminal.err(`\r${bar(capture.offset / bytes, 40)}`);
+    if (judged.reason !== 0) denied++;
+    if (!isVerbose && (judged.reason === 0 || denied > SHOWN_MAX)) continue;
+    const line = shown(judged, replay);
+    const verdict = line.verdict.padEnd(9);
+    const coloured = line.verdict === "passed" ? style.good(verdict) : style.bad(verdict);
+    if (hasBar) terminal.err("\r\x1b[K");
+    terminal.out(
+      `${String(line.number).padStart(7)}  ${line.seconds.toFixed(6).padStart(12)}  ${coloured}  ${line.reason.padEnd(11)}  ${style.dim(line.direction.padEnd(11))}  ${line.packet}\n`,
+    );
+  }
+  if (hasBar) terminal.err("\r\x1b[K");
+  if (!isVerbose && denied > SHOWN_MAX)
+    terminal.out(style.dim(`${"...".padStart(7)}  ${grouped(denied - SHOWN_MAX)} more; --verbose shows all\n`));
+  if (denied > 0 || isVerbose) terminal.out("\n");
+  return [];
+}
+
+function report(
+  { terminal, options }: Call,
+  replay: Replay,
+  capture: Capture,
+  file: string,
+  list: readonly Shown[],
+): void {
+  const judged = replay.counts.reduce((sum, count) => sum + count, 0);
+  const passed = replay.counts[0]!;
+  const reasons = REASONS.map(([name, text], i) => ({ name, text, count: replay.counts[i]! }))
+    .slice(1)
+    .filter((r) => r.count > 0);
+  const skipped = [...replay.skipped].map(([cause, count]) => ({ cause, count }));
+  const durationMs = replay.firstNs === undefined ? 0 : Number((replay.lastNs - replay.firstNs) / 1_000_000n);
+  if (options.has("json")) {
+    const value = {
+      file,
+      format: capture.format,
+      client: options.get("client") ?? "auto",
+      policy: options.get("policy") ?? "clients may open anything, their peers nothing",
+      packets: judged + skipped.reduce((sum, s) => sum + s.count, 0),
+      judged,
+      passed,
+      denied: judged - passed,
+      reasons: Object.fromEntries(reasons.map((r) => [r.name, r.count])),
+      skipped: Object.fromEntries(skipped.map((s) => [s.cause, s.count])),
+      problem: capture.problem ?? null,
+      clients: replay.clients.size,
+      seconds: durationMs / 1000,
+      usedCells: replay.usedCells,
+      [options.has("verbose") ? "verdicts" : "denials"]: list,
+    };
+    terminal.out(`${JSON.stringify(value, null, 2)}\n`);
+    return;
+  }
+  const style = styleFor(terminal.isTerminal);
+  const share = judged === 0 ? "" : ` (${((100 * passed) / judged).toFixed(passed === judged ? 0 : 2)} %)`;
+  terminal.out(
+    facts(
+      [
+        ["capture", `${printable(file)}, ${durationText(durationMs)}`],
+        ["policy", options.get("policy") ?? "clients may open anything, their peers nothing (--policy FILE for yours)"],
+        ["client", clientText(options.get("client") ?? "auto", replay.clients.size)],
+        ["judged", `${grouped(judged)} packets`],
+        ["passed", `${grouped(passed)}${share}`],
+        ["denied", grouped(judged - passed)],
+      ],
+      style,
+    ),
+  );
+  if (reasons.length)
+    terminal.out(
+      `\n${columns([["reason", "packets", "meaning"], ...reasons.map((r) => [r.name, r.count, r.text])], style)}`,
+    );
+  if (skipped.length)
+    terminal.out(`\n${columns([["skipped", "packets"], ...skipped.map((s) => [s.cause, s.count])], style)}`);
+  if (capture.problem) {
+    const left = `the rest of the file was not read`;
+    terminal.err(
+      `${style.bad("roamwall:")} ${printable(file)} offset ${capture.problem.offset}: ${capture.problem.text}; ${left}\n`,
+    );
+  }
+}
+
+function clientText(option: string, count: number): string {
+  return option === "auto" ? `who speaks first in each conversation; ${count} met` : option;
+}

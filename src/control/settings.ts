@@ -1,0 +1,255 @@
+/** The agent's settings file. The table below is what is read, what `docs/settings.md` shows, and what errors offer. */
+import { badInput } from "../base/errors.ts";
+import { parseAddress } from "../base/ip.ts";
+import type { Endpoint } from "../platform/platform.ts";
+import { type Field, readDocument } from "../policy/document.ts";
+
+export interface Settings {
+  readonly id: number;
+  readonly name: string;
+  readonly daemon: string;
+  readonly control: string;
+  readonly key: string;
+  readonly mode: "enforce" | "monitor";
+  readonly policy: string;
+  readonly pickupS: number;
+  readonly replication: ReplicationSettings;
+}
+
+export interface ReplicationSettings {
+  readonly enabled: boolean;
+  readonly bind: string;
+  readonly port: number;
+  readonly group: string | undefined;
+  readonly iface: string | undefined;
+  readonly peers: readonly Endpoint[];
+  readonly holdMs: number;
+  readonly flushMs: number;
+  readonly bytesPerSecond: number;
+  readonly handoverS: number;
+}
+
+export interface SettingText {
+  readonly name: string;
+  readonly form: string;
+  /** `-`: must be given. */
+  readonly default: string;
+  readonly effect: string;
+}
+
+export const SETTINGS: readonly SettingText[] = [
+  { name: "id", form: "1 to 65534", default: "-", effect: "This AP's number in the mesh. No two APs may share one." },
+  {
+    name: "name",
+    form: "text",
+    default: "`ap` and the id",
+    effect: "What people call this AP: shown to neighbours and in `status`.",
+  },
+  { name: "daemon", form: "path", default: "/run/roamwall/daemon.sock", effect: "Where roamwalld listens." },
+  {
+    name: "control",
+    form: "path",
+    default: "/run/roamwall/agent.sock",
+    effect: "Where `roamwall status` and the other commands find this agent.",
+  },
+  {
+    name: "key",
+    form: "path",
+    default: "/etc/roamwall/key",
+    effect: "The mesh's secrets, the same file as roamwalld's; mode 0600.",
+  },
+  {
+    name: "mode",
+    form: "enforce, monitor",
+    default: "enforce",
+    effect: "`monitor` counts and reports what would be denied, and lets it pass.",
+  },
+  {
+    name: "policy",
+    form: "path",
+    default: "/etc/roamwall/policy.yaml",
+    effect:
+      "Rules and clients ([policy.md](policy.md)). Read again when it changes, and at SIGHUP; whole or not at all.",
+  },
+  {
+    name: "pickup",
+    form: "duration, 0 to 1 h",
+    default: "300s",
+    effect:
+      "For so long after an empty table, connections that are under way are believed. Longer: fewer broken connections after a reboot; shorter: less time in which anybody may claim to have one.",
+  },
+  {
+    name: "replication.enabled",
+    form: "true, false",
+    default: "true",
+    effect: "Whether expectations go to and come from neighbour APs.",
+  },
+  {
+    name: "replication.bind",
+    form: "address",
+    default: "-",
+    effect: "This AP's address on the mesh link. Not needed when replication is off.",
+  },
+  { name: "replication.port", form: "1 to 65535", default: "4755", effect: "UDP port, the same on all APs." },
+  {
+    name: "replication.group",
+    form: "multicast address",
+    default: "none",
+    effect: "Deltas go there once for all neighbours of the link.",
+  },
+  {
+    name: "replication.iface",
+    form: "address, or %name for IPv6",
+    default: "that of `bind`",
+    effect: "Interface on which the group is joined and sent to.",
+  },
+  {
+    name: "replication.peers",
+    form: "list of address or address:port",
+    default: "none",
+    effect: "Neighbours that are written to one by one: for links without multicast, or beside it.",
+  },
+  {
+    name: "replication.hold",
+    form: "duration, 0 to 10 s",
+    default: "200ms",
+    effect:
+      "Half-open states wait so long before they are sent, and are not sent when superseded. Longer: less traffic for short connections; shorter: an opening that roams in mid-handshake is known to the neighbour earlier. 0 sends all at once.",
+  },
+  {
+    name: "replication.flush",
+    form: "duration, 1 ms to 1 s",
+    default: "4ms",
+    effect: "Least time between two publications. Longer: fewer, fuller datagrams; shorter: neighbours know earlier.",
+  },
+  {
+    name: "replication.rate",
+    form: "rate, 10 kB/s to 1 GB/s",
+    default: "2MB/s",
+    effect: "Ceiling of snapshots (repairs: a quarter of it). Changes are never delayed by it.",
+  },
+  {
+    name: "replication.handover",
+    form: "duration, 0 to 2 h",
+    default: "240s",
+    effect:
+      "What the AP that a client left keeps of its expectations. Shorter frees the table earlier; 0 lets them age normally.",
+  },
+];
+
+const DEFAULTS = {
+  daemon: "/run/roamwall/daemon.sock",
+  control: "/run/roamwall/agent.sock",
+  key: "/etc/roamwall/key",
+  policy: "/etc/roamwall/policy.yaml",
+  port: 4755,
+} as const;
+
+/** Throws ROAMWALL_ERR_INPUT with the line. */
+export function parseSettings(text: string, place: string): Settings {
+  const top = readDocument(text, place);
+  const f = top.fields(["id", "name", "daemon", "control", "key", "mode", "policy", "pickup", "replication"]);
+  if (!f.id) throw badInput(place, "no id", "id: a number of 1 to 65534 that no other AP of the mesh has");
+  const id = f.id.integer(1, 65534);
+  return {
+    id,
+    name: f.name?.text("a name") ?? `ap${id}`,
+    daemon: f.daemon?.text("a path") ?? DEFAULTS.daemon,
+    control: f.control?.text("a path") ?? DEFAULTS.control,
+    key: f.key?.text("a path") ?? DEFAULTS.key,
+    mode: f.mode?.oneOf(["enforce", "monitor"]) ?? "enforce",
+    policy: f.policy?.text("a path") ?? DEFAULTS.policy,
+    pickupS: Math.ceil(readDuration(f.pickup, 300_000, 0, 3_600_000) / 1000),
+    replication: readReplication(f.replication, place),
+  };
+}
+
+function readReplication(field: Field | undefined, place: string): ReplicationSettings {
+  const names = ["enabled", "bind", "port", "group", "iface", "peers", "hold", "flush", "rate", "handover"] as const;
+  const f = field?.fields(names) ?? {};
+  const enabled = f.enabled?.boolean() ?? field !== undefined;
+  if (enabled && !f.bind) throw badInput(field?.place ?? place, "no bind", "bind: this AP's address on the mesh link");
+  const bind = f.bind ? readAddress(f.bind) : "";
+  const port = f.port?.integer(1, 65535) ?? DEFAULTS.port;
+  const group = f.group && readGroup(f.group, bind);
+  const peers = f.peers?.list("a list of addresses").map((peer) => readPeer(peer, port)) ?? [];
+  if (enabled && !group && peers.length === 0) {
+    throw badInput(
+      field!.place,
+      "neither group nor peers",
+      "group: a multicast address, or peers: [address], or enabled: false",
+    );
+  }
+  return {
+    enabled,
+    bind,
+    port,
+    group,
+    iface: f.iface?.text("an address or %name"),
+    peers,
+    holdMs: readDuration(f.hold, 200, 0, 10_000),
+    flushMs: readDuration(f.flush, 4, 1, 1000),
+    bytesPerSecond: readRate(f.rate, 2_000_000),
+    handoverS: Math.ceil(readDuration(f.handover, 240_000, 0, 7_200_000) / 1000),
+  };
+}
+
+/** An IPv6 link-local address may carry its interface: fe80::1%mesh0. */
+function readAddress(field: Field): string {
+  const text = field.text("an address");
+  parseAddress(text.replace(/%[\w.-]+$/, ""), field.place);
+  return text;
+}
+
+function readGroup(field: Field, bind: string): string {
+  const text = field.text("a multicast address");
+  const { family, words } = parseAddress(text, field.place);
+  const isGroup = family === 4 ? words[0]! >>> 28 === 14 : words[0]! >>> 24 === 0xff;
+  if (!isGroup) throw badInput(field.place, `"${text}"`, "a multicast address, as 239.255.77.77 or ff02::4755");
+  if (bind !== "" && bind.includes(":") !== (family === 6)) {
+    throw badInput(field.place, `"${text}" beside bind ${bind}`, "a group of the same family as bind");
+  }
+  return text;
+}
+
+function readPeer(field: Field, port: number): Endpoint {
+  const text = field.text("an address or address:port");
+  const match = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(text) ?? /^([\d.]+)(?::(\d{1,5}))?$/.exec(text);
+  const address = match ? match[1]! : text;
+  parseAddress(address.replace(/%[\w.-]+$/, ""), field.place);
+  const own = match?.[2] === undefined ? port : Number(match[2]);
+  if (own < 1 || own > 65535) throw badInput(field.place, `port ${own}`, "a port of 1 to 65535");
+  return { address, port: own };
+}
+
+const UNIT_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000 };
+
+/** 200ms, 4s, 5min, 1h, or 0. */
+function readDuration(field: Field | undefined, fallbackMs: number, leastMs: number, mostMs: number): number {
+  if (!field) return fallbackMs;
+  const accepted = `a duration of ${leastMs} ms to ${mostMs} ms, as 200ms, 4s, 5min or 1h`;
+  const text = field.text(accepted);
+  const match = /^(\d+(?:\.\d+)?)\s*(ms|s|min|m|h)$/.exec(text);
+  const ms = text === "0" ? 0 : match ? Number(match[1]) * UNIT_MS[match[2]!]! : Number.NaN;
+  if (!(ms >= leastMs && ms <= mostMs)) throw badInput(field.place, `"${text}"`, accepted);
+  return ms;
+}
+
+const UNIT_BYTES: Record<string, number> = { B: 1, kB: 1e3, KB: 1e3, MB: 1e6, GB: 1e9 };
+
+/** 2MB/s, 500kB/s */
+function readRate(field: Field | undefined, fallback: number): number {
+  if (!field) return fallback;
+  const accepted = "a rate of 10kB/s to 1GB/s, as 2MB/s";
+  const text = field.text(accepted);
+  const match = /^(\d+(?:\.\d+)?)\s*(B|kB|KB|MB|GB)\/s$/.exec(text);
+  const rate = match ? Number(match[1]) * UNIT_BYTES[match[2]!]! : Number.NaN;
+  if (!(rate >= 1e4 && rate <= 1e9)) throw badInput(field.place, `"${text}"`, accepted);
+  return rate;
+}
+
+/** The body of docs/settings.md. */
+export function settingsTable(): string {
+  const rows = SETTINGS.map((s) => `| \`${s.name}\` | ${s.form} | ${s.default} | ${s.effect} |`);
+  return ["| setting | form | default | effect |", "|---|---|---|---|", ...rows, ""].join("\n");
+}
