@@ -7,7 +7,7 @@ import { REASONS, type Reason } from "../../../src/datapath/abi.ts";
 import { BUILT } from "./build.ts";
 import type { Namespaces } from "./namespaces.ts";
 import { type Processes, tail, until } from "./processes.ts";
-import { type Ap, BACKHAUL, CLIENT, CLIENT_PORT, otherAp } from "./topology.ts";
+import { type Ap, BACKHAUL, CLIENT, CLIENT_PORT } from "./topology.ts";
 import { PORTS } from "./traffic/plan.ts";
 
 const BPFFS = "/sys/fs/bpf";
@@ -176,7 +176,6 @@ export class AccessPoint {
         bind: BACKHAUL.address(ap),
         port: BACKHAUL.port,
         group: BACKHAUL.group,
-        peers: [BACKHAUL.address(otherAp(ap))],
         enabled: this.options.replication,
       },
     };
