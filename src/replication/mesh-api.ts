@@ -4,6 +4,7 @@ import type { Datapath, DatapathHandlers } from "../datapath/datapath.ts";
 import type { Endpoint, Log } from "../platform/platform.ts";
 import type { ClientStatus } from "../proxy/contexts.ts";
 import type { Grant, RoleGrant } from "../proxy/rights.ts";
+import type { RoamCounters } from "../proxy/roam.ts";
 import type { NeighbourStatus, ReplicationCounters } from "./status.ts";
 
 /** What the agent hands to `createMesh`. Nothing in the mesh reads a clock or makes randomness by itself. */
@@ -43,7 +44,7 @@ export interface MeshOptions {
 
 export interface Mesh {
   /** The datapath's events that the mesh lives on: merge them into `datapath.handlers`. */
-  readonly handlers: Pick<DatapathHandlers, "cells" | "arrived" | "overflow" | "ticks">;
+  readonly handlers: Pick<DatapathHandlers, "cells" | "arrived" | "overflow" | "ticks" | "client">;
   /** Reads the whole table, then begins to speak. */
   start(): Promise<void>;
   /** Publishes what is held back, says goodbye. */
@@ -68,4 +69,5 @@ export interface Mesh {
   clients(): ClientStatus[];
   neighbours(): NeighbourStatus[];
   readonly counters: ReplicationCounters;
+  readonly roamCounters: RoamCounters;
 }

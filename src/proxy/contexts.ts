@@ -1,0 +1,194 @@
+import { type Mac, macToBytes } from "../base/mac.ts";
+import { type ClientRecord, CONSTANTS } from "../datapath/abi.ts";
+import type { Datapath } from "../datapath/datapath.ts";
+import type { Rights, RoleGrant } from "./rights.ts";
+
+const NO_FILTER = 0xffff;
+
+/** What this AP knows of a client: whose slot, what rights, who serves it, who holds state of it. */
+export interface Context {
+  readonly mac: Mac;
+  readonly slot: number;
+  rights: Rights | undefined;
+  /** Served by this AP. */
+  here: boolean;
+  /** The highest claim heard: (n, ap); ap 0: nobody's. */
+  n: number;
+  ap: number;
+  /** Zone of the port where it was last seen here. */
+  zone: number;
+  /** Other APs whose table may hold expectations of it that nobody adopted. */
+  readonly holders: Set<number>;
+  foreignClaimMs: number;
+  /** No claim of our own before. */
+  nextClaimMs: number;
+  /** Times at which it was claimed away from here. */
+  flips: number[];
+  /** It was served here in this epoch: its slot stands in our RIGHTS. */
+  announced: boolean;
+  /** Last write to the datapath, as text; "" when there is no record. */
+  written: string;
+  touchedMs: number;
+}
+
+export interface ClientStatus {
+  readonly mac: Mac;
+  readonly slot: number;
+  readonly role: string | undefined;
+  readonly revoked: boolean;
+  readonly here: boolean;
+  readonly claim: { readonly n: number; readonly ap: number };
+  readonly holders: readonly number[];
+  readonly from: number;
+  readonly cells: number;
+}
+
+export interface ContextParts {
+  readonly datapath: Pick<Datapath, "setClient" | "deleteClient">;
+  /** Slots 1..slots-1 name clients. */
+  readonly slots: number;
+  resolveRole(role: string): RoleGrant | undefined;
+  /** Mirrors (bits) that hold what this AP published, orphans included. */
+  maskOf(ap: number): number;
+  /** Used cells of the own table that name the slot: it must not name another client meanwhile. */
+  cellsOfSlot(slot: number): number;
+  /** The slot names another client from now on, or nobody. */
+  slotFreed(slot: number): void;
+}
+
+/** The clients that have a slot, and their records in the datapath. Bounded by the datapath's slots. */
+export class Contexts {
+  private readonly byMac = new Map<Mac, Context>();
+  private readonly bySlot: (Context | undefined)[];
+
+  constructor(private readonly parts: ContextParts) {
+    this.bySlot = new Array(parts.slots).fill(undefined);
+  }
+
+  get(mac: Mac): Context | undefined {
+    return this.byMac.get(mac);
+  }
+
+  ofSlot(slot: number): Context | undefined {
+    return this.bySlot[slot];
+  }
+
+  all(): IterableIterator<Context> {
+    return this.byMac.values();
+  }
+
+  /** Undefined when all slots name clients that are here, or whose cells still live. */
+  getOrMake(mac: Mac, nowMs: number): Context | undefined {
+    return this.byMac.get(mac) ?? this.make(mac, this.freeSlot(), nowMs);
+  }
+
+  /** A record that the datapath kept while no agent ran. */
+  restore(mac: Mac, slot: number, here: boolean, nowMs: number): Context | undefined {
+    if (this.byMac.has(mac) || slot < 1 || slot >= this.parts.slots || this.bySlot[slot]) return undefined;
+    const context = this.make(mac, slot, nowMs);
+    if (context) context.here = here;
+    return context;
+  }
+
+  /** Writes the client's record, if it would be another than before. */
+  write(context: Context): void {
+    const record = this.recordOf(context);
+    const text = record ? JSON.stringify(record) : "";
+    if (text === context.written) return;
+    if (record) this.parts.datapath.setClient(context.mac, record);
+    else this.parts.datapath.deleteClient(context.mac);
+    context.written = text;
+  }
+
+  /** Mirrors to ask when the own table does not know. */
+  from(context: Context): number {
+    let mask = 0;
+    for (const ap of context.holders) mask |= this.parts.maskOf(ap);
+    return mask >>> 0;
+  }
+
+  status(context: Context): ClientStatus {
+    const { mac, slot, rights, here, n, ap, holders } = context;
+    return {
+      mac,
+      slot,
+      role: rights?.role,
+      revoked: rights?.revoked ?? false,
+      here,
+      claim: { n, ap },
+      holders: [...holders],
+      from: this.from(context),
+      cells: this.parts.cellsOfSlot(slot),
+    };
+  }
+
+  /** Undefined: the client is nobody special here; the datapath's record for unknown clients decides. */
+  private recordOf(context: Context): ClientRecord | undefined {
+    const { rights } = context;
+    if (!rights || rights.revoked) return undefined;
+    const role = this.parts.resolveRole(rights.role);
+    if (!role) return undefined;
+    return {
+      slot: context.slot,
+      presence: context.here ? CONSTANTS.PRESENCE_HERE : CONSTANTS.PRESENCE_REMOTE,
+      flags: rights.monitor ? CONSTANTS.CLIENT_MONITOR : 0,
+      filter: Array.from({ length: CONSTANTS.CLIENT_FILTERS }, (_, i) => role.filters[i] ?? NO_FILTER),
+      from: this.from(context),
+      zone: rights.zone,
+      open_out: rights.openOut ?? role.limits.openOut,
+      open_in: rights.openIn ?? role.limits.openIn,
+      pad: 0,
+    };
+  }
+
+  private make(mac: Mac, slot: number, nowMs: number): Context | undefined {
+    if (slot === 0) return undefined;
+    const context: Context = {
+      mac,
+      slot,
+      rights: undefined,
+      here: false,
+      n: 0,
+      ap: 0,
+      zone: 0,
+      holders: new Set(),
+      foreignClaimMs: Number.NEGATIVE_INFINITY,
+      nextClaimMs: Number.NEGATIVE_INFINITY,
+      flips: [],
+      announced: false,
+      written: "",
+      touchedMs: nowMs,
+    };
+    this.byMac.set(mac, context);
+    this.bySlot[slot] = context;
+    return context;
+  }
+
+  private freeSlot(): number {
+    for (let slot = 1; slot < this.bySlot.length; slot++) {
+      if (!this.bySlot[slot] && this.parts.cellsOfSlot(slot) === 0) return slot;
+    }
+    return this.evict();
+  }
+
+  /** The client that was heard of longest ago, of those that are elsewhere and left nothing here. Tombstones stay. */
+  private evict(): number {
+    let oldest: Context | undefined;
+    for (const context of this.byMac.values()) {
+      if (context.here || context.rights?.revoked || this.parts.cellsOfSlot(context.slot) > 0) continue;
+      if (!oldest || context.touchedMs < oldest.touchedMs) oldest = context;
+    }
+    if (!oldest) return 0;
+    this.byMac.delete(oldest.mac);
+    this.bySlot[oldest.slot] = undefined;
+    if (oldest.announced) this.parts.slotFreed(oldest.slot);
+    if (oldest.written !== "") this.parts.datapath.deleteClient(oldest.mac);
+    return oldest.slot;
+  }
+}
+
+/** Bits of a MAC for digests of rights. */
+export function macWords(mac: Mac): [number, number] {
+  const b = macToBytes(mac);
+  return [((b[0]! << 24) | (b[1]! << 16) | (b[2]! << 8) | b[3]!) >>> 0, (b[4]! << 8) | b[5]!];
+}

@@ -1,0 +1,49 @@
+import type { Mac } from "../base/mac.ts";
+import { CONSTANTS } from "../datapath/abi.ts";
+import type { Mesh, MeshOptions, MeshParts } from "./mesh-api.ts";
+import { Replicator } from "./replicator.ts";
+
+export const MESH_DEFAULTS: MeshOptions = {
+  flushMs: 4,
+  datagramBytes: 1200,
+  bytesPerSecond: 2_000_000,
+  handoverLifetimeS: 600,
+  neighboursMax: 32,
+};
+
+/** The state proxy and its replication, around one datapath. */
+export function createMesh(parts: MeshParts): Mesh {
+  const { datapath } = parts;
+  const replicator = new Replicator(parts, { ...MESH_DEFAULTS, ...parts.options });
+  const { proxy } = replicator;
+  return {
+    handlers: proxy.handlers,
+    async start() {
+      await proxy.start();
+      replicator.start(parts.nowMs());
+      replicator.onSooner();
+    },
+    async stop() {
+      datapath.flushHeld(CONSTANTS.SLOT_SHARED);
+      await datapath.sync();
+      replicator.stop(parts.nowMs());
+    },
+    receive: (bytes, from, nowMs) => replicator.receive(bytes, from, nowMs),
+    tick: (nowMs) => replicator.tick(nowMs),
+    nextAtMs: () => replicator.nextAtMs(),
+    get onSooner() {
+      return replicator.onSooner;
+    },
+    set onSooner(run: () => void) {
+      replicator.onSooner = run;
+    },
+    setRights: (mac: Mac, grant) => proxy.setRights(mac, grant),
+    revoke: (mac: Mac) => proxy.revoke(mac),
+    refreshRoles: () => proxy.refreshRoles(),
+    arrived: (mac: Mac, zone) => proxy.arrived(mac, zone),
+    clients: () => proxy.status(),
+    neighbours: () => replicator.list().map((neighbour) => neighbour.status()),
+    counters: replicator.counters,
+    roamCounters: proxy.roam.counters,
+  };
+}

@@ -1,0 +1,199 @@
+import type { Mac } from "../base/mac.ts";
+import type { Geometry } from "../bloom/geometry.ts";
+import type { Endpoint } from "../platform/platform.ts";
+import type { Mirror } from "../proxy/mirror.ts";
+import { PhaseClock } from "../proxy/phase.ts";
+import { unwrapTick } from "../proxy/ticks.ts";
+import { Gaps } from "./gaps.ts";
+import type { UnitRange } from "./records/ask.ts";
+import type { Hello } from "./records/hello.ts";
+import { RightsMap } from "./rights-map.ts";
+import type { NeighbourStatus } from "./status.ts";
+import { SyncSession } from "./sync.ts";
+import { Units } from "./units.ts";
+import type { ReplayWindow } from "./window.ts";
+
+export const HELLO_EVERY_MS = 1_000;
+export const SUSPECT_AFTER_MS = 3 * HELLO_EVERY_MS;
+export const DEAD_AFTER_MS = 10 * HELLO_EVERY_MS;
+/** Ticks that a source may be ahead of our estimate: a broken clock must not expire its whole mirror here. */
+const TICKS_AHEAD = 2;
+const REANCHOR_MS = 3_600_000;
+const SUPERSEDED_MAX = 64;
+
+/** A table that a neighbour no longer has, still asked for what lived in it. */
+export interface Orphan {
+  readonly mirror: Mirror;
+  readonly rights: RightsMap;
+  readonly phases: PhaseClock;
+  readonly guard: TickGuard;
+}
+
+/** Where a source's ticks may stand by our own clock. */
+export class TickGuard {
+  constructor(
+    private readonly geometry: Geometry,
+    private fast: number,
+    private slow: number,
+    private sinceMs: number,
+  ) {}
+
+  /** Ticks as claimed, or as far as they are believable. Returns true when they had to be cut. */
+  clamp(claimed: { fast: number; slow: number }, nowMs: number): boolean {
+    const now = this.estimate(nowMs);
+    const fast = Math.min(claimed.fast, now.fast + 1 + TICKS_AHEAD);
+    const slow = Math.min(claimed.slow, now.slow + 1 + TICKS_AHEAD);
+    const cut = fast !== claimed.fast || slow !== claimed.slow;
+    claimed.fast = fast;
+    claimed.slow = slow;
+    if (nowMs - this.sinceMs > REANCHOR_MS) {
+      this.fast = fast;
+      this.slow = slow;
+      this.sinceMs = nowMs;
+    }
+    return cut;
+  }
+
+  /** By our clock alone: what a silent source's ticks are at least. */
+  estimate(nowMs: number): { fast: number; slow: number } {
+    const elapsed = Math.max(0, nowMs - this.sinceMs);
+    return {
+      fast: this.fast + Math.floor(elapsed / this.geometry.fastTickMs),
+      slow: this.slow + Math.floor(elapsed / this.geometry.slowTickMs),
+    };
+  }
+}
+
+/** Another AP: what it said of itself, and how much of what it published is known here. */
+export class Neighbour {
+  identity = 0n;
+  /** Hex of the epoch last heard in a hello, believed or not. */
+  epoch = "";
+  believed = false;
+  epochTag = 0;
+  window: ReplayWindow | undefined;
+  /** Its challenge: given back in our hello. */
+  challenge = 0n;
+  state: NeighbourStatus["state"] = "fresh";
+  helloMs: number;
+  /** Last hello sent for it alone. */
+  answeredMs = Number.NEGATIVE_INFINITY;
+  hello: Hello | undefined;
+  tableId = 0n;
+  compatible = false;
+  mirror: Mirror | undefined;
+  rights = new RightsMap();
+  units: Units;
+  sync: SyncSession | undefined;
+  readonly gaps: Gaps;
+  readonly orphans: Orphan[] = [];
+  phases: PhaseClock;
+  guard: TickGuard;
+  /** Up to where it knows our change sets. */
+  ackVer = 0;
+  lost = 0;
+  digestAskedMs = Number.NEGATIVE_INFINITY;
+  /** Clients that came from it or went to it. */
+  roams = 0;
+  private readonly superseded: string[] = [];
+  private countedPn = 0;
+  private countedTaken = 0;
+  private fast = 0;
+  private slow = 0;
+
+  constructor(
+    readonly id: number,
+    public address: Endpoint,
+    private readonly geometry: Geometry,
+    random: () => number,
+    nowMs: number,
+  ) {
+    this.helloMs = nowMs;
+    this.gaps = new Gaps(random);
+    this.units = new Units(0, undefined);
+    this.phases = new PhaseClock(geometry);
+    this.guard = new TickGuard(geometry, 0, 0, nowMs);
+  }
+
+  supersede(epoch: string): void {
+    this.superseded.push(epoch);
+    if (this.superseded.length > SUPERSEDED_MAX) this.superseded.shift();
+  }
+
+  isSuperseded(epoch: string): boolean {
+    return this.superseded.includes(epoch);
+  }
+
+  /** Absolute ticks of the low eight bits in a datagram's prefix. */
+  ticksOf(fast8: number, slow8: number): { fast: number; slow: number } {
+    return { fast: unwrapTick(fast8, this.fast), slow: unwrapTick(slow8, this.slow) };
+  }
+
+  setTicks(fast: number, slow: number): void {
+    this.fast = Math.max(this.fast, fast);
+    this.slow = Math.max(this.slow, slow);
+    this.mirror?.advance(this.fast, this.slow);
+  }
+
+  /** A new table counts from anywhere. */
+  resetTicks(fast: number, slow: number): void {
+    this.fast = fast;
+    this.slow = slow;
+  }
+
+  startSync(wanted: readonly UnitRange[] | undefined, nowMs: number): void {
+    const all = [{ from: 0, count: this.units.count }];
+    this.sync = new SyncSession(this.units.count, wanted ?? all, this.gaps.highest, nowMs);
+  }
+
+  /** Slot that it gave the client, if it told. */
+  slotOf(mac: Mac): number | undefined {
+    return this.rights.slotOf(mac);
+  }
+
+  /** Share of its datagrams that were lost since last asked, 256ths. */
+  takeLost(): number {
+    if (!this.window) return 0;
+    const sent = this.window.newest - this.countedPn;
+    const taken = this.window.taken - this.countedTaken;
+    this.countedPn = this.window.newest;
+    this.countedTaken = this.window.taken;
+    if (sent > 0) this.lost = Math.max(0, Math.min(255, Math.round((1 - taken / sent) * 255)));
+    return this.lost;
+  }
+
+  beginCounting(): void {
+    this.countedPn = this.window ? this.window.newest : 0;
+    this.countedTaken = 0;
+  }
+
+  /** Mirrors to ask for what it published, a bit each. */
+  get mask(): number {
+    const own = this.mirror ? 1 << this.mirror.index : 0;
+    return this.orphans.reduce((mask, orphan) => mask | (1 << orphan.mirror.index), own);
+  }
+
+  status(): NeighbourStatus {
+    return {
+      id: this.id,
+      name: this.hello?.name ?? "",
+      address: `${this.address.address}:${this.address.port}`,
+      state: this.state,
+      mirror: this.mirror?.index ?? -1,
+      compatible: this.compatible,
+      mirroredCells: this.mirror?.used ?? 0,
+      orphans: this.orphans.length,
+      edgeVer: this.gaps.highest,
+      knownVer: this.gaps.contiguous,
+      ackVer: this.ackVer,
+      syncing: this.sync !== undefined,
+      gaps: this.gaps.count,
+      lastHelloMs: this.helloMs,
+    };
+  }
+
+  /** The geometry that its cells and ours share. */
+  get shared(): Geometry | undefined {
+    return this.compatible ? this.geometry : undefined;
+  }
+}

@@ -1,0 +1,95 @@
+import { BitWriter } from "../base/bits.ts";
+import type { Endpoint } from "../platform/platform.ts";
+import type { Ticks } from "../proxy/ticks.ts";
+import { type Codec, type Kind, RECORD_HEADER_BYTES } from "./records/kinds.ts";
+import { HEADER_BYTES, HELLO_HEADER_BYTES, type Header, SEALED_EXTRA_BYTES, type Seal } from "./seal.ts";
+import type { ReplicationCounters } from "./status.ts";
+
+/** dst:16 tickFast:8 tickSlow:8 */
+export const PREFIX_BYTES = 4;
+/** `dst` of what is for everybody. */
+export const TO_ALL = 0;
+
+export interface OutboxParts {
+  readonly id: number;
+  readonly identity: bigint;
+  readonly seal: Seal;
+  readonly ticks: Ticks;
+  readonly datagramBytes: number;
+  readonly counters: ReplicationCounters;
+  send(bytes: Uint8Array, to: Endpoint | undefined): void;
+}
+
+/** Puts records into datagrams, numbers and seals them. Every datagram carries the ticks of its sender's table. */
+export class Outbox {
+  private readonly body: Uint8Array;
+  private readonly writer: BitWriter;
+  private at = PREFIX_BYTES;
+  private epoch: Uint8Array = new Uint8Array(16);
+  private epochTag = 0;
+  private pn = 0;
+
+  constructor(private readonly parts: OutboxParts) {
+    // A single record may be a little larger than a datagram should be, never larger than this.
+    this.body = new Uint8Array(parts.datagramBytes + 2048);
+    this.writer = new BitWriter(this.body);
+  }
+
+  /** Numbers start again: a key is used by one epoch alone. */
+  beginEpoch(epoch: Uint8Array): void {
+    this.epoch = epoch;
+    this.epochTag = this.parts.seal.epochTag(epoch);
+    this.pn = 0;
+  }
+
+  get tag(): number {
+    return this.epochTag;
+  }
+
+  /** Bytes of a record's body that still fit into this datagram. */
+  get room(): number {
+    return this.parts.datagramBytes - HEADER_BYTES - SEALED_EXTRA_BYTES - this.at - RECORD_HEADER_BYTES;
+  }
+
+  get empty(): boolean {
+    return this.at === PREFIX_BYTES;
+  }
+
+  add<T>(codec: Codec<T>, value: T): void {
+    this.addRaw(codec.kind, (writer) => codec.emit(writer, value));
+  }
+
+  addRaw(kind: Kind, emit: (writer: BitWriter) => void): void {
+    const start = this.at + RECORD_HEADER_BYTES;
+    this.writer.reset(start);
+    emit(this.writer);
+    this.at = this.writer.finish();
+    if (this.writer.overflowed) throw new RangeError(`record ${kind} is larger than a datagram`);
+    const length = this.at - start;
+    this.body[start - 2] = (kind << 4) | (length >> 8);
+    this.body[start - 1] = length & 255;
+  }
+
+  /** Sends what was added; `dst` TO_ALL or the id of whom it is for. Returns its bytes on the wire. */
+  flush(dst: number, to: Endpoint | undefined, isHello = false): number {
+    const { ticks, seal, counters } = this.parts;
+    this.body[0] = dst >> 8;
+    this.body[1] = dst & 255;
+    this.body[2] = ticks.fast & 255;
+    this.body[3] = ticks.slow & 255;
+    const bytes = seal.seal(this.header(isHello), this.body.subarray(0, this.at));
+    this.at = PREFIX_BYTES;
+    counters.datagramsSent++;
+    counters.bytesSent += bytes.length;
+    this.parts.send(bytes, to);
+    return bytes.length;
+  }
+
+  /** For a hello's longer header. */
+  static readonly helloExtraBytes = HELLO_HEADER_BYTES - HEADER_BYTES;
+
+  private header(isHello: boolean): Header {
+    const header = { keySlot: 0, sender: this.parts.id, epochTag: this.epochTag, pn: ++this.pn };
+    return isHello ? { ...header, hello: { identity: this.parts.identity, epoch: this.epoch } } : header;
+  }
+}

@@ -1,0 +1,96 @@
+import type { Mac } from "../base/mac.ts";
+import { type Context, macWords } from "../proxy/contexts.ts";
+import type { Rights } from "../proxy/rights.ts";
+import { emptySlot, type RightsRecord, ROLE_LIMIT, WITHOUT_END } from "./records/rights.ts";
+
+/** A client's slot as neighbours hear of it. */
+export function rightsRecord(slot: number, context: Context | undefined, ver: number, nowMs: number): RightsRecord {
+  if (!context?.announced) return emptySlot(slot, ver);
+  const { mac, n, here, rights } = context;
+  return {
+    ver,
+    slot,
+    empty: false,
+    mac,
+    n,
+    here,
+    revoked: rights?.revoked ?? false,
+    monitor: rights?.monitor ?? false,
+    serial: rights?.serial ?? 0,
+    rev: rights?.rev ?? 0,
+    origin: rights?.origin ?? 0,
+    leftSeconds: leftSeconds(rights?.endsAtMs ?? Number.POSITIVE_INFINITY, nowMs),
+    zone: rights?.zone ?? 0,
+    bind: 0n,
+    openOut: rights?.openOut ?? ROLE_LIMIT,
+    openIn: rights?.openIn ?? ROLE_LIMIT,
+    role: rights?.role ?? "",
+  };
+}
+
+/** What a neighbour's record means on this AP's clock. */
+export function rightsOfRecord(record: RightsRecord, nowMs: number): Rights {
+  const { serial, rev, origin, revoked, role, zone, monitor } = record;
+  const endsAtMs = record.leftSeconds === WITHOUT_END ? Number.POSITIVE_INFINITY : nowMs + record.leftSeconds * 1000;
+  const limit = (value: number) => (value === ROLE_LIMIT ? undefined : value);
+  const openOut = limit(record.openOut);
+  const openIn = limit(record.openIn);
+  return { serial, rev, origin, revoked, role, zone, monitor, openOut, openIn, endsAtMs };
+}
+
+/** The slots of one AP, as it published them. */
+export class RightsMap {
+  private readonly bySlot = new Map<number, RightsRecord>();
+  private readonly slotOfMac = new Map<Mac, number>();
+  /** by slot; it outlives the entry, as with cells */
+  private vers = new Map<number, number>();
+
+  get(slot: number): RightsRecord | undefined {
+    return this.bySlot.get(slot);
+  }
+
+  slotOf(mac: Mac): number | undefined {
+    return this.slotOfMac.get(mac);
+  }
+
+  ver(slot: number): number {
+    return this.vers.get(slot) ?? 0;
+  }
+
+  forgetVers(): void {
+    this.vers = new Map();
+  }
+
+  set(record: RightsRecord): void {
+    const { slot, mac, empty, ver } = record;
+    const before = this.bySlot.get(slot);
+    if (before && this.slotOfMac.get(before.mac) === slot) this.slotOfMac.delete(before.mac);
+    this.vers.set(slot, ver);
+    if (empty) {
+      this.bySlot.delete(slot);
+      return;
+    }
+    this.bySlot.set(slot, record);
+    this.slotOfMac.set(mac, slot);
+  }
+
+  /** Of everything but the versions and the seconds left, which differ in transit. */
+  digest(): number {
+    let digest = 0;
+    for (const { slot, mac, n, here, revoked, serial, rev } of this.bySlot.values()) {
+      const [high, low] = macWords(mac);
+      let hash = slot;
+      for (const word of [high, low, n, here ? 1 : 0, revoked ? 1 : 0, serial, rev]) {
+        hash = Math.imul(hash ^ word, 0x9e3779b1);
+        hash ^= hash >>> 15;
+      }
+      digest ^= hash;
+    }
+    return digest >>> 0;
+  }
+}
+
+function leftSeconds(endsAtMs: number, nowMs: number): number {
+  if (endsAtMs === Number.POSITIVE_INFINITY) return WITHOUT_END;
+  return Math.min(WITHOUT_END - 1, Math.max(0, Math.floor((endsAtMs - nowMs) / 1000)));
+}

@@ -1,0 +1,38 @@
+const BITS = 2048;
+
+/** Which datagrams of an epoch have come: each counts once, and none that is older than the window. */
+export class ReplayWindow {
+  private readonly bits = new Uint32Array(BITS / 32);
+  private highest: number;
+  private readonly lowest: number;
+  /** Datagrams taken, for the share that was lost. */
+  taken = 0;
+
+  /** Nothing before `first` is ever taken: it may be a recording. */
+  constructor(first: number) {
+    this.lowest = first;
+    this.highest = first - 1;
+  }
+
+  get newest(): number {
+    return this.highest;
+  }
+
+  /** False: seen before, or too old to tell. */
+  accept(pn: number): boolean {
+    if (pn < this.lowest || pn <= this.highest - BITS) return false;
+    if (pn > this.highest) this.advance(pn);
+    const word = (pn % BITS) >>> 5;
+    const bit = 1 << (pn & 31);
+    if (this.bits[word]! & bit) return false;
+    this.bits[word]! |= bit;
+    this.taken++;
+    return true;
+  }
+
+  private advance(pn: number): void {
+    if (pn - this.highest >= BITS) this.bits.fill(0);
+    else for (let i = this.highest + 1; i <= pn; i++) this.bits[(i % BITS) >>> 5]! &= ~(1 << (i & 31));
+    this.highest = pn;
+  }
+}
