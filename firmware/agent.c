@@ -26,7 +26,7 @@
 #define OUT_MAX_BYTES (4 << 20)
 #define IN_READ_BYTES (1 << 16)
 #define CELLS_BATCH 512
-#define COMMAND_LEAST_MAX_BYTES (1 << 20)
+#define COMMAND_LEAST_MAX_BYTES (2 << 20)
 /* A filter's old bits stay this long: a packet may be reading them. */
 #define RETIRED_NS (50 * NS_PER_MS)
 #define ZONES_MAX 65536
@@ -804,10 +804,11 @@ static void command_run(uint16_t kind, const uint8_t *body, size_t bytes)
 
 	if (!command->run)
 		fault = refusal("unknown command: accepted are 1 to %zu", ARRAY_SIZE(commands) - 1);
-	else if (command->item ? bytes < command->fixed || (bytes - command->fixed) % command->item :
-				 bytes != command->fixed)
-		fault = refusal("a body of %zu bytes: accepted are %zu%s", bytes, command->fixed,
-				command->item ? refusal(" and a multiple of %zu more", command->item) : "");
+	else if (!command->item && bytes != command->fixed)
+		fault = refusal("a body of %zu bytes: accepted are %zu", bytes, command->fixed);
+	else if (command->item && (bytes < command->fixed || (bytes - command->fixed) % command->item))
+		fault = refusal("a body of %zu bytes: accepted are %zu and a multiple of %zu more", bytes,
+				command->fixed, command->item);
 	else
 		fault = command->run(body, bytes);
 	if (fault)

@@ -1,0 +1,731 @@
+import { type ChildProcess, execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { parseMac } from "../../src/base/mac.ts";
+import { COMMANDS, CONSTANTS, EVENTS, STREAM_HEADER } from "../../src/datapath/abi.ts";
+import { connectDatapath } from "../../src/datapath/client.ts";
+import type { Datapath } from "../../src/datapath/datapath.ts";
+import { writeRecord } from "../../src/datapath/layout.ts";
+import { nodePlatform } from "../../src/platform/node/platform.ts";
+import { Namespaces } from "./support/namespaces.ts";
+import { Processes, tail, until } from "./support/processes.ts";
+import { isRoot } from "./support/root.ts";
+
+/*
+ *   namespace "ap"
+ *   roamwalld --port cl0          cl0 --- cl1 (its other end, where clients would be)
+ *      | pins in a bpffs of the test's own, so that nothing else is touched
+ *      | unix socket
+ *   this test, as the agent
+ */
+const DAEMON = resolve("build/roamwalld");
+const OBJECT = process.env["ROAMWALL_OBJECT"] ?? resolve("build/sfr.bpf.o");
+const built = existsSync(DAEMON) && existsSync(OBJECT);
+const PATIENCE_MS = 10_000;
+const PORT = "cl0";
+const MAC = parseMac("02:00:00:00:0a:01", "test");
+if (!isRoot || !built) {
+  console.warn(`roamwalld's lab is skipped: ${isRoot ? "make -C firmware has not been run" : "it needs root"}`);
+}
+
+let directory: string;
+let namespaces: Namespaces;
+let processes: Processes;
+let daemon: ChildProcess;
+let datapath: Datapath | undefined;
+
+const pins = () => join(directory, "bpf", "pin");
+const socket = () => join(directory, "daemon.sock");
+const log = () => join(directory, "log");
+const logged = () => readFileSync(log(), "utf8");
+
+interface Heard {
+  cells: Map<number, { cell: number; owner: number }>;
+  batches: number;
+  refused: [number, string][];
+  ports: { ifindex: number; attached: number; openMs: number }[];
+  clients: { slot: number; cells: number }[];
+  ticks: [number, number][];
+  closed: boolean;
+}
+let heard: Heard;
+
+function writeKey(seed = "00112233445566778899aabbccddeeff"): void {
+  rmSync(join(directory, "key"), { force: true });
+  writeFileSync(join(directory, "key"), `# a mesh\nmesh ${"0".repeat(64)}\nseed ${seed}\n`, { mode: 0o600 });
+}
+
+const options = () => ["--key", join(directory, "key"), "--pin", pins(), "--socket", socket(), "--object", OBJECT];
+
+async function startDaemon(...more: string[]): Promise<void> {
+  rmSync(socket(), { force: true });
+  daemon = processes.start(DAEMON, ["--port", PORT, ...options(), ...more], {
+    netns: namespaces.path("ap"),
+    log: log(),
+  });
+  await until("roamwalld", PATIENCE_MS, () => {
+    if (daemon.exitCode !== null) throw new Error(`roamwalld ended (${daemon.exitCode}):\n${tail(log())}`);
+    return existsSync(socket()) || undefined;
+  });
+}
+
+/** Connects as the agent, and takes down what it is told. */
+async function openAgent(): Promise<Datapath> {
+  heard = { cells: new Map(), batches: 0, refused: [], ports: [], clients: [], ticks: [], closed: false };
+  const opened = await until("roamwalld to notice that the agent before is gone", PATIENCE_MS, () =>
+    connectDatapath(nodePlatform(), socket()).catch((error: Error) => {
+      if (!error.message.includes("another agent")) throw error;
+      return undefined;
+    }),
+  );
+  opened.handlers = {
+    cells: (at, cells, owners, n) => {
+      heard.batches++;
+      for (let i = 0; i < n; i++) heard.cells.set(at[i]!, { cell: cells[i]!, owner: owners[i]! });
+    },
+    arrived: () => {},
+    denied: () => {},
+    overflow: () => {},
+    ticks: (fast, slow) => heard.ticks.push([fast, slow]),
+    client: (dump) => heard.clients.push({ slot: dump.record[0]! | (dump.record[1]! << 8), cells: dump.cells }),
+    port: (event) => heard.ports.push({ ifindex: event.ifindex, attached: event.attached, openMs: event.open_ms }),
+    refused: (command, text) => heard.refused.push([command, text]),
+    closed: () => {
+      heard.closed = true;
+    },
+  };
+  datapath = opened;
+  return opened;
+}
+
+async function dump(from: Datapath): Promise<Heard["cells"]> {
+  await from.sync();
+  heard.cells.clear();
+  from.dump(0, 0);
+  await from.sync();
+  return new Map(heard.cells);
+}
+
+function addPort(): void {
+  namespaces.ip("ap", `link add ${PORT} type veth peer name cl1`, `link set ${PORT} up`, "link set cl1 up");
+}
+
+function runDaemon(...args: string[]): { code: number | null; text: string } {
+  const result = spawnSync("nsenter", [`--net=${namespaces.path("ap")}`, DAEMON, ...args], {
+    encoding: "utf8",
+    timeout: PATIENCE_MS,
+  });
+  return { code: result.status, text: result.stdout + result.stderr };
+}
+
+const someX = (n: number, bits = 22) => {
+  const lo = Array.from({ length: n }, (_, i) => Math.imul(i + 1, 0x9e3779b1) >>> (32 - bits));
+  return { hi: lo.map(() => 0), lo };
+};
+
+describe.runIf(isRoot && built)("roamwalld", () => {
+  beforeAll(() => {
+    Namespaces.removeOrphans("rwdtest");
+    directory = mkdtempSync(join(tmpdir(), "rwdtest-"));
+    mkdirSync(join(directory, "bpf"));
+    execFileSync("mount", ["-t", "bpf", "bpf", join(directory, "bpf")]);
+    processes = new Processes(directory);
+  });
+  afterAll(() => {
+    execFileSync("umount", [join(directory, "bpf")]);
+    rmSync(directory, { recursive: true });
+  });
+  beforeEach(() => {
+    namespaces = new Namespaces("rwdtest");
+    namespaces.add("ap");
+    addPort();
+    writeKey();
+    writeFileSync(log(), "");
+  });
+  afterEach(async () => {
+    datapath?.close();
+    datapath = undefined;
+    await processes.stopAll();
+    runDaemon("--remove", "--pin", pins());
+    namespaces.remove();
+  });
+
+  describe("options", () => {
+    it.each([
+      ["no port", [], 2, "--port is missing"],
+      ["no key", ["--port", "cl0"], 2, "--key is missing"],
+      ["a name too long", ["--port", "a234567890123456"], 2, "names of 1 to 15"],
+      ["a name with a slash", ["--port", "a/b"], 2, "letters, digits"],
+      ["a name without letters", ["--port", ",zone=1"], 2, "names of 1 to 15"],
+      ["a port twice", ["--port", "a", "--port", "a"], 2, "given twice"],
+      ["a zone too large", ["--port", "a,zone=65536"], 2, "0 to 65535"],
+      ["a word unknown to ports", ["--port", "a,tag"], 2, "zone=N and tagged"],
+      ["a table that is none", ["--table", "big"], 2, "4xBUCKETSx8/rBITS"],
+      ["a table with something behind", ["--table", "4x1024x8/r26x"], 2, "4xBUCKETSx8/rBITS"],
+      ["three subtables", ["--table", "3x1024x8/r26"], 2, "4 subtables"],
+      ["buckets of no power of two", ["--table", "4x1000x8/r26"], 2, "powers of two from 32 to 131072"],
+      ["another remainder", ["--table", "4x1024x8/r20"], 2, "r26 (32-bit cells) and r12"],
+      ["no mirror", ["--mirrors", "0"], 2, "1 to 8"],
+      ["too many clients", ["--clients", "16383"], 2, "1 to 16382"],
+      ["a negative number", ["--clients", "-1"], 2, "1 to 16382"],
+      ["filter memory of nothing", ["--filter-memory", "K"], 2, "accepted are 1 to"],
+      ["filter memory too small", ["--filter-memory", "8"], 2, "from 4096 on"],
+      ["a way to attach", ["--attach", "xdp"], 2, "tcx and clsact"],
+      ["an argument", ["start"], 2, "options only"],
+      ["help", ["--help"], 0, "Exit codes"],
+    ])("%s: says what is accepted", (_name, args, code, text) => {
+      const result = runDaemon(...args);
+      expect(result.text).toContain(text);
+      expect(result.code).toBe(code);
+    });
+
+    it.each([
+      ["is not there", () => rmSync(join(directory, "key")), "No such file"],
+      ["others may read", () => execFileSync("chmod", ["640", join(directory, "key")]), "accepted is 600"],
+      ["has no seed", () => writeFileSync(join(directory, "key"), "mesh 00\n"), "no line `seed"],
+      ["has half a seed", () => writeKey("0011"), "key:3: accepted is `seed` and 32 hex digits"],
+      ["has a seed with a sign", () => writeKey(`-${"0".repeat(31)}`), "32 hex digits"],
+    ])("a key that %s is refused", (_name, spoil, text) => {
+      spoil();
+      const result = runDaemon("--port", PORT, ...options());
+      expect(result.text).toContain(text);
+      expect(result.code).toBe(2);
+    });
+
+    it("names the capability that is missing", () => {
+      const result = spawnSync(
+        "setpriv",
+        ["--bounding-set=-all", "--inh-caps=-all", DAEMON, "--port", PORT, ...options()],
+        {
+          encoding: "utf8",
+        },
+      );
+      expect(result.stderr).toContain("CAP_BPF is missing");
+      expect(result.status).toBe(3);
+    });
+
+    it("says that no bpffs is mounted", () => {
+      const result = runDaemon("--port", PORT, ...options(), "--pin", join(directory, "pin"));
+      expect(result.text).toContain("no bpffs is mounted");
+      expect(result.code).toBe(3);
+      expect(existsSync(join(directory, "pin"))).toBe(false);
+    });
+
+    it("says that the object is none", () => {
+      const result = runDaemon("--port", PORT, ...options(), "--object", join(directory, "key"));
+      expect(result.code).toBe(5);
+      expect(result.text).toContain("--object");
+    });
+  });
+
+  it.each([
+    ["4x32x8/r26", "tcx", 5, 26, 32],
+    ["4x1024x8/r26", "clsact", 10, 26, 32],
+    ["4x1024x8/r12", "tcx", 10, 12, 16],
+    ["4x64x8/r12", "clsact", 6, 12, 16],
+    ["4x131072x8/r26", "tcx", 17, 26, 32],
+  ])("loads a table of %s, attached by %s", async (table, attach, bucketBits, remainderBits, cellBits) => {
+    await startDaemon("--table", table, "--attach", attach);
+    const agent = await openAgent();
+    expect(agent.hello).toMatchObject({
+      bucket_bits: bucketBits,
+      remainder_bits: remainderBits,
+      cell_bits: cellBits,
+      mirrors: 8,
+      clients_max: 1024,
+      picked_up: 0,
+    });
+    await agent.sync();
+    expect(heard.ports.at(-1)).toMatchObject({ attached: attach === "tcx" ? 1 : 2 });
+    const { hi, lo } = someX(100, 18);
+    agent.adopt(
+      5,
+      CONSTANTS.MARK_CLEAN,
+      hi,
+      lo,
+      lo.map(() => 2),
+    );
+    const kept = await dump(agent);
+    expect(kept.size).toBe(100);
+    expect([...kept.values()].every(({ cell, owner }) => owner === 5 && cell < 2 ** cellBits)).toBe(true);
+    // The same again changes nothing: an adoption that was lost and repeated costs no cell.
+    agent.adopt(
+      5,
+      CONSTANTS.MARK_CLEAN,
+      hi,
+      lo,
+      lo.map(() => 1),
+    );
+    expect(await dump(agent)).toEqual(kept);
+    expect(heard.refused).toEqual([]);
+  });
+
+  it("keeps the table through kill -9, and through an end", async () => {
+    await startDaemon();
+    let agent = await openAgent();
+    const { hi, lo } = someX(500);
+    agent.adopt(
+      3,
+      CONSTANTS.MARK_CLEAN,
+      hi,
+      lo,
+      lo.map(() => 32 + 25),
+    );
+    agent.setClient(MAC, { ...CLIENT, slot: 3 });
+    const before = await dump(agent);
+    const { table_id } = agent.hello;
+    for (const signal of ["SIGKILL", "SIGTERM"] as const) {
+      await processes.stop(daemon, signal);
+      await startDaemon();
+      agent = await openAgent();
+      expect(agent.hello).toMatchObject({ table_id, picked_up: 1 });
+      expect(await dump(agent)).toEqual(before);
+      agent.dumpClients();
+      await agent.sync();
+      expect(heard.clients).toEqual([{ slot: 3, cells: 500 }]);
+      // It was filtered all the time.
+      expect(heard.ports.at(-1)).toMatchObject({ attached: 1, openMs: 0 });
+    }
+    expect(daemon.exitCode).toBe(null);
+    await processes.stop(daemon);
+    expect(daemon.exitCode).toBe(0);
+  });
+
+  it.each([
+    ["seeds", () => writeKey("f".repeat(32)), [], "other seeds"],
+    ["geometry", () => {}, ["--table", "4x512x8/r26"], "geometry 4x1024x8/r26, here 4x512x8/r26"],
+    ["cell width", () => {}, ["--table", "4x1024x8/r12"], "geometry 4x1024x8/r26, here 4x1024x8/r12"],
+  ])("replaces a pinned table of other %s, and says so", async (_name, change, args, why) => {
+    await startDaemon();
+    let agent = await openAgent();
+    agent.adopt(3, CONSTANTS.MARK_CLEAN, [0], [77], [4]);
+    await agent.sync();
+    const { table_id } = agent.hello;
+    await processes.stop(daemon);
+    change();
+    await startDaemon(...args);
+    agent = await openAgent();
+    expect(logged()).toContain(`does not fit (${why}): replaced`);
+    expect(agent.hello.picked_up).toBe(0);
+    expect(agent.hello.table_id).not.toBe(table_id);
+    expect((await dump(agent)).size).toBe(0);
+  });
+
+  it("replaces only the map whose size changed, and keeps the table", async () => {
+    await startDaemon();
+    let agent = await openAgent();
+    agent.adopt(3, CONSTANTS.MARK_CLEAN, [0], [77], [4]);
+    await agent.sync();
+    await processes.stop(daemon);
+    await startDaemon("--clients", "100");
+    agent = await openAgent();
+    expect(logged()).toContain('pinned map "clients" has another shape');
+    expect(agent.hello).toMatchObject({ picked_up: 1, clients_max: 100 });
+    expect((await dump(agent)).size).toBe(1);
+  });
+
+  it.each(["tcx", "clsact"])("filters a netdev that comes back, by %s", async (attach) => {
+    await startDaemon("--attach", attach);
+    const agent = await openAgent();
+    await agent.sync();
+    const first = heard.ports.at(-1)!;
+    namespaces.ip("ap", `link del ${PORT}`);
+    await until("the port to be missed", PATIENCE_MS, () => heard.ports.at(-1)!.attached === 0 || undefined);
+    addPort();
+    await until("the port to be filtered", PATIENCE_MS, () => heard.ports.at(-1)!.attached !== 0 || undefined);
+    const last = heard.ports.at(-1)!;
+    expect(last.ifindex).not.toBe(first.ifindex);
+    expect(last.openMs).toBeGreaterThan(0);
+    expect(last.openMs).toBeLessThan(1000);
+  });
+
+  it("waits for a port that is not there yet, also one with a dot", async () => {
+    await startDaemon("--port", "cl1.7,zone=4");
+    expect(logged()).toContain("port cl1.7: not there yet");
+    const agent = await openAgent();
+    await agent.sync();
+    namespaces.ip("ap", "link add cl1.7 type veth peer name cl2");
+    await until("cl1.7", PATIENCE_MS, () => heard.ports.length === 3 || undefined);
+    expect(heard.ports.at(-1)).toMatchObject({ attached: 1 });
+  });
+
+  it("takes its place again when somebody takes it away", async () => {
+    await startDaemon("--attach", "clsact", "--clock-rate", "1000");
+    const agent = await openAgent();
+    await agent.sync();
+    namespaces.exec("ap", "tc", "filter", "del", "dev", PORT, "ingress");
+    const filters = () => namespaces.exec("ap", "tc", "filter", "show", "dev", PORT, "ingress");
+    expect(filters()).toBe("");
+    await until("the filter to be back", PATIENCE_MS, () => filters().includes("rw_from_client") || undefined);
+    expect(logged()).toContain("attached again");
+  });
+
+  it("sends what is dirty at once, and what is held when the hold time is over", async () => {
+    await startDaemon();
+    const agent = await openAgent();
+    agent.setOptions({ mode: 0, holdMs: 60_000, pickupS: 0, flushMs: 4 });
+    agent.adopt(9, CONSTANTS.MARK_DIRTY, [0], [1], [4]);
+    agent.adopt(9, CONSTANTS.MARK_HELD, [0], [2], [4]);
+    await until("the dirty cell", PATIENCE_MS, () => heard.cells.size > 0 || undefined);
+    expect(heard.cells.size).toBe(1);
+    agent.flushHeld(8);
+    await agent.sync();
+    agent.flushHeld(9);
+    await until("the held cell", PATIENCE_MS, () => heard.cells.size === 2 || undefined);
+    agent.setOptions({ mode: 0, holdMs: 40, pickupS: 0, flushMs: 4 });
+    agent.adopt(9, CONSTANTS.MARK_HELD, [0], [3], [4]);
+    const start = performance.now();
+    await until("the third", PATIENCE_MS, () => heard.cells.size === 3 || undefined, 1);
+    expect(performance.now() - start).toBeGreaterThan(15);
+  });
+
+  it("tells the next agent what the one before was not told", async () => {
+    await startDaemon();
+    let agent = await openAgent();
+    agent.setOptions({ mode: 0, holdMs: 60_000, pickupS: 0, flushMs: 4 });
+    agent.adopt(9, CONSTANTS.MARK_HELD, [0], [2], [4]);
+    await agent.sync();
+    agent.close();
+    await processes.stop(daemon, "SIGKILL");
+    await startDaemon();
+    agent = await openAgent();
+    agent.setOptions({ mode: 0, holdMs: 20, pickupS: 0, flushMs: 4 });
+    await until("the held cell", PATIENCE_MS, () => heard.cells.size === 1 || undefined);
+  });
+
+  it("turns the clock, and frees what has passed and nothing else", async () => {
+    await startDaemon("--clock-rate", "1000");
+    const agent = await openAgent();
+    const { hi, lo } = someX(50);
+    agent.adopt(
+      1,
+      CONSTANTS.MARK_CLEAN,
+      hi,
+      lo,
+      lo.map((_, i) => (i % 2 ? 3 : 32 + 25)),
+    );
+    expect((await dump(agent)).size).toBe(50);
+    const from = heard.ticks.at(-1)?.[0] ?? agent.hello.fast;
+    await until("ten ticks", PATIENCE_MS, () => (heard.ticks.at(-1)?.[0] ?? 0) > from + 10 || undefined);
+    const kept = await dump(agent);
+    expect(kept.size).toBe(25);
+    expect([...kept.values()].every(({ cell }) => (cell & 32) !== 0)).toBe(true);
+    expect((await agent.counters()).used_cells).toBe(25);
+  });
+
+  it("catches up after its death, and loses no slow cell by it", async () => {
+    await startDaemon("--clock-rate", "1000");
+    let agent = await openAgent();
+    agent.adopt(1, CONSTANTS.MARK_CLEAN, [0, 0], [5, 6], [20, 32 + 25]);
+    await agent.sync();
+    const { fast } = agent.hello;
+    await processes.stop(daemon, "SIGKILL");
+    const dead = performance.now();
+    await until("a while to pass", PATIENCE_MS, () => performance.now() - dead > 500 || undefined);
+    await startDaemon("--clock-rate", "1000");
+    agent = await openAgent();
+    const right = () => (heard.ticks.at(-1)?.[0] ?? 0) - fast > 50 || undefined;
+    await until("the clock to be right", PATIENCE_MS, right);
+    expect((await dump(agent)).size).toBe(1);
+  });
+
+  it("ages a mirror with its source's ticks, and no faster", async () => {
+    await startDaemon();
+    const agent = await openAgent();
+    const peek = () => mirrorCells(2);
+    const cell = (speed: number, expiry: number) => ((99 << 6) | (speed << 5) | ((expiry % 31) + 1)) >>> 0;
+    agent.mirrorTicks(2, 1000, 40);
+    agent.mirrorCells(2, [0, 1, 2, 3], [cell(0, 1005), cell(0, 1020), cell(1, 41), cell(0, 1028)], 4);
+    await agent.sync();
+    expect(peek()).toEqual([0, 1, 2, 3]);
+    agent.mirrorTicks(2, 1005, 41);
+    await agent.sync();
+    expect(peek()).toEqual([0, 1, 2, 3]);
+    agent.mirrorTicks(2, 1006, 41);
+    await agent.sync();
+    expect(peek()).toEqual([1, 2, 3]);
+    agent.mirrorTicks(2, 900, 30);
+    agent.mirrorTicks(2, 1021, 42);
+    await agent.sync();
+    expect(peek()).toEqual([3]);
+    agent.clearMirror(2);
+    await agent.sync();
+    expect(peek()).toEqual([]);
+  });
+
+  it("shortens only the cells of that client", async () => {
+    await startDaemon();
+    const agent = await openAgent();
+    agent.adopt(1, CONSTANTS.MARK_CLEAN, [0, 0], [10, 11], [32 + 25, 2]);
+    agent.adopt(2, CONSTANTS.MARK_CLEAN, [0], [12], [32 + 25]);
+    const before = await dump(agent);
+    agent.shortenClient(1, 20);
+    const after = await dump(agent);
+    const changed = [...after].filter(([at, { cell }]) => before.get(at)!.cell !== cell);
+    expect(changed.length).toBe(1);
+    expect(changed[0]![1]).toMatchObject({ owner: 1 });
+    expect(changed[0]![1].cell & 32).toBe(0);
+  });
+
+  it("holds filters of a bounded memory, and replaces them in place", async () => {
+    await startDaemon("--filter-memory", "8K");
+    const agent = await openAgent();
+    const filter = (id: number, bytes: number, fill: number) => ({
+      id,
+      bits: bytes * 8,
+      seed: 1,
+      probes: 4,
+      out: 1,
+      in: 0,
+      data: new Uint8Array(bytes).fill(fill),
+    });
+    for (let fill = 0; fill < 20; fill++) agent.setFilter(filter(1, 4096, fill));
+    await agent.sync();
+    expect(heard.refused).toEqual([]);
+    agent.setFilter(filter(2, 8192, 1));
+    await agent.sync();
+    expect(heard.refused).toEqual([
+      [COMMANDS.set_filter.number, "filter 2: no room for 8192 bytes in 8192 (--filter-memory)"],
+    ]);
+    agent.deleteFilter(1);
+    agent.setFilter(filter(2, 8192, 1));
+    await agent.sync();
+    expect(heard.refused.length).toBe(1);
+  });
+
+  it("refuses a second agent, and takes the next when the first has gone", async () => {
+    await startDaemon();
+    const agent = await openAgent();
+    await expect(connectDatapath(nodePlatform(), socket())).rejects.toThrow("another agent is connected");
+    await agent.sync();
+    agent.close();
+    await openAgent();
+  });
+
+  it("refuses a second roamwalld on the same pins", async () => {
+    await startDaemon();
+    const result = runDaemon("--port", PORT, ...options());
+    expect(result.code).toBe(5);
+    expect(result.text).toContain("another roamwalld uses it");
+    await (await openAgent()).sync();
+  });
+
+  it.each([
+    ["an unknown command", 99, new Uint8Array(4), "accepted are 1 to 18"],
+    ["command 0", 0, new Uint8Array(0), "unknown command"],
+    ["automata cut short", COMMANDS.load_automata.number, new Uint8Array(100), "accepted are"],
+    ["automata of nonsense", COMMANDS.load_automata.number, new Uint8Array(3144).fill(0xff), "ref"],
+    ["a client of a slot too high", COMMANDS.set_client.number, u16s(32, 4, 2000), "0 to 1024"],
+    ["a client of unknown presence", COMMANDS.set_client.number, bytes(32, 10, 9), "presence 9"],
+    ["a filter without its bits", COMMANDS.set_filter.number, u32s(20, 1, 64), "0 bytes of bits"],
+    ["a filter of a huge id", COMMANDS.set_filter.number, u32s(28, 0, 70000), "0 to 4095"],
+    ["a filter of 7 bits", COMMANDS.set_filter.number, u32s(28, 1, 7), "multiples of 64"],
+    ["a filter without probes", COMMANDS.set_filter.number, u32s(28, 1, 64), "1 to 16"],
+    ["zones cut short", COMMANDS.set_zones.number, new Uint8Array(23), "a multiple of 24"],
+    ["a prefix of 129 bits", COMMANDS.set_zones.number, u32s(24, 4, 129), "/0 to /128"],
+    ["a mode unknown", COMMANDS.set_options.number, u32s(16, 0, 2), "enforce"],
+    ["a flush of 0 ms", COMMANDS.set_options.number, new Uint8Array(16), "1 to 1000"],
+    ["a mirror too far", COMMANDS.clear_mirror.number, u32s(4, 0, 8), "0 to 7"],
+    ["a mirror cell too far", COMMANDS.mirror_cells.number, u32s(12, 1, 32768), "32768 cells"],
+    ["a mirror cell that is no cell", COMMANDS.mirror_cells.number, u32s(12, 2, 64), "not of this geometry"],
+    ["an adopted x too large", COMMANDS.adopt.number, u32s(24, 3, 16), "not of this geometry"],
+    ["an adopted code of no ticks", COMMANDS.adopt.number, u32s(24, 4, 32), "not of this geometry"],
+    ["a dump from beyond", COMMANDS.dump.number, u32s(8, 0, 32768), "there are 32768"],
+    ["a sync without a token", COMMANDS.sync.number, new Uint8Array(0), "accepted are 4"],
+  ])("refuses %s, and goes on", async (_name, kind, body, text) => {
+    await startDaemon();
+    const raw = new RawAgent(socket());
+    raw.send(kind, body);
+    raw.send(COMMANDS.sync.number, u32s(4, 0, 42));
+    const answers = await raw.until(EVENTS.synced.number);
+    raw.close();
+    const refused = answers.filter((answer) => answer.kind === EVENTS.refused.number);
+    expect(refused.map((answer) => answer.body.subarray(4).toString())).toEqual([expect.stringContaining(text)]);
+  });
+
+  it("outlives whatever is written to it", async () => {
+    await startDaemon("--filter-memory", "4K");
+    let state = 12345;
+    const next = () => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      return state >>> 8;
+    };
+    for (let round = 0; round < 40; round++) {
+      const raw = new RawAgent(socket());
+      for (let i = 0; i < 60; i++) {
+        const body = Uint8Array.from({ length: next() % 80 }, () => (next() % 3 ? 0 : next() & 255));
+        raw.send(next() % 20, body);
+      }
+      raw.write(Uint8Array.from({ length: next() % 40 }, () => next() & 255));
+      await raw.end();
+    }
+    expect(daemon.exitCode).toBe(null);
+    const large = new RawAgent(socket());
+    large.write(u32s(8, 0, COMMANDS.set_filter.number, 5 << 20));
+    large.write(new Uint8Array((5 << 20) - 8));
+    large.send(COMMANDS.sync.number, u32s(4, 0, 1));
+    const answers = await large.until(EVENTS.synced.number);
+    expect(answers.some((answer) => answer.kind === EVENTS.refused.number)).toBe(true);
+    large.close();
+  });
+
+  it("waits for an agent that reads slowly, and loses no cell", async () => {
+    await startDaemon("--table", "4x16384x8/r26");
+    let agent = await openAgent();
+    const n = 300_000;
+    const { hi, lo } = someX(n);
+    agent.adopt(
+      1,
+      CONSTANTS.MARK_CLEAN,
+      hi,
+      lo,
+      lo.map(() => 20),
+    );
+    const all = (await dump(agent)).size;
+    agent.close();
+    await until("roamwalld to notice", PATIENCE_MS, () => logged().includes("agent: gone") || undefined);
+    const raw = new RawAgent(socket());
+    raw.pause();
+    for (let i = 0; i < 4; i++) raw.send(COMMANDS.dump.number, u32s(8, 0, 0));
+    raw.send(COMMANDS.sync.number, u32s(4, 0, 1));
+    // Another process' turn: roamwalld stays alive and bounded while nobody reads.
+    runDaemon("--help");
+    const rss = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${daemon.pid}/status`, "utf8"))![1]);
+    raw.resume();
+    const answers = await raw.until(EVENTS.synced.number);
+    raw.close();
+    const cells = answers.filter((answer) => answer.kind === EVENTS.cells.number);
+    expect(cells.reduce((sum, answer) => sum + answer.body.length / 12, 0)).toBe(4 * all);
+    expect(rss).toBeLessThan(64 * 1024);
+    agent = await openAgent();
+    expect((await agent.counters()).used_cells).toBe(all);
+  });
+
+  it("detaches and unpins everything on request", async () => {
+    await startDaemon("--attach", "clsact");
+    await processes.stop(daemon);
+    const filters = () => namespaces.exec("ap", "tc", "filter", "show", "dev", PORT, "ingress");
+    expect(filters()).toContain("rw_from_client");
+    expect(runDaemon("--remove", "--pin", pins()).code).toBe(0);
+    expect(filters()).toBe("");
+    expect(existsSync(pins())).toBe(false);
+    await startDaemon();
+    expect((await openAgent()).hello.picked_up).toBe(0);
+  });
+});
+
+const CLIENT = {
+  slot: 1,
+  presence: 1,
+  flags: 0,
+  filter: [0xffff, 0xffff, 0xffff, 0xffff],
+  from: 0,
+  zone: 0,
+  open_out: 0,
+  open_in: 0,
+  pad: 0,
+};
+
+/** Coordinates in use of a mirror, read from its pin. */
+function mirrorCells(mirror: number): number[] {
+  const json = execFileSync("bpftool", ["-j", "map", "dump", "pinned", join(pins(), "mirror")], {
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+  });
+  const rows = JSON.parse(json) as { value: string[] }[];
+  const found: number[] = [];
+  for (let row = 0; row < 4096; row++) {
+    const { value } = rows[mirror * 4096 + row]!;
+    for (let cell = 0; cell < 8; cell++) {
+      if (value.slice(cell * 4, cell * 4 + 4).some((byte) => Number(byte) !== 0)) found.push(row * 8 + cell);
+    }
+  }
+  return found;
+}
+
+function bytes(length: number, at: number, value: number): Uint8Array {
+  const out = new Uint8Array(length);
+  out[at] = value;
+  return out;
+}
+
+function u16s(length: number, index: number, ...values: number[]): Uint8Array {
+  const out = new Uint8Array(length);
+  new Uint16Array(out.buffer).set(values, index);
+  return out;
+}
+
+function u32s(length: number, index: number, ...values: number[]): Uint8Array {
+  const out = new Uint8Array(length);
+  new Uint32Array(out.buffer).set(values, index);
+  return out;
+}
+
+/** An agent without manners: writes anything. (Host byte order: little endian.) */
+class RawAgent {
+  private readonly stream;
+  private received = Buffer.alloc(0);
+  private gone = false;
+
+  constructor(path: string) {
+    this.stream = connect(path);
+    this.stream.on("data", (chunk: Buffer) => {
+      this.received = Buffer.concat([this.received, chunk]);
+    });
+    this.stream.on("error", () => {});
+    this.stream.on("close", () => {
+      this.gone = true;
+    });
+  }
+
+  write(data: Uint8Array): void {
+    this.stream.write(data);
+  }
+
+  send(kind: number, body: Uint8Array): void {
+    const header = new Uint8Array(STREAM_HEADER.bytes);
+    const value = { kind, bytes: header.length + body.length };
+    writeRecord(STREAM_HEADER, new DataView(header.buffer), 0, value, true);
+    this.write(Buffer.concat([header, body]));
+  }
+
+  pause(): void {
+    this.stream.pause();
+  }
+
+  resume(): void {
+    this.stream.resume();
+  }
+
+  records(): { kind: number; body: Buffer }[] {
+    const out: { kind: number; body: Buffer }[] = [];
+    for (let at = 0; at + 8 <= this.received.length; ) {
+      const length = this.received.readUInt32LE(at + 4);
+      if (at + length > this.received.length) break;
+      out.push({ kind: this.received.readUInt16LE(at), body: this.received.subarray(at + 8, at + length) });
+      at += length;
+    }
+    return out;
+  }
+
+  until(kind: number): Promise<{ kind: number; body: Buffer }[]> {
+    return until(`a record of kind ${kind}`, PATIENCE_MS, () => {
+      const records = this.records();
+      if (records.at(-1)?.kind === kind) return records;
+      if (this.gone) throw new Error("roamwalld closed the stream");
+      return undefined;
+    });
+  }
+
+  async end(): Promise<void> {
+    this.stream.end();
+    await until("the end", PATIENCE_MS, () => this.gone || undefined, 2);
+  }
+
+  close(): void {
+    this.stream.destroy();
+  }
+}
