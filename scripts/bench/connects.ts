@@ -40,7 +40,7 @@ async function measure(lab: Lab, context: Context): Promise<Row[]> {
     await ap.wipe();
     for (let i = 0; i < paths.length; i++) {
       const path = paths[(round + i) % paths.length] as Path;
-      const done = await lab.connect(path, CONNECTIONS);
+      const done = await lab.connect(path, CONNECTIONS, { alone: true });
       if (done.failed > 0) throw new Error(`${path.name}: ${done.failed} of ${CONNECTIONS} connections failed`);
       rates.get(path)?.push(done.perSecond);
     }

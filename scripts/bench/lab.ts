@@ -117,6 +117,15 @@ export interface Connections {
   readonly failed: number;
 }
 
+export interface ConnectOptions {
+  /** 0: as fast as they go. */
+  readonly perSecond?: number;
+  readonly replyBytes?: number;
+  readonly parallel?: number;
+  /** Nothing that is measured with it runs on the same core: then it need not share. */
+  readonly alone?: boolean;
+}
+
 export class Lab {
   readonly client = `${PREFIX}-client`;
   readonly server = `${PREFIX}-server`;
@@ -252,9 +261,11 @@ export class Lab {
     return { nsPerPacket: (ns as number) / packets, sent: sent as number, received: received as number };
   }
 
-  /** Connections that open and close; `rate` 0 is as fast as they go. */
-  async connect(path: Path, count: number, rate = 0, replyBytes = 0, parallel = 32): Promise<Connections> {
-    const line = `connects ${path.name} ${count} ${rate} ${replyBytes} ${parallel}`;
+  /** Connections that open and close. */
+  async connect(path: Path, count: number, options: ConnectOptions = {}): Promise<Connections> {
+    const { perSecond = 0, replyBytes = 0, parallel = 32, alone = false } = options;
+    const how = `${perSecond} ${replyBytes} ${parallel} ${alone ? "alone" : "beside"}`;
+    const line = `connects ${path.name} ${count} ${how}`;
     const [ns, opened, closed, failed] = (await this.numbers(line)) as [number, number, number, number];
     return { perSecond: (closed * 1e9) / ns, opened, failed: failed + (count - closed - failed) };
   }

@@ -132,7 +132,8 @@ async function measureConnections(p: Pair): Promise<Row> {
   const ours: number[] = [];
   const theirs: number[] = [];
   const connect = async (path: Path): Promise<void> => {
-    const done = await p.lab.connect(path, CONNECTIONS, CONNECTIONS_PER_SECOND, REPLY_BYTES, 64);
+    const how = { perSecond: CONNECTIONS_PER_SECOND, replyBytes: REPLY_BYTES, parallel: 64 };
+    const done = await p.lab.connect(path, CONNECTIONS, how);
     if (done.failed > 0) throw new Error(`${path.name}: ${done.failed} connections failed`);
   };
   for (let round = 0; round < ROUNDS; round++) {

@@ -33,7 +33,7 @@ const RULES = [
   "in udp/5353 from uplink",
 ];
 
-function policyText(clients: readonly string[]): string {
+export function policyText(clients: readonly string[]): string {
   return JSON.stringify({
     zones: { uplink: ["10.61.0.0/16"], mailers: ["10.61.201.0/24"] },
     services: {
@@ -59,13 +59,14 @@ export class Roamwall {
     private readonly options: RoamwallOptions,
   ) {
     this.directory = `/tmp/${options.namespace}-${options.id}`;
-    this.pin = `/sys/fs/bpf/${options.namespace}-${options.id}`;
+    this.pin = `${this.directory}/bpf/pin`;
     const [, buckets] = options.table.split("x").map(Number);
     this.cells = 4 * (buckets as number) * 8;
-    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+    mkdirSync(`${this.directory}/bpf`, { recursive: true, mode: 0o700 });
+    lab.onCleanup(() => this.remove());
+    run("mount", ["-t", "bpf", "bpf", `${this.directory}/bpf`]);
     this.write("key", `mesh ${"5a".repeat(32)}\nseed 9e3779b97f4a7c15c2b2ae3d27d4eb4f\n`);
     this.write("policy.json", policyText(options.clients));
-    lab.onCleanup(() => this.remove());
   }
 
   get controlPath(): string {
@@ -203,7 +204,7 @@ export class Roamwall {
     try {
       run("build/roamwalld", ["--remove", "--pin", this.pin]);
     } finally {
-      rmSync(this.pin, { recursive: true, force: true });
+      run("umount", [`${this.directory}/bpf`]);
       rmSync(this.directory, { recursive: true, force: true });
     }
   }

@@ -8,7 +8,10 @@
  * each namespace and keeps them. Commands come on stdin, one a line, each answered by one line on stdout:
  *
  *   burst PATH up|down FLOWS FIRST PACKETS          -> ns sent received
- *   connects PATH CONNECTIONS RATE BYTES PARALLEL   -> ns opened closed failed    (RATE 0: as fast as they go)
+ *   connects PATH CONNECTIONS RATE BYTES PARALLEL alone|beside   -> ns opened closed failed
+ *
+ * RATE 0: as fast as they go; BYTES: what the server answers before it closes; alone: nothing else that matters runs
+ * on this core, so nothing else gets it; beside: what shares the core has the same right to it.
  *
  * veth carries a frame through the access point in its sender's context: the time of a burst is the time of the
  * whole path. Frames of bursts run between two hosts that do not exist: the receiver counts them and drops them as
@@ -383,7 +386,7 @@ static void connections_poll(struct connections *c)
 	}
 }
 
-static void connections_run(struct path *p, long long wanted, long long rate, int reply_bytes, int parallel)
+static void connections_run(struct path *p, long long wanted, long long rate, int reply_bytes, int parallel, int alone)
 {
 	struct connections c = { .path = p, .wanted = wanted, .rate = rate, .parallel = parallel };
 	long long deadline, ns;
@@ -395,6 +398,8 @@ static void connections_run(struct path *p, long long wanted, long long rate, in
 		connections_watch(&c, p->listeners[i], LISTENER, EPOLLIN);
 	namespace_enter(p->client.namespace);
 	setpriority(PRIO_PROCESS, 0, -20);
+	if (alone)
+		priority_raise(1);
 	c.start_ns = clock_now_ns();
 	deadline = c.start_ns + 30 * 1000000000LL + (rate ? wanted * 1000000000LL / rate : 0);
 	while (c.closed + c.failed < wanted && clock_now_ns() < deadline) {
@@ -403,6 +408,7 @@ static void connections_run(struct path *p, long long wanted, long long rate, in
 		connections_poll(&c);
 	}
 	ns = clock_now_ns() - c.start_ns;
+	priority_raise(0);
 	setpriority(PRIO_PROCESS, 0, 0);
 	close(c.epoll);
 	printf("%lld %lld %lld %lld\n", ns, c.opened, c.closed, c.failed);
@@ -454,15 +460,16 @@ static void path_open(const char *text)
 
 static void command_run(const char *line)
 {
-	char name[32], direction[8];
+	char name[32], direction[8], beside[8];
 	unsigned int flows, first, packets;
 	long long wanted, rate;
 	int bytes, parallel;
 
 	if (sscanf(line, "burst %31s %7s %u %u %u", name, direction, &flows, &first, &packets) == 5)
 		burst_run(path_find(name), direction, flows, first, packets);
-	else if (sscanf(line, "connects %31s %lld %lld %d %d", name, &wanted, &rate, &bytes, &parallel) == 5)
-		connections_run(path_find(name), wanted, rate, bytes, parallel < PARALLEL_MAX ? parallel : PARALLEL_MAX);
+	else if (sscanf(line, "connects %31s %lld %lld %d %d %7s", name, &wanted, &rate, &bytes, &parallel, beside) == 6)
+		connections_run(path_find(name), wanted, rate, bytes, parallel < PARALLEL_MAX ? parallel : PARALLEL_MAX,
+				strcmp(beside, "alone") == 0);
 	else
 		printf("error not a command\n");
 	fflush(stdout);
