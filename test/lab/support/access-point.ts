@@ -1,9 +1,10 @@
-import { type ChildProcess, execFile, execFileSync } from "node:child_process";
+import { type ChildProcess, execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { promisify } from "node:util";
+import { type ApiVerb, askAgent } from "../../../src/control/api.ts";
 import { REASONS, type Reason } from "../../../src/datapath/abi.ts";
+import { nodePlatform } from "../../../src/platform/node/platform.ts";
 import { BUILT } from "./build.ts";
 import type { Namespaces } from "./namespaces.ts";
 import { type Processes, tail, until } from "./processes.ts";
@@ -14,6 +15,7 @@ const BPFFS = "/sys/fs/bpf";
 const DAEMON = resolve("build/roamwalld");
 const BUNDLE = resolve("dist/roamwall.cjs");
 const START_PATIENCE_MS = 15_000;
+const platform = nodePlatform();
 
 export type Denied = Record<Reason, number>;
 
@@ -103,15 +105,8 @@ export class AccessPoint {
   }
 
   /** What the agent says of itself. */
-  async status(): Promise<Record<string, unknown>> {
-    const { stdout } = await promisify(execFile)(process.execPath, [
-      BUNDLE,
-      "status",
-      "--json",
-      "--control",
-      join(this.files, "agent.sock"),
-    ]);
-    return JSON.parse(stdout);
+  ask<T>(verb: ApiVerb): Promise<T> {
+    return askAgent<T>(platform, join(this.files, "agent.sock"), verb);
   }
 
   /** Denials by reason, read from the kernel: true whoever is dead. */

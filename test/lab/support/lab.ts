@@ -2,11 +2,12 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Reason } from "../../../src/datapath/abi.ts";
+import type { NeighbourStatus, ReplicationCounters } from "../../../src/replication/status.ts";
 import { AccessPoint, type Denied, writeMeshFiles } from "./access-point.ts";
 import { buildLab } from "./build.ts";
 import { Intruder } from "./intruder.ts";
 import { Namespaces } from "./namespaces.ts";
-import { Processes, pause } from "./processes.ts";
+import { Processes, pause, until } from "./processes.ts";
 import { APS, type Ap, type Kind, Topology } from "./topology.ts";
 import type { Plan } from "./traffic/plan.ts";
 import { Traffic } from "./traffic.ts";
@@ -15,6 +16,7 @@ import { Traffic } from "./traffic.ts";
 const OFF_AIR_MS = 40;
 /** After its first frame at the new AP a station is where the whole network expects it. */
 const SETTLE_MS = 20;
+const NEIGHBOUR_PATIENCE_MS = 10_000;
 
 export interface LabOptions {
   /** Of namespaces, pins and folders; a few letters. */
@@ -57,13 +59,14 @@ export class Lab {
     }
   }
 
-  /** Everything is up and the APs filter, but nobody speaks yet. */
+  /** Everything is up, the APs filter and (unless alone) know each other, but nobody speaks yet. */
   static async open(options: LabOptions): Promise<Lab> {
     Namespaces.removeOrphans(options.prefix);
     await buildLab();
     const lab = new Lab(options);
     try {
       await Promise.all(lab.aps.map((ap) => ap.start()));
+      if (options.firewall === "replicating") await lab.awaitNeighbours();
     } catch (error) {
       await lab.close();
       throw error;
@@ -105,10 +108,20 @@ export class Lab {
     return sum;
   }
 
+  /** Resolves when each agent holds the other's table. */
+  async awaitNeighbours(): Promise<void> {
+    for (const ap of this.aps) {
+      await until(`AP ${ap.ap} to hold its neighbour's table`, NEIGHBOUR_PATIENCE_MS, async () => {
+        const neighbours = await ap.ask<NeighbourStatus[]>("neighbours");
+        return neighbours.some((one) => one.state === "alive" && one.mirror >= 0 && !one.syncing) || undefined;
+      });
+    }
+  }
+
   /** Expectations that the agents have published, each publication counted. */
   async publishedExpectations(): Promise<number> {
-    const each = await Promise.all(this.aps.map((ap) => ap.status()));
-    return each.reduce((sum, status) => sum + status.replication.expectations, 0);
+    const each = await Promise.all(this.aps.map((ap) => ap.ask<{ replication: ReplicationCounters }>("status")));
+    return each.reduce((sum, status) => sum + status.replication.cellsPublished, 0);
   }
 
   /** What replication has cost so far, counted by the kernel on its own network, with all headers. */

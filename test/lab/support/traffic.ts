@@ -36,6 +36,8 @@ class Program {
         this.waiting.clear();
       });
     });
+    // Whoever starts the traffic hears of it; a lab that ends without any traffic need not.
+    this.ready.catch(() => {});
   }
 
   ask<T>(question: string, argument?: unknown): Promise<T> {
