@@ -129,7 +129,7 @@ function ip4(o: Ip, proto: number, payload: Uint8Array): Uint8Array {
 function ip6(o: Ip, proto: number, payload: Uint8Array): Uint8Array {
   const headers = o.extensions ?? [];
   const numbers = [...headers.map((e) => e.header), ...(o.fragment ? [44] : []), proto];
-  const parts = headers.map((extension, i) => {
+  const parts = headers.map((extension, i): Uint8Array => {
     const body = extension.body ?? EMPTY;
     const units = Math.max(0, Math.ceil((body.length - 6) / 8));
     const out = new Uint8Array(8 + units * 8);
