@@ -73,6 +73,9 @@
 #define RW_ZONE_GROUP 65535
 #define RW_FILTERS_MAX 4096
 #define RW_FILTER_PROBES_MAX 16
+#define RW_COUNTERS 32
+#define RW_COUNTER_PICKED_UP 30
+#define RW_COUNTER_RING_LOST 31
 
 enum rw_reason {
 	RW_REASON_PASS = 0,
@@ -134,8 +137,9 @@ struct rw_windows {
 	__u16 arrivals;
 	__u32 exempt_window;
 	__u32 exempt;
+	__u32 arrival_window;
 };
-_Static_assert(sizeof(struct rw_windows) == 24, "rw_windows");
+_Static_assert(sizeof(struct rw_windows) == 28, "rw_windows");
 
 struct rw_client_counters {
 	__u64 passed;

@@ -108,6 +108,11 @@ export const CONSTANTS = {
   ZONE_GROUP: 0xffff,
   FILTERS_MAX: 4096,
   FILTER_PROBES_MAX: 16,
+
+  /** `denied_counters` beside the reasons: packets let in by pickup, ring events that found no room. */
+  COUNTERS: 32,
+  COUNTER_PICKED_UP: 30,
+  COUNTER_RING_LOST: 31,
 } as const;
 
 /** Why a packet was denied (0: passed). APPEND ONLY: stored in counters, sent to status. Text is for people. */
@@ -181,6 +186,8 @@ export const MAP_RECORDS = {
     ["arrivals", "u16"],
     ["exempt_window", "u32"],
     ["exempt", "u32"],
+    /** `arrivals` counts in this window of 2^27 ns; all others are 2^30 ns long */
+    ["arrival_window", "u32"],
   ]),
   /** Kernel-owned, per CPU, one per slot. */
   client_counters: layout([

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* The access list: is a key of the packet in one of the client's Bloom filters? */
+#ifndef ROAMWALL_ACL_H
+#define ROAMWALL_ACL_H
+
+#include "packet.h"
+
+/* The environment's; absent things are NULL or 0. A filter word is eight bytes, bit i of it in byte i / 8. */
+rw_inline u32 rw_seed(u32 index);
+rw_inline const struct rw_filter *rw_filter_lookup(u32 id);
+rw_inline const u8 *rw_filter_word(u32 index);
+rw_inline u32 rw_zone_lookup(const struct rw_packet *p);
+rw_inline u32 rw_service_lookup(u32 port);
+
+#define RW_TEMPLATES_ALL ((1 << RW_TEMPLATES) - 1)
+/* What may answer a question that was put to a group: any service, since the answer's port was never named. */
+#define RW_TEMPLATES_GROUP_ANSWER (0x3f << (RW_PEER_ZONE * 3))
+
+/* A question to the filters. It lies in memory: the verifier forgets how it came about. */
+struct rw_question {
+	u32 direction;
+	u32 group; /* the peer is a group, whatever its address says */
+	u32 templates; /* of any filter */
+	int peer, service; /* words of a template's key; -1: the packet has none */
+	u64 key; /* the two hash lanes of one template's key */
+	u16 filter[RW_CLIENT_FILTERS];
+	u16 mask[RW_CLIENT_FILTERS]; /* templates, by filter */
+};
+
+/* Double hashing as the policy compiler does it; bit = g * bits >> 32 spares a division. */
+rw_inline int rw_filter_holds(const struct rw_filter *f, u64 key)
+{
+	u32 i, g = ((u32)key ^ f->seed) * XXH_1, step = (((u32)(key >> 32) + f->seed) * XXH_2) | 1;
+	u64 bit;
+	const u8 *word;
+
+	rw_rolled for (i = 0; i < RW_FILTER_PROBES_MAX; i++) {
+		if (i >= f->probes)
+			break;
+		bit = (u64)g * f->bits >> 32;
+		word = rw_filter_word(f->base + (u32)(bit >> 6));
+		if (!word || !(word[bit >> 3 & 7] >> (bit & 7) & 1))
+			return 0;
+		g += step;
+	}
+	return f->probes != 0;
+}
+
+/* Two lanes over the key's words: tag, peer, service. An IPv6 address is four words. */
+rw_inline u64 rw_acl_key(const struct rw_packet *p, const struct rw_question *q, u32 template)
+{
+	u32 tag = template | q->direction << 4 | (u32)p->proto << 8;
+
+	if (template / 3 == RW_PEER_ADDRESS && p->family == 6) {
+		u32 words[6] = { tag | 1 << 5, p->peer[0], p->peer[1], p->peer[2], p->peer[3], q->service };
+
+		return (u64)rw_xxh32(words, 6, rw_seed(3), 1) << 32 | rw_xxh32(words, 6, rw_seed(2), 0);
+	} else {
+		u32 words[3] = { tag, template / 3 == RW_PEER_ADDRESS ? p->peer[0] : q->peer, q->service };
+
+		return (u64)rw_xxh32(words, 3, rw_seed(3), 1) << 32 | rw_xxh32(words, 3, rw_seed(2), 0);
+	}
+}
+
+rw_inline int rw_any_filter_holds(const struct rw_question *q, u32 template)
+{
+	const struct rw_filter *f;
+	u32 i, todo = 0;
+
+	rw_unrolled for (i = 0; i < RW_CLIENT_FILTERS; i++)
+		todo |= (q->mask[i] >> template & 1) << i;
+	rw_rolled for (i = 0; i < RW_CLIENT_FILTERS; i++) {
+		if (!todo)
+			return 0;
+		f = rw_filter_lookup(q->filter[rw_lowest(todo) & 3]);
+		if (!f)
+			return 0;
+		if (rw_filter_holds(f, q->key))
+			return 1;
+		todo &= todo - 1;
+	}
+	return 0;
+}
+
+/* What stands for the service in a template's key. */
+rw_inline int rw_service_word(const struct rw_packet *p, const struct rw_question *q, u32 kind)
+{
+	u32 class, port = p->service[q->direction & 1];
+
+	if (kind == RW_SERVICE_PORT)
+		return port;
+	if (kind == RW_SERVICE_ANY)
+		return 0;
+	class = rw_service_lookup(port);
+	return class ? (int)class : -1;
+}
+
+rw_inline int rw_peer_word(const struct rw_packet *p, const struct rw_question *q, u32 kind)
+{
+	u32 zone;
+
+	if (kind != RW_PEER_ZONE)
+		return 0;
+	zone = q->group ? RW_ZONE_GROUP : rw_zone_lookup(p);
+	return zone ? (int)zone : -1;
+}
+
+/* Which templates each filter of the client uses in this direction. */
+rw_inline void rw_ask_templates(struct rw_question *q, const struct rw_client *client, u32 direction, u32 templates)
+{
+	const struct rw_filter *f;
+	u32 i;
+
+	q->direction = direction;
+	q->templates = 0;
+	rw_unrolled for (i = 0; i < RW_CLIENT_FILTERS; i++) {
+		q->mask[i] = 0;
+		q->filter[i] = client->filter[i];
+		f = rw_filter_lookup(client->filter[i]);
+		if (!f)
+			continue;
+		q->mask[i] = (direction == RW_DIRECTION_OUT ? f->out : f->in) & templates;
+		q->templates |= q->mask[i];
+	}
+}
+
+/*
+ * Each template's key is hashed once and looked for in every filter that uses it. Unrolled: the verifier gives up on
+ * comparing states where one instruction has more than a few of them.
+ */
+rw_inline int rw_acl_allows(const struct rw_packet *p, struct rw_question *q)
+{
+	u32 peer_kind, service_kind, template;
+
+	rw_unrolled for (peer_kind = RW_PEER_ADDRESS; peer_kind <= RW_PEER_ANY; peer_kind++) {
+		if (!(q->templates >> (peer_kind * 3) & 7))
+			continue;
+		q->peer = rw_peer_word(p, q, peer_kind);
+		rw_forget();
+		if (q->peer < 0)
+			continue;
+		rw_unrolled for (service_kind = RW_SERVICE_PORT; service_kind <= RW_SERVICE_ANY; service_kind++) {
+			template = peer_kind * 3 + service_kind;
+			if (!(q->templates >> template & 1))
+				continue;
+			q->service = rw_service_word(p, q, service_kind);
+			rw_forget();
+			if (q->service < 0)
+				continue;
+			q->key = rw_acl_key(p, q, template);
+			rw_forget();
+			if (rw_any_filter_holds(q, template))
+				return 1;
+		}
+	}
+	return 0;
+}
+
+#endif

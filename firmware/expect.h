@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/* Expectations: what was waited for, what a hit teaches, what opening a flow costs. */
+#ifndef ROAMWALL_EXPECT_H
+#define ROAMWALL_EXPECT_H
+
+#include "acl.h"
+#include "dlcbf.h"
+#include "packet.h"
+
+/* The environment's; slots without a window have spent it. */
+rw_inline struct rw_windows *rw_windows_of(u32 slot);
+rw_inline u32 rw_used_by(u32 slot);
+rw_inline u64 rw_now(const struct rw_ctl *ctl);
+
+#define RW_WINDOW_BITS 30 /* ns: about a second */
+#define RW_LOAD_FAIR 205 /* of 256: clients over their share open no more */
+#define RW_LOAD_CLOSED 225 /* nobody does */
+
+enum { RW_HIT_NONE, RW_HIT_OWN, RW_HIT_MIRROR };
+
+/* All that is known about one packet. It lies in memory, not on the stack: the verifier forgets how it came about. */
+struct rw_sfr {
+	struct rw_packet p;
+	struct rw_ring_event event;
+	struct rw_question question;
+	struct rw_clock clock;
+	struct rw_change change;
+	u64 flow;
+	u64 expected[RW_CANDIDATES_MAX];
+	u32 from;
+	u32 hit_at, hit_timer;
+	u16 slot;
+	u8 stage, next_stage;
+	u8 reason;
+	u8 monitor;
+	u8 monitored;
+	u8 type;
+	u8 forward, reply, group_answer;
+	u8 hit;
+	u8 list;
+	u8 candidate;
+	u8 candidates; /* a bit each */
+};
+
+rw_inline u32 rw_window_now(const struct rw_ctl *ctl, u32 bits)
+{
+	return (u32)(rw_now(ctl) >> bits);
+}
+
+/* Words of the flow key, client first; their hash in two lanes, the second over the words in reverse order. */
+rw_inline u64 rw_flow_of(const struct rw_packet *p, int any_peer, u32 ports)
+{
+	u32 i, mac1 = p->mac1 | (u32)p->proto << 8 | p->family, keep = any_peer ? 0 : ~0u;
+	u32 w4[5], w6[11];
+
+	if (p->family == 4) {
+		w4[0] = p->mac0;
+		w4[1] = mac1;
+		w4[2] = p->client[0];
+		w4[3] = p->peer[0] & keep;
+		w4[4] = ports;
+		return (u64)rw_xxh32(w4, 5, rw_seed(1), 1) << 32 | rw_xxh32(w4, 5, rw_seed(0), 0);
+	}
+	w6[0] = p->mac0;
+	w6[1] = mac1;
+	rw_unrolled for (i = 0; i < 4; i++) {
+		w6[2 + i] = p->client[i];
+		w6[6 + i] = p->peer[i] & keep;
+	}
+	w6[10] = ports;
+	return (u64)rw_xxh32(w6, 11, rw_seed(1), 1) << 32 | rw_xxh32(w6, 11, rw_seed(0), 0);
+}
+
+/* A question to a group names no peer: any host may answer. Its fragments follow it. */
+rw_inline int rw_asks_group(const struct rw_packet *p)
+{
+	return p->group && p->direction == RW_SIDE_CLIENT &&
+	       (p->class == RW_CLASS_UDP || (p->class == RW_CLASS_TAIL && p->proto == 17));
+}
+
+rw_inline u32 rw_ports_of(const struct rw_packet *p)
+{
+	return (u32)p->client_port << 16 | p->peer_port;
+}
+
+/* State and side of an expectation reference, for a packet of this direction. */
+rw_inline u32 rw_state_side(u32 ref, u32 direction)
+{
+	u32 rule = ref & 3;
+
+	return ref >> 2 << 1 | (((rule - 1) ^ direction) & (rule | rule >> 1) & 1);
+}
+
+rw_inline u64 rw_expected(const struct rw_sfr *s, u64 flow, u32 ref)
+{
+	return rw_fingerprint(flow, rw_state_side(ref, s->p.direction), &rw_shape);
+}
+
+/* The own table, then the mirrors of those neighbours the client may come from. */
+rw_inline int rw_look(struct rw_sfr *s, const struct rw_ctl *ctl, u64 x)
+{
+	struct rw_clock clock;
+	struct rw_hit hit;
+	u32 i, k, ticks, from = s->from;
+
+	if (rw_find(x, &s->clock, RW_OWN_TABLE, &hit)) {
+		s->hit_at = hit.coordinate;
+		s->hit_timer = hit.timer;
+		return RW_HIT_OWN;
+	}
+	rw_rolled for (i = 0; i < RW_MIRRORS_MAX; i++) {
+		if (!from)
+			break;
+		k = rw_lowest(from) & (RW_MIRRORS_MAX - 1);
+		from &= from - 1;
+		ticks = ctl->mirror_ticks[k];
+		clock = rw_clock_at(ticks & 0xff, ticks >> 8 & 0xff);
+		if (rw_find(x, &clock, k, &hit)) {
+			s->hit_timer = hit.timer;
+			return RW_HIT_MIRROR;
+		}
+	}
+	return RW_HIT_NONE;
+}
+
+/* Which candidates count for this packet, and their fingerprints. */
+rw_inline void rw_list_candidates(struct rw_sfr *s, const struct rw_packet_type *type)
+{
+	const struct rw_candidate *c;
+	u64 group_flow = 0;
+	u32 i;
+
+	s->candidates = 0;
+	rw_rolled for (i = 0; i < RW_CANDIDATES_MAX; i++) {
+		c = &type->candidate[i];
+		if (!c->ref)
+			break;
+		if ((c->flags & RW_CAND_NEEDS_REPLY && !s->reply) || (s->group_answer && !(c->flags & RW_CAND_GROUP_KEY)))
+			continue;
+		s->expected[i] = rw_expected(s, s->flow, c->ref);
+		if (c->flags & RW_CAND_GROUP_KEY) {
+			if (s->p.direction == RW_SIDE_CLIENT)
+				continue;
+			group_flow = rw_flow_of(&s->p, 1, rw_ports_of(&s->p));
+			s->expected[i] = rw_expected(s, group_flow, c->ref);
+		}
+		s->candidates |= 1 << i;
+	}
+}
+
+/* The first candidate that is expected: s->hit, s->candidate. */
+rw_inline void rw_match(struct rw_sfr *s, const struct rw_ctl *ctl)
+{
+	u32 i;
+
+	s->hit = RW_HIT_NONE;
+	rw_rolled for (i = 0; i < RW_CANDIDATES_MAX; i++) {
+		rw_forget();
+		if (!s->candidates)
+			break;
+		s->candidate = rw_lowest(s->candidates) & 3;
+		s->candidates &= s->candidates - 1;
+		s->hit = rw_look(s, ctl, s->expected[s->candidate & 3]);
+		rw_forget();
+		if (s->hit)
+			break;
+	}
+}
+
+/* A superseded transitional state need not be told to the neighbours any more. */
+rw_inline void rw_supersede(const struct rw_sfr *s)
+{
+	u16 *owner = rw_owner_row(s->hit_at >> 3);
+	u32 mark;
+
+	if (!owner)
+		return;
+	owner += s->hit_at & 7;
+	mark = *owner >> RW_OWNER_MARK_SHIFT;
+	if (mark == RW_MARK_HELD || mark == RW_MARK_AGED)
+		*(volatile u16 *)owner = *owner & RW_OWNER_SLOT_MASK;
+}
+
+/* What a hit teaches: s->list; 0 = nothing. */
+rw_inline void rw_choose_list(struct rw_sfr *s, const struct rw_ctl *ctl, const struct rw_packet_type *type)
+{
+	const struct rw_candidate *c = &type->candidate[s->candidate & 3];
+	u32 i, fast, known = 0, asked = 0;
+
+	s->list = c->learn;
+	if (c->flags & RW_CAND_FULL_DONE && s->hit == RW_HIT_OWN && rw_rank(&s->clock, s->hit_timer) == c->full) {
+		s->list = 0;
+		return;
+	}
+	if (c->flags & RW_CAND_SUPERSEDES && s->hit == RW_HIT_OWN)
+		rw_supersede(s);
+	fast = !(s->hit_timer >> rw_shape.tick_bits);
+	if (c->flags & RW_CAND_PROBE_IF_FAST && !fast)
+		return;
+	rw_rolled for (i = 0; i < 2; i++) {
+		if (!c->probe[i])
+			continue;
+		asked++;
+		known += rw_look(s, ctl, rw_expected(s, s->flow, c->probe[i])) != RW_HIT_NONE;
+	}
+	if (asked && known == asked)
+		s->list = c->learn_alt;
+}
+
+/* May this client, or this client's peers, open one flow more? */
+rw_inline int rw_may_open(const struct rw_sfr *s, const struct rw_ctl *ctl, const struct rw_client *client)
+{
+	u32 load = ctl->load, limit, window, count;
+	int out = s->p.direction == RW_SIDE_CLIENT;
+	struct rw_windows *w;
+
+	if (s->monitor)
+		return 1;
+	if (load >= RW_LOAD_CLOSED || (load >= RW_LOAD_FAIR && rw_used_by(s->slot) > ctl->share))
+		return 0;
+	limit = out ? client->open_out : client->open_in;
+	if (!limit)
+		return 1;
+	w = rw_windows_of(s->slot);
+	if (!w)
+		return 0;
+	window = rw_window_now(ctl, RW_WINDOW_BITS);
+	if (w->open_window != window) {
+		w->open_window = window;
+		w->open_out = w->open_in = 0;
+	}
+	count = out ? w->open_out : w->open_in;
+	if (count >= limit)
+		return 0;
+	if (out)
+		w->open_out = count + 1;
+	else
+		w->open_in = count + 1;
+	return 1;
+}
+
+/* Step i of s->list, or that of a head of fragments, as a change; 0 = there is none. */
+rw_inline int rw_take_step(struct rw_sfr *s, const struct rw_automata *automata, u32 i)
+{
+	const struct rw_learn_step *step = &automata->head;
+	u64 flow = s->flow;
+
+	if (i < RW_LEARN_STEPS) {
+		if (!s->list)
+			return 0;
+		step = &automata->learn[s->list & (RW_LEARN_LISTS_MAX - 1)][i];
+	} else {
+		if (s->p.fragment != RW_HEAD || s->reason)
+			return 0;
+		flow = rw_flow_of(&s->p, rw_asks_group(&s->p), 0);
+	}
+	s->change.x = rw_expected(s, flow, step->ref);
+	s->change.op = step->op;
+	s->change.code = step->code;
+	s->change.mark = step->mark & 3;
+	s->change.slot = s->slot;
+	return step->op != RW_OP_NONE;
+}
+
+/* The steps of s->list, then that of a head of fragments. A lost race is run again once. */
+rw_inline int rw_learn(struct rw_sfr *s, const struct rw_automata *automata)
+{
+	u32 i, attempt, outcome;
+
+	rw_unrolled for (i = 0; i <= RW_LEARN_STEPS; i++) {
+		if (!rw_take_step(s, automata, i))
+			continue;
+		rw_forget();
+		rw_rolled for (attempt = 0; attempt < 2; attempt++) {
+			outcome = rw_try_change(&s->change, &s->clock);
+			if (outcome != RW_LOST_RACE)
+				break;
+		}
+		if (outcome == RW_NO_ROOM)
+			return RW_REASON_FULL;
+		if (outcome == RW_LOST_RACE)
+			return RW_REASON_BUSY;
+		rw_forget();
+	}
+	return s->reason;
+}
+
+#endif
