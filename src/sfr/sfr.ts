@@ -340,13 +340,16 @@ export class Sfr {
   #expect(client: ClientRecord, program: Program, type: PacketType): number {
     const fromMirrors = client.zone === (this.#input!.portZone ?? 0) ? client.from : 0;
     const { candidates } = type;
+    const opens = type.opens && this.#forward;
     for (let i = 0; i < candidates.length; i++) {
       const candidate = candidates[i]!;
+      // An answer to a group's question teaches nothing: it must not hide what the packet, allowed of itself, would open.
+      if (opens && (candidate.flags & CAND_GROUP_KEY) !== 0) continue;
       const found = this.#tryCandidate(candidate, fromMirrors);
       if (found !== NOWHERE) return this.#learn(program.learn[this.#choose(candidate, found, fromMirrors)]!);
     }
     if (this.#groupAnswer) return REASON.acl;
-    if (type.opens && this.#forward) {
+    if (opens) {
       return this.#mayOpen(client) ? this.#learn(program.learn[type.open]!) : REASON.budget;
     }
     const reason = this.#packet.isOfPair() ? REASON.fragment : REASON.state;
