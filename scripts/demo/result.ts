@@ -20,8 +20,9 @@ export interface DemoDetails {
   readonly title: string;
   readonly roams: { readonly gapMs: number; readonly cost: { readonly packets: number; readonly bytes: number } }[];
   readonly connects: { readonly done: number; readonly failed: number };
-  readonly lookups: { readonly done: number; readonly failed: number };
-  readonly download: { readonly bytes: number; readonly seconds: number };
+  /** Not in the model. */
+  readonly lookups?: { readonly done: number; readonly failed: number };
+  readonly download?: { readonly bytes: number; readonly seconds: number };
   readonly stream: { readonly sent: number; readonly lost: number };
   readonly bad: { readonly sent: number; readonly passed: readonly string[] };
   /** Denials that no bad packet accounts for; below zero: bad packets that nobody saw again. */
@@ -34,7 +35,8 @@ export function failures(result: DemoResult, details: DemoDetails): string[] {
   const found: string[] = [];
   if (result.flowsLost > 0) found.push(`${result.flowsLost} of ${result.flows} flows were lost`);
   if (details.connects.failed > 0) found.push(`${details.connects.failed} new connections failed`);
-  if (details.lookups.failed > 0) found.push(`${details.lookups.failed} look-ups got no answer`);
+  const unanswered = details.lookups?.failed ?? 0;
+  if (unanswered > 0) found.push(`${unanswered} look-ups got no answer`);
   if (result.firewallDrops > 0) {
     found.push(`the firewall denied ${result.firewallDrops} valid packets: ${listReasons(details.wronglyDenied)}`);
   }

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { AgentStatus } from "../../../src/control/status.ts";
 import type { Reason } from "../../../src/datapath/abi.ts";
 import type { NeighbourStatus, ReplicationCounters } from "../../../src/replication/status.ts";
 import { AccessPoint, type Denied, writeMeshFiles } from "./access-point.ts";
@@ -120,8 +121,9 @@ export class Lab {
 
   /** Expectations that the agents have published, each publication counted. */
   async publishedExpectations(): Promise<number> {
-    const each = await Promise.all(this.aps.map((ap) => ap.ask<{ replication: ReplicationCounters }>("status")));
-    return each.reduce((sum, status) => sum + status.replication.cellsPublished, 0);
+    const each = await Promise.all(this.aps.map((ap) => ap.ask<AgentStatus>("status")));
+    const published = each.map(({ datapath }) => (datapath!.replication as ReplicationCounters).cellsPublished);
+    return published.reduce((sum, one) => sum + one, 0);
   }
 
   /** What replication has cost so far, counted by the kernel on its own network, with all headers. */
