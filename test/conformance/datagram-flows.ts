@@ -225,7 +225,7 @@ const MDNS_PORT = 5353;
 /** A question to a group; several neighbours answer to the asker alone, from their own addresses. */
 const group: Scenario = (network) => {
   const { random } = network;
-  const meeting = network.meet(random.pick(["out", "group"] as const));
+  const meeting = network.meet(random.pick(["out", "group", "asker"] as const));
   const port = random.chance(0.5) ? MDNS_PORT : meeting.ports[CLIENT];
   const memory = new GroupMemory();
   const asked = { ...meeting, parties: [meeting.parties[CLIENT], GROUP[meeting.v6 ? 1 : 0]] as const };

@@ -18,6 +18,7 @@ const FILTERS: readonly { rights: Rights; out: number; in: number }[] = [
   { rights: "out", out: ANY_TO_ANY, in: 0 },
   { rights: "in", out: 0, in: ANY_TO_ANY },
   { rights: "group", out: GROUPS_ONLY, in: ANY_TO_ANY },
+  { rights: "asker", out: GROUPS_ONLY, in: 0 },
 ];
 
 /** The model, with the time of the simulation, a sweeper that is often late, and the clients' rules. */

@@ -3,9 +3,9 @@ import type { Crossing, Link, Side } from "./path.ts";
 import type { Prng } from "./prng.ts";
 import type { World } from "./world.ts";
 
-/** Who may open: by rules of its own (`out`), of its peers (`in`), or towards groups only and by peers (`group`). */
-export type Rights = "out" | "in" | "group";
-export const RIGHTS: readonly Rights[] = ["out", "in", "group"];
+/** Who may open: the client (`out`), its peers (`in`), the client towards groups alone (`asker`), or that and its peers (`group`). */
+export type Rights = "out" | "in" | "group" | "asker";
+export const RIGHTS: readonly Rights[] = ["out", "in", "group", "asker"];
 export const CLIENTS_PER_RIGHTS = 8;
 
 export interface Station {
@@ -67,7 +67,7 @@ export class Network {
       ],
       ports: rights === "in" ? [443, 1_024 + (n % 60_000)] : [1_024 + (n % 60_000), 443],
       opener: (rights === "out" ? 0 : 1) as Side,
-      mayOpen: [rights === "out", rights !== "out"],
+      mayOpen: [rights === "out", rights === "in" || rights === "group"],
       links: [this.link(3, 8), this.link(5, 150)],
       v6,
     };

@@ -47,9 +47,12 @@ const LOAD = 0.74;
 const SECONDS = 30_000;
 /** Packets of an average flow: only a first guess of how many to start. */
 const FLOW_PACKETS = 20;
-/** Time in which flows at rest fill the table, and the share of all packets that this may cost. */
-const FILL_SECONDS = 1_500;
+/** Time in which flows at rest fill the table, how much of what is missing comes each second, and the share of all packets that this may cost. */
+const FILL_SECONDS = 9_000;
+const FILL_HASTE = 0.02;
 const FILL_PACKETS = 0.5;
+/** Traffic that found no room is not made up for beyond this. */
+const BURST_SECONDS = 5;
 /** The plan is a guess: a run may take this many times longer. */
 const PATIENCE = 3;
 /** Above the load that flows at rest keep, traffic may add this much: together they stay below the capacity. */
@@ -90,22 +93,23 @@ export function simulate(options: SimulationOptions): SimulationResult {
 /** Once a second: as much traffic as the plan wants, and as many flows at rest as the load wants. */
 function startFlows(network: Network, firewall: ModelFirewall, options: SimulationOptions): void {
   const { world, random } = network;
-  const target = options.load ?? LOAD;
-  const scenarios = options.scenarios ?? SCENARIOS;
-  const seconds = options.seconds ?? SECONDS;
-  const perSecond = options.packets / seconds;
+  const { load = LOAD, seconds = SECONDS, scenarios = SCENARIOS, packets } = options;
   const { cells } = firewall.geometry;
-  let started = 0;
+  const fillersMost = options.scenarios ? 0 : (packets * FILL_PACKETS) / IDLE_PACKETS;
+  const perSecond = (packets * (options.scenarios ? 1 : 1 - FILL_PACKETS)) / (seconds * FLOW_PACKETS);
+  let due = 0;
   let fillers = 0;
-  const fillersMost = options.scenarios ? 0 : (options.packets * FILL_PACKETS) / IDLE_PACKETS;
   const second = () => {
-    const now = world.nowMs / 1000;
-    const room = target - firewall.load;
-    // In a stationary state flows start at the rate at which their packets are due.
-    const due = now * perSecond * (1 - (fillers * IDLE_PACKETS) / options.packets);
-    for (; room > -TRAFFIC_ROOM && started * FLOW_PACKETS < due; started++) draw(random, scenarios)(network);
-    const fill = room > 0 && fillers < fillersMost ? Math.min(room * cells, (cells * target) / FILL_SECONDS) : 0;
-    for (let n = Math.floor(fill + random.unit()); n > 0; n--, fillers++) tcpIdle(network);
+    due = Math.min(due + perSecond, perSecond * BURST_SECONDS + 1);
+    for (; due >= 1 && firewall.load < load + TRAFFIC_ROOM; due--) draw(random, scenarios)(network);
+    const room = load * Math.min(1, world.nowMs / (FILL_SECONDS * 1_000)) - firewall.load;
+    for (
+      let n = Math.floor(room * cells * FILL_HASTE + random.unit());
+      n > 0 && fillers < fillersMost;
+      n--, fillers++
+    ) {
+      tcpIdle(network);
+    }
     world.after(1_000, second);
   };
   second();
