@@ -31,19 +31,36 @@ export interface ServiceClasses {
 /** The trie key that stands for all of IPv4: `::/0` must not reach below it. */
 const IPV4_MAPPED: readonly number[] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0];
 
+/** Of the kernel's trie. */
+const PREFIXES_MAX = 65536;
+
+interface Place {
+  readonly bytes: readonly number[];
+  readonly bits: number;
+  readonly family: 4 | 6;
+  /** Zones that list this very prefix. */
+  readonly zones: Set<string>;
+}
+
 /** Every distinct prefix, with the class of all zones that hold it whole. */
 export function zoneClasses(zones: ReadonlyMap<string, readonly Prefix[]>): ZoneClasses {
-  const places = new Map<string, { bytes: readonly number[]; bits: number; family: 4 | 6 }>();
-  const add = (bytes: readonly number[], bits: number, family: 4 | 6) =>
-    places.set(`${bytes}/${bits}`, { bytes, bits, family });
-  for (const prefixes of zones.values()) {
-    for (const { address, bits } of prefixes)
-      add(mappedBytes(address), mappedBits(address.family, bits), address.family);
+  const places = new Map<string, Place>();
+  const add = (bytes: readonly number[], bits: number, family: 4 | 6, zone?: string) => {
+    const key = placeKey(family, bits, bytes);
+    const place = places.get(key) ?? { bytes, bits, family, zones: new Set() };
+    if (zone !== undefined) place.zones.add(zone);
+    places.set(key, place);
+  };
+  for (const [name, prefixes] of zones) {
+    for (const { address, bits } of prefixes) {
+      add(mappedBytes(address), address.family === 4 ? bits + 96 : bits, address.family, name);
+    }
   }
-  if ([...places.values()].some((p) => p.family === 6 && p.bits < 96 && covers(p.bytes, p.bits, IPV4_MAPPED))) {
-    add(IPV4_MAPPED, 96, 4);
-  }
-  const sets = [...places.values()].map((place) => ({ place, names: holders(zones, place) }));
+  const reachesIpv4 = (place: Place) =>
+    place.bits < 96 && masked(IPV4_MAPPED, place.bits).join() === place.bytes.join();
+  if ([...places.values()].some((place) => place.family === 6 && reachesIpv4(place))) add(IPV4_MAPPED, 96, 4);
+  if (places.size > PREFIXES_MAX) throw badInput("zones", `${places.size} prefixes`, `at most ${PREFIXES_MAX}`);
+  const sets = [...places.values()].map((place) => ({ place, names: holders(places, place) }));
   const numbers = numberSets(
     sets.map((s) => s.names),
     "zones",
@@ -86,38 +103,22 @@ export function serviceMember(proto: number, service: string): string {
   return `${proto}/${service}`;
 }
 
-function mappedBits(family: 4 | 6, bits: number): number {
-  return family === 4 ? bits + 96 : bits;
-}
-
-interface MappedPrefix {
-  readonly bytes: readonly number[];
-  readonly bits: number;
-  readonly family: 4 | 6;
+function placeKey(family: 4 | 6, bits: number, bytes: readonly number[]): string {
+  return `${family}/${bits}/${bytes.join()}`;
 }
 
 /** Names of the zones that have a prefix of the same family around (or equal to) this one, sorted. */
-function holders(zones: ReadonlyMap<string, readonly Prefix[]>, inner: MappedPrefix): string[] {
-  const names: string[] = [];
-  for (const [name, prefixes] of zones) {
-    const holds = prefixes.some(({ address, bits }) => {
-      const outerBits = mappedBits(address.family, bits);
-      return (
-        address.family === inner.family &&
-        outerBits <= inner.bits &&
-        covers(mappedBytes(address), outerBits, inner.bytes)
-      );
-    });
-    if (holds) names.push(name);
+function holders(places: ReadonlyMap<string, Place>, inner: Place): string[] {
+  const names = new Set<string>();
+  for (let bits = inner.family === 4 ? 96 : 0; bits <= inner.bits; bits++) {
+    const outer = places.get(placeKey(inner.family, bits, masked(inner.bytes, bits)));
+    for (const name of outer?.zones ?? []) names.add(name);
   }
-  return names.sort();
+  return [...names].sort();
 }
 
-function covers(outer: readonly number[], bits: number, inner: readonly number[]): boolean {
-  const whole = bits >> 3;
-  for (let i = 0; i < whole; i++) if (outer[i] !== inner[i]) return false;
-  const rest = bits & 7;
-  return rest === 0 || (outer[whole]! ^ inner[whole]!) >> (8 - rest) === 0;
+function masked(bytes: readonly number[], bits: number): number[] {
+  return bytes.map((byte, i) => byte & (0xff00 >> Math.min(8, Math.max(0, bits - i * 8))));
 }
 
 /** by set (its sorted names, a line each): its number. The empty set has none. */

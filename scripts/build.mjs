@@ -1,0 +1,100 @@
+// Builds what an AP needs: firmware/abi.h, dist/roamwall.cjs (one file), and with clang the kernel program and roamwalld.
+// `npm run build [-- --no-firmware]`
+import { execFileSync, spawnSync } from "node:child_process";
+import { chmodSync, existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+process.chdir(join(dirname(fileURLToPath(import.meta.url)), ".."));
+const OUTFILE = "dist/roamwall.cjs";
+const BYTES_MAX = 400_000;
+
+/**
+ * What the packages carry and we never run: the hash functions and random numbers of bloom-filters (our filters place their
+ * bits themselves), its other filters, decorators' metadata, and YAML's way back to text.
+ */
+const LEFT_OUT = [
+  { package: "xxhashjs", stub: "module.exports = {};" },
+  { package: "seedrandom", stub: "module.exports = () => () => { throw new Error('left out of the bundle'); };" },
+  {
+    package: "reflect-metadata",
+    // Decorators ask back what they stored.
+    stub: `
+      const stored = new WeakMap();
+      const of = (target) => stored.get(target) ?? stored.set(target, new Map()).get(target);
+      Reflect.defineMetadata = (key, value, target) => void of(target).set(key, value);
+      Reflect.hasMetadata = (key, target) => of(target).has(key);
+      Reflect.getMetadata = (key, target) => of(target).get(key);`,
+  },
+];
+
+const trim = {
+  name: "trim",
+  setup(pluginBuild) {
+    pluginBuild.onResolve({ filter: /^bloom-filters$/ }, () => ({ path: "bloom-filters", namespace: "slim" }));
+    pluginBuild.onLoad({ filter: /.*/, namespace: "slim" }, () => ({
+      contents: "exports.BloomFilter = require('bloom-filters/dist/bloom/bloom-filter.js').default;",
+      resolveDir: process.cwd(),
+    }));
+    for (const { package: name, stub } of LEFT_OUT) {
+      pluginBuild.onResolve({ filter: new RegExp(`^${name}$`) }, () => ({ path: name, namespace: "left-out" }));
+      pluginBuild.onLoad({ filter: new RegExp(`^${name}$`), namespace: "left-out" }, () => ({ contents: stub }));
+    }
+  },
+};
+
+function checkVersion() {
+  const { version } = JSON.parse(readFileSync("package.json", "utf8"));
+  if (!readFileSync("src/control/version.ts", "utf8").includes(`"${version}"`)) {
+    throw new Error(`src/control/version.ts and package.json (${version}) differ`);
+  }
+}
+
+async function bundle() {
+  const { metafile } = await build({
+    entryPoints: ["src/main.ts"],
+    outfile: OUTFILE,
+    bundle: true,
+    platform: "node",
+    format: "cjs",
+    target: "node20",
+    banner: { js: "#!/usr/bin/env node" },
+    legalComments: "none",
+    // Names stay, so that a stack trace says something; blanks and comments are a third of the bytes.
+    minifyWhitespace: true,
+    lineLimit: 160,
+    plugins: [trim],
+    metafile: true,
+    logLevel: "warning",
+  });
+  chmodSync(OUTFILE, 0o755);
+  const output = Object.values(metafile.outputs)[0];
+  const shares = { ours: 0 };
+  for (const [path, { bytesInOutput }] of Object.entries(output.inputs)) {
+    const owner = /node_modules\/([^/]+)/.exec(path)?.[1] ?? "ours";
+    shares[owner] = (shares[owner] ?? 0) + bytesInOutput;
+  }
+  const parts = Object.entries(shares).map(([owner, bytes]) => `${owner} ${Math.round(bytes / 1000)}`);
+  console.log(`${OUTFILE}: ${Math.round(output.bytes / 1000)} kB of ${BYTES_MAX / 1000} (${parts.join(", ")})`);
+  if (output.bytes > BYTES_MAX) throw new Error(`${OUTFILE} is larger than ${BYTES_MAX} bytes`);
+}
+
+function firmware() {
+  if (process.argv.includes("--no-firmware") || !existsSync("firmware/Makefile")) return;
+  if (spawnSync("clang", ["--version"]).status !== 0) {
+    console.log("no clang: the kernel program and roamwalld are not built");
+    return;
+  }
+  execFileSync("make", ["-C", "firmware"], { stdio: "inherit" });
+}
+
+try {
+  checkVersion();
+  execFileSync(process.execPath, ["scripts/ts.mjs", "scripts/gen-abi.ts"], { stdio: "inherit" });
+  await bundle();
+  firmware();
+} catch (error) {
+  console.error(`build: ${error.message}`);
+  process.exitCode = 1;
+}

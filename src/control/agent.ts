@@ -1,0 +1,222 @@
+/** The agent: connects the rooms, and keeps them connected. It decides nothing about packets: the kernel does, alone. */
+import { compileAutomata, mayShorten } from "../automata/compile.ts";
+import { RoamwallError } from "../base/errors.ts";
+import { connectDatapath as connectRoamwalld } from "../datapath/client.ts";
+import type { Datapath } from "../datapath/datapath.ts";
+import type { Platform } from "../platform/platform.ts";
+import { type CompiledPolicy, compilePolicy, parsePolicy } from "../policy/policy.ts";
+import { createMesh } from "../replication/mesh.ts";
+import { type ApiVerb, serveApi } from "./api.ts";
+import { DeniedLog, type DeniedPacket } from "./denied-log.ts";
+import { type MeshKey, readKey } from "./key.ts";
+import { Session } from "./session.ts";
+import type { Settings } from "./settings.ts";
+import type { AgentStatus } from "./status.ts";
+import { VERSION } from "./version.ts";
+
+const ROOM = "agent";
+/** roamwalld is back within a second when something restarts it; then ask less and less often. */
+const RETRY_FIRST_MS = 250;
+const RETRY_MOST_MS = 5_000;
+
+export interface Agent {
+  /** Reads the policy again: whole or not at all. Throws nothing; says in the log and in `status` what was wrong. */
+  reload(): Promise<void>;
+  status(): Promise<AgentStatus>;
+  denied(): DeniedPacket[];
+  stop(): Promise<void>;
+}
+
+/** The rooms that tests replace. */
+export interface AgentRooms {
+  connectDatapath(platform: Platform, path: string): Promise<Datapath>;
+  createMesh: typeof createMesh;
+}
+
+const ROOMS: AgentRooms = { connectDatapath: connectRoamwalld, createMesh };
+
+/**
+ * Rejects when settings, key or policy are wrong, or when another agent runs. A missing roamwalld is no reason: it is
+ * waited for.
+ */
+export async function startAgent(platform: Platform, settings: Settings, rooms: AgentRooms = ROOMS): Promise<Agent> {
+  const key = readKey(platform.files, settings.key);
+  const agent = new RunningAgent(platform, settings, key, rooms);
+  await agent.start();
+  return agent;
+}
+
+class RunningAgent implements Agent {
+  private policy: CompiledPolicy;
+  private policyProblem: string | undefined;
+  private session: Session | undefined;
+  private readonly deniedLog = new DeniedLog();
+  private readonly startedMs: number;
+  private stopped = false;
+  private cancelRetry = () => {};
+  private readonly closers: (() => void)[] = [];
+  /** Reloads and reconnections one after the other: each compares with what the one before has loaded. */
+  private turn: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly platform: Platform,
+    private readonly settings: Settings,
+    private readonly key: MeshKey,
+    private readonly rooms: AgentRooms,
+  ) {
+    this.startedMs = platform.clock.nowMs();
+    this.policy = this.readPolicy();
+  }
+
+  async start(): Promise<void> {
+    const { platform, settings } = this;
+    const server = await platform.serve(settings.control, (stream) => serveApi(stream, (verb) => this.answer(verb)));
+    this.closers.push(() => server.close());
+    this.closers.push(platform.files.watch(settings.policy, () => void this.reload()));
+    platform.log.info(ROOM, "started", { id: settings.id, name: settings.name, mode: settings.mode });
+    await this.inTurn(() => this.connect(RETRY_FIRST_MS));
+  }
+
+  reload(): Promise<void> {
+    return this.inTurn(async () => {
+      const { log } = this.platform;
+      let next: CompiledPolicy;
+      try {
+        next = this.readPolicy(this.policy);
+      } catch (error) {
+        this.policyProblem = (error as Error).message;
+        log.error(ROOM, "policy refused, the one before stays", { reason: this.policyProblem });
+        return;
+      }
+      const previous = this.policy;
+      this.policy = next;
+      this.policyProblem = undefined;
+      await this.session?.changePolicy(next, previous);
+      log.info(ROOM, "policy loaded", { roles: next.roles.size, clients: next.clients.size });
+    });
+  }
+
+  async status(): Promise<AgentStatus> {
+    const { settings, policy } = this;
+    return {
+      name: settings.name,
+      id: settings.id,
+      version: VERSION,
+      mode: settings.mode,
+      uptimeMs: Math.round(this.platform.clock.nowMs() - this.startedMs),
+      policy: {
+        file: settings.policy,
+        roles: policy.roles.size,
+        clients: policy.clients.size,
+        filters: policy.filters.length,
+        ...(this.policyProblem !== undefined && { problem: this.policyProblem }),
+      },
+      ...(this.session && { datapath: await this.session.status() }),
+    };
+  }
+
+  denied(): DeniedPacket[] {
+    return this.deniedLog.list();
+  }
+
+  async stop(): Promise<void> {
+    if (this.stopped) return;
+    this.stopped = true;
+    this.cancelRetry();
+    for (const close of this.closers.splice(0).reverse()) close();
+    await this.inTurn(async () => this.session?.stop());
+    this.session = undefined;
+    this.platform.log.info(ROOM, "stopped; the kernel keeps filtering by the last policy");
+  }
+
+  private readPolicy(previous?: CompiledPolicy): CompiledPolicy {
+    const text = this.platform.files.readText(this.settings.policy);
+    const policy = parsePolicy(text, this.settings.policy);
+    return compilePolicy(policy, this.key.seeds, previous ? { previous } : {});
+  }
+
+  private async answer(verb: ApiVerb): Promise<unknown> {
+    switch (verb) {
+      case "status":
+        return this.status();
+      case "clients":
+        return this.live().clients();
+      case "neighbours":
+        return this.live().neighbours();
+      case "denied":
+        return this.denied();
+      case "reload":
+        await this.reload();
+        if (this.policyProblem !== undefined) throw new RoamwallError("ROAMWALL_ERR_INPUT", this.policyProblem);
+        return { roles: this.policy.roles.size, clients: this.policy.clients.size };
+    }
+  }
+
+  private live(): Session {
+    if (this.session) return this.session;
+    throw new RoamwallError("ROAMWALL_ERR_CONNECT", `${this.settings.daemon}: the agent waits for roamwalld`);
+  }
+
+  /** One attempt; a failed one plans the next. The first failure is said, the others are silent until it works. */
+  private async connect(retryMs: number): Promise<void> {
+    if (this.stopped || this.session) return;
+    const { platform, settings } = this;
+    try {
+      const datapath = await this.rooms.connectDatapath(platform, settings.daemon);
+      this.session = await this.openSession(datapath);
+      platform.log.info(ROOM, "filtering", {
+        table: this.session.geometry.text,
+        picked_up: datapath.hello.picked_up === 1,
+        replication: settings.replication.enabled,
+      });
+    } catch (error) {
+      if (retryMs === RETRY_FIRST_MS) {
+        platform.log.warn(ROOM, "no datapath yet, trying again", { reason: (error as Error).message });
+      }
+      this.retryAfter(retryMs);
+    }
+  }
+
+  private retryAfter(retryMs: number): void {
+    if (this.stopped) return;
+    this.cancelRetry = this.platform.clock.after(retryMs, () => {
+      void this.inTurn(() => this.connect(Math.min(retryMs * 2, RETRY_MOST_MS)));
+    });
+  }
+
+  private openSession(datapath: Datapath): Promise<Session> {
+    const { platform, settings, key, rooms } = this;
+    return Session.open({
+      platform,
+      settings,
+      seedId: key.seedId,
+      datapath,
+      createMesh: rooms.createMesh,
+      policy: this.policy,
+      automata: (geometry) => compileAutomata({ geometry, shorten: geometry.cellBits === 32 && mayShorten(geometry) }),
+      denied: (event) => this.deniedLog.add(event),
+      lost: () => this.lostDatapath(),
+    });
+  }
+
+  /** roamwalld went. The kernel goes on; a new connection starts from comparison, so nothing of this one is kept. */
+  private lostDatapath(): void {
+    if (this.stopped) return;
+    void this.inTurn(async () => {
+      if (!this.session) return;
+      this.platform.log.warn(ROOM, "roamwalld is gone; the kernel keeps filtering");
+      const lost = this.session;
+      this.session = undefined;
+      await lost.stop();
+      this.retryAfter(RETRY_FIRST_MS);
+    });
+  }
+
+  private inTurn(run: () => Promise<void> | undefined): Promise<void> {
+    const next = this.turn.then(run);
+    this.turn = next.catch((error: Error) => {
+      this.platform.log.error(ROOM, "a fault of roamwall's", { reason: error.stack ?? error.message });
+    });
+    return this.turn;
+  }
+}

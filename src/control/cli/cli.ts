@@ -1,0 +1,69 @@
+/** The command line: a table of verbs. */
+import { RoamwallError } from "../../base/errors.ts";
+import type { Terminal } from "../../platform/node/process.ts";
+import type { Platform } from "../../platform/platform.ts";
+import { VERSION } from "../version.ts";
+import { agentVerb } from "./agent.ts";
+import { clientsVerb } from "./clients.ts";
+import { deniedVerb } from "./denied.ts";
+import { neighboursVerb } from "./neighbours.ts";
+import { policyVerb } from "./policy.ts";
+import { reloadVerb } from "./reload.ts";
+import { replayVerb } from "./replay.ts";
+import { statusVerb } from "./status.ts";
+import { styleFor } from "./text.ts";
+import { EXIT, parseCall, usage, type Verb, verbHelp } from "./verb.ts";
+
+export const VERBS: readonly Verb[] = [
+  agentVerb,
+  statusVerb,
+  clientsVerb,
+  neighboursVerb,
+  deniedVerb,
+  reloadVerb,
+  replayVerb,
+  policyVerb,
+];
+
+/** Runs what was typed; answers the exit code. Never throws. */
+export async function runCli(terminal: Terminal, platform: Platform): Promise<number> {
+  const [name, ...words] = terminal.arguments;
+  const style = styleFor(terminal.isErrTerminal);
+  try {
+    if (name === undefined) {
+      terminal.err(help());
+      return EXIT.usage;
+    }
+    if (name === "--help" || name === "-h" || name === "help") {
+      terminal.out(help());
+      return EXIT.ok;
+    }
+    if (name === "--version") {
+      terminal.out(`roamwall ${VERSION}\n`);
+      return EXIT.ok;
+    }
+    const verb = VERBS.find((v) => v.name === name);
+    if (!verb) throw usage(`unknown command "${name}"`, `${VERBS.map((v) => v.name).join(", ")}; see roamwall --help`);
+    if (words.includes("--help") || words.includes("-h")) {
+      terminal.out(verbHelp(verb));
+      return EXIT.ok;
+    }
+    return await verb.run({ terminal, platform, ...parseCall(verb, words) });
+  } catch (error) {
+    if (!(error instanceof RoamwallError)) {
+      terminal.err(`${style.bad("roamwall:")} a fault of roamwall's: ${(error as Error).stack ?? String(error)}\n`);
+      return EXIT.failure;
+    }
+    terminal.err(`${style.bad("roamwall:")} ${error.message} ${style.dim(`(${error.code})`)}\n`);
+    return error.code === "ROAMWALL_ERR_USAGE" ? EXIT.usage : EXIT.failure;
+  }
+}
+
+function help(): string {
+  const calls = VERBS.map((verb) => [[verb.name, ...verb.arguments].join(" "), verb.summary.split(". ")[0]!] as const);
+  const width = Math.max(...calls.map(([call]) => call.length));
+  const lines = calls.map(([call, text]) => `  ${call.padEnd(width)}  ${text.replace(/\.$/, "")}\n`).join("");
+  return `roamwall COMMAND [ARGUMENT...] [OPTION...]\n\nA firewall that roams with the client.\n\n${lines}
+  roamwall COMMAND --help tells the options of a command; --json is understood by all that print.
+  Exit codes: 0 done, 1 failed, 2 wrong usage.\n`;
+}

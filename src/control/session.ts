@@ -1,0 +1,350 @@
+/** One connection to roamwalld: what is loaded into the datapath, the mesh over it, and the socket of the mesh. */
+import type { Mac } from "../base/mac.ts";
+import { macFromBytes } from "../base/mac.ts";
+import { type Geometry, parseGeometry } from "../bloom/geometry.ts";
+import { type ClientRecord, CONSTANTS, MAP_RECORDS, REASONS, type RingEvent } from "../datapath/abi.ts";
+import type { ClientDump, Datapath } from "../datapath/datapath.ts";
+import { readRecord } from "../datapath/layout.ts";
+import type { Endpoint, Platform, Udp } from "../platform/platform.ts";
+import type { CompiledPolicy, CompiledRole } from "../policy/policy.ts";
+import type { RoleGrant } from "../proxy/rights.ts";
+import type { createMesh } from "../replication/mesh.ts";
+import type { Mesh } from "../replication/mesh-api.ts";
+import type { NeighbourStatus } from "../replication/status.ts";
+import type { Settings } from "./settings.ts";
+import type { ClientLine, DatapathStatus, PortStatus } from "./status.ts";
+
+const ROOM = "agent";
+const NO_FILTER = 0xffff;
+const UNKNOWN_CLIENT = "00:00:00:00:00:00" as Mac;
+const GROUP_CLIENT = "ff:ff:ff:ff:ff:ff" as Mac;
+/** A name that no policy gives to a role. */
+const NO_ROLE = "";
+/** A goodbye is a courtesy: who stops does not wait for it. */
+const STOP_MS = 1_000;
+
+export interface SessionParts {
+  readonly platform: Platform;
+  readonly settings: Settings;
+  readonly seedId: number;
+  readonly datapath: Datapath;
+  readonly createMesh: typeof createMesh;
+  readonly policy: CompiledPolicy;
+  automata(geometry: Geometry): Uint8Array;
+  denied(event: RingEvent): void;
+  lost(): void;
+}
+
+export class Session {
+  readonly geometry: Geometry;
+  private policy: CompiledPolicy;
+  private mesh!: Mesh;
+  private udp: Udp | undefined;
+  private isStarting = true;
+  private isStopped = false;
+  private wakeAtMs = Number.POSITIVE_INFINITY;
+  private cancelWake = () => {};
+  /** by MAC: the last dump */
+  private readonly dumped = new Map<Mac, ClientDump>();
+  private readonly ports = new Map<number, PortStatus>();
+
+  private constructor(private readonly parts: SessionParts) {
+    const { hello } = parts.datapath;
+    this.geometry = parseGeometry(`4x${2 ** hello.bucket_bits}x8/r${hello.remainder_bits}`, "roamwalld's table");
+    this.policy = parts.policy;
+  }
+
+  /** Loads everything, starts the mesh. What an earlier agent left is taken over; traffic sees no gap. */
+  static async open(parts: SessionParts): Promise<Session> {
+    const session = new Session(parts);
+    try {
+      await session.start();
+      return session;
+    } catch (error) {
+      await session.stop();
+      throw error;
+    }
+  }
+
+  private async start(): Promise<void> {
+    const { datapath, settings } = this.parts;
+    this.mesh = this.makeMesh();
+    this.wireHandlers();
+    datapath.loadAutomata(this.parts.automata(this.geometry));
+    this.loadTables(this.policy);
+    this.loadSpecialClients(this.policy);
+    datapath.setOptions({
+      mode: settings.mode === "monitor" ? CONSTANTS.MODE_MONITOR : CONSTANTS.MODE_ENFORCE,
+      holdMs: settings.replication.enabled ? settings.replication.holdMs : 0,
+      pickupS: settings.pickupS,
+      flushMs: settings.replication.flushMs,
+    });
+    await this.openUdp();
+    const before = await this.dumpClients();
+    await this.mesh.start();
+    this.isStarting = false;
+    this.grantListed();
+    await this.dropFilters(filtersOf(before));
+    this.arm();
+  }
+
+  /** New filters first, then the records that name them, then what the old ones meant. */
+  async changePolicy(next: CompiledPolicy, previous: CompiledPolicy): Promise<void> {
+    this.policy = next;
+    this.loadTables(next);
+    this.loadSpecialClients(next);
+    this.grantListed();
+    for (const mac of previous.clients.keys()) if (!next.clients.has(mac)) this.withdraw(mac);
+    this.mesh.refreshRoles();
+    await this.dropFilters(new Set(previous.filters.map((filter) => filter.id)));
+  }
+
+  async status(): Promise<DatapathStatus> {
+    const { datapath } = this.parts;
+    const counters = await datapath.counters();
+    const denied = REASONS.map(([name], i) => [name, Number(counters.denied[i] ?? 0)] as const);
+    return {
+      table: this.geometry.text,
+      cells: this.geometry.cells,
+      usedCells: counters.used_cells,
+      pickedUp: datapath.hello.picked_up === 1,
+      passed: Number(counters.passed),
+      bytes: Number(counters.bytes),
+      denied: Object.fromEntries(denied.filter(([, count], i) => i > 0 && count > 0)),
+      eventsLost: counters.ring_lost,
+      ports: [...this.ports.values()],
+      replication: this.mesh.counters,
+      neighbours: this.mesh.neighbours().length,
+    };
+  }
+
+  neighbours(): NeighbourStatus[] {
+    return this.mesh.neighbours();
+  }
+
+  async clients(): Promise<ClientLine[]> {
+    const dumps = await this.dumpClients();
+    const known = new Map(this.mesh.clients().map((client) => [client.mac, client]));
+    const macs = new Set([...known.keys(), ...dumps.keys()]);
+    return [...macs].sort().map((mac) => {
+      const dump = dumps.get(mac);
+      const record = dump && recordOf(dump);
+      const client = known.get(mac);
+      return {
+        mac,
+        slot: client?.slot ?? record?.slot ?? 0,
+        role: client?.role ?? specialRole(mac, this.policy) ?? null,
+        here: client?.here ?? record?.presence === CONSTANTS.PRESENCE_HERE,
+        revoked: client?.revoked ?? false,
+        monitored: record !== undefined && (record.flags & CONSTANTS.CLIENT_MONITOR) !== 0,
+        filters: record?.filter.filter((id) => id !== NO_FILTER) ?? [],
+        passed: Number(dump?.passed ?? 0n),
+        denied: Number(dump?.denied ?? 0n),
+        bytes: Number(dump?.bytes ?? 0n),
+        cells: dump?.cells ?? 0,
+        holders: client?.holders ?? [],
+      };
+    });
+  }
+
+  /** Also when the datapath is gone: then nothing is waited for. */
+  async stop(): Promise<void> {
+    if (this.isStopped) return;
+    this.isStopped = true;
+    this.cancelWake();
+    const { clock } = this.parts.platform;
+    const late = new Promise<void>((resolve) => void clock.after(STOP_MS, resolve));
+    await Promise.race([this.mesh?.stop().catch(() => {}), late]);
+    this.udp?.close();
+    this.parts.datapath.close();
+  }
+
+  private makeMesh(): Mesh {
+    const { platform, settings, seedId, datapath } = this.parts;
+    const { replication } = settings;
+    return this.parts.createMesh({
+      id: settings.id,
+      name: settings.name,
+      datapath,
+      geometry: this.geometry,
+      seedId,
+      log: platform.log,
+      options: {
+        flushMs: replication.flushMs,
+        bytesPerSecond: replication.bytesPerSecond,
+        handoverLifetimeS: replication.handoverS,
+      },
+      nowMs: () => platform.clock.nowMs(),
+      random: (bytes) => platform.entropy(bytes),
+      send: (bytes, to) => this.send(bytes, to),
+      resolveRole: (role) => this.resolveRole(role),
+      localRole: (mac) => this.policy.clients.get(mac) ?? this.policy.unknown,
+    });
+  }
+
+  private wireHandlers(): void {
+    const { datapath, platform } = this.parts;
+    const { mesh } = this;
+    datapath.handlers = {
+      ...mesh.handlers,
+      client: (dump) => {
+        this.dumped.set(macFromBytes(dump.mac), dump);
+        // Later dumps are our own questions: the mesh has its clients.
+        if (this.isStarting) mesh.handlers.client(dump);
+      },
+      denied: (event) => this.parts.denied(event),
+      port: (event) => {
+        const name = String.fromCharCode(...event.name.slice(0, event.name.indexOf(0)));
+        this.ports.set(event.ifindex, {
+          name,
+          zone: event.zone,
+          attached: event.attached === 1,
+          openMs: event.open_ms,
+        });
+      },
+      refused: (command, text) => platform.log.error(ROOM, "roamwalld refused a command", { command, reason: text }),
+      closed: () => {
+        if (!this.isStopped) this.parts.lost();
+      },
+    };
+    mesh.onSooner = () => this.arm();
+  }
+
+  private loadTables(policy: CompiledPolicy): void {
+    const { datapath } = this.parts;
+    for (const filter of policy.filters) datapath.setFilter(filter);
+    datapath.setZones(policy.zones);
+    datapath.setServices(policy.services);
+  }
+
+  /** The records that are nobody's own: who is unknown, and what leaves a port to groups. */
+  private loadSpecialClients(policy: CompiledPolicy): void {
+    const unknown = policy.unknown === undefined ? undefined : policy.roles.get(policy.unknown);
+    this.loadSpecialClient(UNKNOWN_CLIENT, unknown);
+    this.loadSpecialClient(GROUP_CLIENT, policy.group);
+  }
+
+  private loadSpecialClient(mac: Mac, role: CompiledRole | undefined): void {
+    const { datapath } = this.parts;
+    if (!role) {
+      datapath.deleteClient(mac);
+      return;
+    }
+    datapath.setClient(mac, {
+      slot: CONSTANTS.SLOT_UNKNOWN,
+      // Remote: so that each stranger's frames say that it arrived.
+      presence: CONSTANTS.PRESENCE_REMOTE,
+      flags: role.monitor ? CONSTANTS.CLIENT_MONITOR : 0,
+      filter: Array.from({ length: CONSTANTS.CLIENT_FILTERS }, (_, i) => role.filters[i] ?? NO_FILTER),
+      from: 0,
+      zone: 0,
+      open_out: role.limits.openOut,
+      open_in: role.limits.openIn,
+      pad: 0,
+    });
+  }
+
+  private resolveRole(role: string): RoleGrant | undefined {
+    return this.policy.roles.get(role);
+  }
+
+  /**
+   * Listed clients are known before their first frame. Half of the slots stay for those that come from elsewhere; who is
+   * beyond that gets its role when it arrives.
+   */
+  private grantListed(): void {
+    let left = Math.floor(this.parts.datapath.hello.clients_max / 2);
+    const known = new Set(this.mesh.clients().map((client) => client.mac));
+    for (const [mac, role] of this.policy.clients) if (known.has(mac) || left-- > 0) this.grant(mac, role);
+  }
+
+  private grant(mac: Mac, role: string): void {
+    const monitor = this.policy.roles.get(role)?.monitor ?? false;
+    this.mesh.setRights(mac, { role, monitor });
+  }
+
+  /**
+   * No longer listed: a stranger like others. Not revoked: a tombstone would outrank the file when it lists the client
+   * again.
+   */
+  private withdraw(mac: Mac): void {
+    this.grant(mac, this.policy.unknown ?? NO_ROLE);
+  }
+
+  /** Drops filters that the policy no longer has and no record names any more. */
+  private async dropFilters(candidates: ReadonlySet<number>): Promise<void> {
+    const named = filtersOf(await this.dumpClients());
+    const wanted = new Set(this.policy.filters.map((filter) => filter.id));
+    for (const id of candidates) {
+      if (!named.has(id) && !wanted.has(id)) this.parts.datapath.deleteFilter(id);
+    }
+  }
+
+  private async dumpClients(): Promise<Map<Mac, ClientDump>> {
+    this.dumped.clear();
+    this.parts.datapath.dumpClients();
+    await this.parts.datapath.sync();
+    return new Map(this.dumped);
+  }
+
+  private async openUdp(): Promise<void> {
+    const { replication } = this.parts.settings;
+    if (!replication.enabled) return;
+    const { platform } = this.parts;
+    this.udp = await platform.udp({
+      bind: replication.bind,
+      port: replication.port,
+      ...(replication.group !== undefined && { group: replication.group }),
+      ...(replication.iface !== undefined && { iface: replication.iface }),
+      onDatagram: (bytes, from) => {
+        if (!this.isStopped) this.mesh.receive(bytes, from, platform.clock.nowMs());
+      },
+    });
+  }
+
+  private send(bytes: Uint8Array, to: Endpoint | undefined): void {
+    const { udp } = this;
+    if (!udp) return;
+    if (to) {
+      udp.send(bytes, to);
+      return;
+    }
+    const { group, port, peers } = this.parts.settings.replication;
+    if (group !== undefined) udp.send(bytes, { address: group, port });
+    for (const peer of peers) udp.send(bytes, peer);
+  }
+
+  /** One timer for all that is due in the mesh; only an earlier wish replaces it. */
+  private arm(): void {
+    const { clock } = this.parts.platform;
+    const atMs = this.mesh.nextAtMs();
+    if (this.isStopped || this.isStarting || atMs >= this.wakeAtMs) return;
+    this.cancelWake();
+    this.wakeAtMs = atMs;
+    this.cancelWake = clock.after(Math.max(0, atMs - clock.nowMs()), () => {
+      this.wakeAtMs = Number.POSITIVE_INFINITY;
+      this.mesh.tick(clock.nowMs());
+      this.arm();
+    });
+  }
+}
+
+function recordOf(dump: ClientDump): ClientRecord {
+  const view = new DataView(Uint8Array.from(dump.record).buffer);
+  return readRecord(MAP_RECORDS.client, view, 0, isLittleEndian());
+}
+
+/** The dumped record is the map's bytes: in the order of this machine, as roamwalld's. */
+function isLittleEndian(): boolean {
+  return new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+}
+
+function filtersOf(dumps: ReadonlyMap<Mac, ClientDump>): Set<number> {
+  const ids = [...dumps.values()].flatMap((dump) => recordOf(dump).filter);
+  return new Set(ids.filter((id) => id !== NO_FILTER));
+}
+
+function specialRole(mac: Mac, policy: CompiledPolicy): string | undefined {
+  if (mac === UNKNOWN_CLIENT) return policy.unknown;
+  return mac === GROUP_CLIENT ? "(group)" : undefined;
+}

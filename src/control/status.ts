@@ -1,0 +1,61 @@
+/** What the control socket answers. Names are for programs too: append, never rename. */
+import type { Mac } from "../base/mac.ts";
+
+export interface AgentStatus {
+  readonly name: string;
+  readonly id: number;
+  readonly version: string;
+  readonly mode: string;
+  readonly uptimeMs: number;
+  readonly policy: PolicyStatus;
+  /** Absent while roamwalld is away. */
+  readonly datapath?: DatapathStatus;
+}
+
+export interface PolicyStatus {
+  readonly file: string;
+  readonly roles: number;
+  readonly clients: number;
+  readonly filters: number;
+  /** Why the file as it is now was refused; the policy before it is in force. */
+  readonly problem?: string;
+}
+
+export interface DatapathStatus {
+  readonly table: string;
+  readonly cells: number;
+  readonly usedCells: number;
+  readonly pickedUp: boolean;
+  readonly passed: number;
+  readonly bytes: number;
+  /** by reason, only those that occurred */
+  readonly denied: Readonly<Record<string, number>>;
+  readonly eventsLost: number;
+  readonly ports: readonly PortStatus[];
+  readonly replication: object;
+  readonly neighbours: number;
+}
+
+export interface PortStatus {
+  readonly name: string;
+  readonly zone: number;
+  readonly attached: boolean;
+  /** Time that it was up before it was filtered. */
+  readonly openMs: number;
+}
+
+export interface ClientLine {
+  readonly mac: Mac;
+  readonly slot: number;
+  readonly role: string | null;
+  readonly here: boolean;
+  readonly revoked: boolean;
+  readonly monitored: boolean;
+  readonly filters: readonly number[];
+  readonly passed: number;
+  readonly denied: number;
+  readonly bytes: number;
+  readonly cells: number;
+  /** APs whose mirrors are asked for it. */
+  readonly holders: readonly number[];
+}
