@@ -1,7 +1,6 @@
 import { xxh32Words, xxh32WordsReversed } from "../base/hash.ts";
 import { mulHigh32 } from "../base/u64.ts";
 import { CONSTANTS } from "../datapath/abi.ts";
-import type { FilterBits } from "../datapath/datapath.ts";
 
 /**
  * The access list: Bloom filters of allowed keys, positive logic. A key says (template, direction, protocol, peer, service);
@@ -10,6 +9,19 @@ import type { FilterBits } from "../datapath/datapath.ts";
  */
 const { PEER_ADDRESS, PEER_ANY, PEER_ZONE, SERVICE_ANY, SERVICE_CLASS, SERVICE_PORT, TEMPLATES } = CONSTANTS;
 export const FILTER_BITS_MAX = 2 ** 27;
+
+/** A Bloom filter of keys. The datapath's `FilterBits` has the same shape. */
+export interface AclFilter {
+  readonly id: number;
+  readonly bits: number;
+  readonly seed: number;
+  readonly probes: number;
+  /** Templates in use, a bit each, by direction. */
+  readonly out: number;
+  readonly in: number;
+  /** Bit i in byte i >> 3 at i & 7. */
+  readonly data: Uint8Array;
+}
 
 /** What a packet asks, all templates at once. */
 export interface AclQuestion {
@@ -80,7 +92,7 @@ export function probeBit(h1: number, h2: number, i: number, bits: number, seed: 
   return mulHigh32((a + Math.imul(i, b)) >>> 0, bits);
 }
 
-export function filterHas(filter: FilterBits, h1: number, h2: number): boolean {
+export function filterHas(filter: AclFilter, h1: number, h2: number): boolean {
   const { bits, data, probes, seed } = filter;
   for (let i = 0; i < probes; i++) {
     const bit = probeBit(h1, h2, i, bits, seed);
@@ -89,7 +101,7 @@ export function filterHas(filter: FilterBits, h1: number, h2: number): boolean {
   return probes > 0;
 }
 
-export function filterAdd(filter: FilterBits, h1: number, h2: number): void {
+export function filterAdd(filter: AclFilter, h1: number, h2: number): void {
   for (let i = 0; i < filter.probes; i++) {
     const bit = probeBit(h1, h2, i, filter.bits, filter.seed);
     filter.data[bit >>> 3]! |= 1 << (bit & 7);
@@ -104,7 +116,7 @@ export const GROUP_TEMPLATES = [PEER_ZONE, PEER_ANY]
 
 /** Whether any of the filters holds a key of this direction, among the templates of `mask`. */
 export function aclMatches(
-  filters: readonly (FilterBits | undefined)[],
+  filters: readonly (AclFilter | undefined)[],
   direction: number,
   question: AclQuestion,
   key: AclKey,
@@ -123,6 +135,6 @@ export function aclMatches(
   return false;
 }
 
-function templatesOf(filter: FilterBits, direction: number): number {
+function templatesOf(filter: AclFilter, direction: number): number {
   return direction === CONSTANTS.DIRECTION_OUT ? filter.out : filter.in;
 }

@@ -5,14 +5,13 @@ import type { Geometry } from "../bloom/geometry.ts";
 import { Mixer } from "../bloom/permutation.ts";
 import { isSlow } from "../bloom/timer.ts";
 import { type ClientRecord, CONSTANTS, REASON, RING, type RingEvent } from "../datapath/abi.ts";
-import type { FilterBits, ServiceEntry, ZoneEntry } from "../datapath/datapath.ts";
-import { AclKey, aclMatches, GROUP_TEMPLATES } from "./acl.ts";
+import { type AclFilter, AclKey, aclMatches, GROUP_TEMPLATES } from "./acl.ts";
 import { isExempt } from "./exempt.ts";
 import { FlowKey } from "./flow-key.ts";
 import { type FrameInput, Packet } from "./packet.ts";
 import { type Candidate, expectationOf, type PacketType, type Program, readProgram, type Step } from "./program.ts";
 import { Windows } from "./windows.ts";
-import { Zones } from "./zones.ts";
+import { type ZoneEntry, Zones } from "./zones.ts";
 
 /**
  * The stateful firewall routine (Algorithm 1 of NTMS'08) as a model: the oracle of the kernel's program. Same frames, same
@@ -29,6 +28,12 @@ export interface Verdict {
   /** Packet type of the automata, 0 when it did not get that far. */
   readonly type: number;
   readonly slot: number;
+}
+
+export interface ServiceEntry {
+  readonly port: number;
+  /** Class; 0 = none. */
+  readonly service: number;
 }
 
 export interface SfrOptions {
@@ -96,7 +101,7 @@ export class Sfr {
   /** by 48-bit MAC */
   readonly #clients = new Map<number, ClientRecord>();
   readonly #ownMacs = new Set<number>();
-  readonly #filters: (FilterBits | undefined)[] = [];
+  readonly #filters: (AclFilter | undefined)[] = [];
   readonly #zones = new Zones();
   readonly #services = new Uint16Array(65536);
   readonly #localAddresses = new Set<string>();
@@ -115,7 +120,7 @@ export class Sfr {
   #mac0 = 0;
   #mac1 = 0;
   #client: ClientRecord | undefined;
-  #activeFilters: (FilterBits | undefined)[] = [];
+  #activeFilters: (AclFilter | undefined)[] = [];
   #slot = 0;
   #type = 0;
   #monitor = false;
@@ -167,7 +172,7 @@ export class Sfr {
     this.#clients.delete(macNumber(mac));
   }
 
-  setFilter(filter: FilterBits): void {
+  setFilter(filter: AclFilter): void {
     this.#filters[filter.id] = filter;
   }
 

@@ -1,6 +1,10 @@
-import type { ZoneEntry } from "../datapath/datapath.ts";
+export interface ZoneEntry {
+  /** 16 bytes, IPv4 mapped. */
+  readonly address: readonly number[];
+  readonly prefixBits: number;
+  readonly zone: number;
+}
 
-/** Longest prefix match over one space for both families: IPv4 lies at ::ffff:0:0/96, so ::/0 holds it too. */
 interface Prefix {
   readonly words: readonly number[];
   readonly masks: readonly number[];
@@ -8,6 +12,7 @@ interface Prefix {
   readonly zone: number;
 }
 
+/** Longest prefix match over one space for both families: IPv4 lies at ::ffff:0:0/96, so ::/0 holds it too. */
 export class Zones {
   /** Longest first. */
   #prefixes: readonly Prefix[] = [];
