@@ -26,6 +26,8 @@ export interface Context {
   flips: number[];
   /** It was served here in this epoch: its slot stands in our RIGHTS. */
   announced: boolean;
+  /** Last HANDOVER: to whom, for which claim, when. */
+  handed: { readonly to: number; readonly n: number; readonly atMs: number } | undefined;
   /** Last write to the datapath, as text; "" when there is no record. */
   written: string;
   touchedMs: number;
@@ -156,6 +158,7 @@ export class Contexts {
       nextClaimMs: Number.NEGATIVE_INFINITY,
       flips: [],
       announced: false,
+      handed: undefined,
       written: "",
       touchedMs: nowMs,
     };

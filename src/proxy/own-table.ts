@@ -62,17 +62,27 @@ export class OwnTable {
     }
   }
 
-  /** What has passed is free: the datapath does not report it. */
+  /**
+   * Ticks went on. What has passed is free: the datapath does not report it. A refresh that was not worth a record may be
+   * worth one now, when what neighbours know has fallen further behind in proportion.
+   */
   sweep(): void {
     for (let i = 0; i < this.cells.length; i++) {
-      if (this.cells[i] !== 0 && this.ticks.left(this.cells[i]!) < 0) this.set(i, 0, 0);
+      if (this.cells[i] === 0) continue;
+      if (this.ticks.left(this.cells[i]!) < 0) this.set(i, 0, 0);
+      else this.compare(i);
     }
   }
 
   private noteCell(coordinate: number, cell: number, owner: number): void {
     this.set(coordinate, cell, owner);
     if (this.seen) this.seen[coordinate] = 1;
-    if (this.waits[coordinate] === 1 || !this.published.differs(coordinate, cell, owner)) return;
+    this.compare(coordinate);
+  }
+
+  private compare(coordinate: number): void {
+    if (this.waits[coordinate] === 1) return;
+    if (!this.published.differs(coordinate, this.cells[coordinate]!, this.owners[coordinate]!)) return;
     this.waits[coordinate] = 1;
     this.waiting[this.waitingCount++] = coordinate;
   }

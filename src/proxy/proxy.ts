@@ -200,6 +200,7 @@ export class StateProxy {
     this.published.sweep();
     this.own.sweep();
     this.roam.forgetEmptyHolders();
+    if (this.own.pending > 0) this.parts.wire.soon();
   }
 
   private async reread(): Promise<void> {

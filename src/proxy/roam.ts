@@ -27,6 +27,8 @@ const CLAIM_AGAIN_MS = [20, 60, 140];
 /** Then the mirror must do. */
 const HANDOVER_WITHIN_MS = 100;
 const SESSION_MS = 1_000;
+/** RIGHTS and CLAIM of one roam come together, and a claim may come twice: one answer is enough. */
+const HANDOVER_EVERY_MS = 10;
 /** A handover of more is no single client's. */
 const HANDOVER_CELLS_MAX = 8_192;
 
@@ -284,6 +286,10 @@ export class Roam {
     const { own, datapath, id } = this.parts;
     if (!context.announced && own.cellsOfSlot[context.slot] === 0 && !asked.includes(id)) return;
     const n = context.n;
+    const atMs = this.parts.nowMs();
+    const { handed } = context;
+    if (handed && handed.to === to && handed.n === n && atMs - handed.atMs < HANDOVER_EVERY_MS) return;
+    context.handed = { to, n, atMs };
     datapath.flushHeld(context.slot);
     datapath.sync().then(
       () => {

@@ -1,0 +1,288 @@
+import { type Mac, macFromBytes, macToBytes } from "../base/mac.ts";
+import type { Geometry } from "../bloom/geometry.ts";
+import { cellOfCode } from "../bloom/timer.ts";
+import { type FrameInput, Sfr, type Verdict } from "../sfr/sfr.ts";
+import { type ClientRecord, CONSTANTS, MAP_RECORDS, REASONS, RING, type RingEvent } from "./abi.ts";
+import type {
+  Counters,
+  Datapath,
+  DatapathHandlers,
+  DatapathOptions,
+  FilterBits,
+  Hello,
+  ServiceEntry,
+  ZoneEntry,
+} from "./datapath.ts";
+import { writeRecord } from "./layout.ts";
+
+const { OWNER_SLOT_MASK, OWNER_MARK_SHIFT, MARK_HELD, MARK_DIRTY, MARK_AGED, DIRTY_CELLS, SLOT_SHARED, OP_MAX } =
+  CONSTANTS;
+
+export interface FakeOptions {
+  readonly geometry: Geometry;
+  readonly seeds: readonly [number, number, number, number];
+  readonly mirrors?: number;
+  readonly slots?: number;
+  readonly tableId?: bigint;
+}
+
+const NO_HANDLERS: DatapathHandlers = {
+  cells() {},
+  arrived() {},
+  denied() {},
+  overflow() {},
+  ticks() {},
+  client() {},
+  port() {},
+  refused() {},
+  closed() {},
+};
+
+/**
+ * The kernel and roamwalld in one, over the model: the same commands, the same events in the same order. It has no clock:
+ * `setTicks` and `flush` are what roamwalld does by itself.
+ */
+export class FakeDatapath implements Datapath {
+  readonly hello: Hello;
+  readonly sfr: Sfr;
+  handlers: DatapathHandlers = NO_HANDLERS;
+  /** Calls so far, by name: tests look at what was not done. */
+  readonly calls: Record<string, number> = {};
+  private holdMs = 200;
+  private agedMs = Number.NEGATIVE_INFINITY;
+  private readonly clients = new Map<Mac, ClientRecord>();
+  private readonly coordinates: Uint32Array;
+  private readonly cells: Uint32Array;
+  private readonly owners: Uint16Array;
+  private reported = 0;
+  private portZone = 0;
+
+  constructor({ geometry, seeds, mirrors = CONSTANTS.MIRRORS_MAX, slots = 1024, tableId = 1n }: FakeOptions) {
+    this.sfr = new Sfr({ geometry, seeds, mirrors, slots });
+    this.sfr.onEvent = (event) => this.ring(event);
+    this.coordinates = new Uint32Array(geometry.cells);
+    this.cells = new Uint32Array(geometry.cells);
+    this.owners = new Uint16Array(geometry.cells);
+    this.hello = {
+      magic: CONSTANTS.MAGIC,
+      abi: 1,
+      table_id: tableId,
+      bucket_bits: geometry.bucketBits,
+      remainder_bits: geometry.remainderBits,
+      cell_bits: geometry.cellBits,
+      mirrors,
+      fast: 0,
+      slow: 0,
+      clients_max: slots,
+      picked_up: 0,
+    };
+  }
+
+  judge(input: FrameInput): Verdict {
+    this.portZone = input.portZone ?? 0;
+    return this.sfr.judge(input);
+  }
+
+  /** Absolute ticks of the own table; what has passed is freed. */
+  setTicks(fast: number, slow: number): void {
+    const { table } = this.sfr;
+    this.hello.fast = fast;
+    this.hello.slow = slow;
+    if (table.fast === fast && table.slow === slow) return;
+    table.fast = fast;
+    table.slow = slow;
+    this.sfr.sweep();
+    this.handlers.ticks(fast, slow);
+  }
+
+  /** Reports what is dirty, and what was held long enough. */
+  flush(nowMs: number): void {
+    const { table } = this.sfr;
+    const ages = nowMs - this.agedMs >= this.holdMs / 2;
+    if (ages) this.agedMs = nowMs;
+    for (const block of table.takeDirty()) {
+      let waits = false;
+      for (let at = block * DIRTY_CELLS; at < Math.min(table.cells.length, (block + 1) * DIRTY_CELLS); at++) {
+        const mark = table.owners[at]! >>> OWNER_MARK_SHIFT;
+        const due = mark === MARK_DIRTY || (mark === MARK_AGED && ages) || (mark === MARK_HELD && this.holdMs === 0);
+        if (due) this.report(at);
+        else if (mark === MARK_HELD && ages)
+          table.owners[at] = (table.owners[at]! & OWNER_SLOT_MASK) | (MARK_AGED << OWNER_MARK_SHIFT);
+        waits ||= !due && (mark === MARK_HELD || mark === MARK_AGED);
+      }
+      if (waits) table.dirty[block] = 1;
+    }
+    this.deliver();
+  }
+
+  loadAutomata(blob: Uint8Array): void {
+    this.count("loadAutomata");
+    this.sfr.loadAutomata(blob);
+  }
+
+  setClient(mac: Mac, record: ClientRecord): void {
+    this.count("setClient");
+    this.clients.set(mac, record);
+    this.sfr.setClient(mac, record);
+  }
+
+  deleteClient(mac: Mac): void {
+    this.count("deleteClient");
+    this.clients.delete(mac);
+    this.sfr.deleteClient(mac);
+  }
+
+  /** As the datapath has it. */
+  client(mac: Mac): ClientRecord | undefined {
+    return this.clients.get(mac);
+  }
+
+  setFilter(filter: FilterBits): void {
+    this.sfr.setFilter(filter);
+  }
+
+  deleteFilter(id: number): void {
+    this.sfr.deleteFilter(id);
+  }
+
+  setZones(entries: readonly ZoneEntry[]): void {
+    this.sfr.setZones(entries);
+  }
+
+  setServices(entries: readonly ServiceEntry[]): void {
+    this.sfr.setServices(entries);
+  }
+
+  setOptions(options: DatapathOptions): void {
+    this.sfr.mode = options.mode;
+    this.holdMs = options.holdMs;
+    this.sfr.pickup = options.pickupS > 0 && this.hello.picked_up === 0 ? 1 : 0;
+  }
+
+  mirrorCells(mirror: number, coordinates: ArrayLike<number>, cells: ArrayLike<number>, count: number): void {
+    this.count("mirrorCells");
+    for (let i = 0; i < count; i++) this.sfr.mirrors[mirror]!.setCell(coordinates[i]!, cells[i]!);
+  }
+
+  clearMirror(mirror: number): void {
+    this.count("clearMirror");
+    this.sfr.mirrors[mirror]!.clear();
+  }
+
+  mirrorTicks(mirror: number, fast: number, slow: number): void {
+    const table = this.sfr.mirrors[mirror]!;
+    table.fast = fast;
+    table.slow = slow;
+    table.sweep();
+  }
+
+  adopt(slot: number, mark: number, xHi: ArrayLike<number>, xLo: ArrayLike<number>, codes: ArrayLike<number>): void {
+    this.count("adopt");
+    for (let i = 0; i < codes.length; i++) this.sfr.table.insert(xHi[i]!, xLo[i]!, codes[i]!, OP_MAX, slot, mark);
+  }
+
+  shortenClient(slot: number, code: number): void {
+    this.count("shortenClient");
+    const { table } = this.sfr;
+    const { geometry } = table;
+    const [fast, slow] = [table.fast % geometry.modulus, table.slow % geometry.modulus];
+    for (let at = 0; at < table.cells.length; at++) {
+      const cell = table.cells[at]!;
+      const owns = (table.owners[at]! & OWNER_SLOT_MASK) === slot;
+      if (cell === 0 || !owns || !table.isLive(cell) || table.rank(cell) <= code) continue;
+      table.setCell(at, cellOfCode(cell >>> geometry.timerBits, code, fast, slow, geometry));
+      this.mark(at, MARK_DIRTY);
+    }
+  }
+
+  flushHeld(slot: number): void {
+    this.count("flushHeld");
+    const { table } = this.sfr;
+    for (let at = 0; at < table.cells.length; at++) {
+      const mark = table.owners[at]! >>> OWNER_MARK_SHIFT;
+      if (mark === 0) continue;
+      if (slot === SLOT_SHARED || (table.owners[at]! & OWNER_SLOT_MASK) === slot) this.report(at);
+    }
+    this.deliver();
+  }
+
+  dump(from: number, count: number): void {
+    const { table } = this.sfr;
+    const end = count === 0 ? table.cells.length : Math.min(table.cells.length, from + count);
+    for (let at = from; at < end; at++) if (table.cells[at] !== 0) this.collect(at);
+    this.deliver();
+  }
+
+  dumpClients(): void {
+    for (const [mac, record] of this.clients) {
+      const bytes = new Uint8Array(MAP_RECORDS.client.bytes);
+      writeRecord(MAP_RECORDS.client, new DataView(bytes.buffer), 0, record, HOST_LITTLE_ENDIAN);
+      const { clientPassed, clientDenied, clientBytes } = this.sfr.counters;
+      this.handlers.client({
+        mac: macToBytes(mac),
+        pad: 0,
+        record: [...bytes],
+        passed: BigInt(clientPassed[record.slot]!),
+        denied: BigInt(clientDenied[record.slot]!),
+        bytes: BigInt(clientBytes[record.slot]!),
+        cells: this.sfr.used[record.slot]!,
+        pad2: 0,
+      });
+    }
+  }
+
+  async counters(): Promise<Counters> {
+    const { denied, clientPassed, clientBytes } = this.sfr.counters;
+    const sum = (values: Float64Array) => BigInt(values.reduce((total, value) => total + value, 0));
+    return {
+      denied: Array.from({ length: 32 }, (_, reason) => BigInt(reason < REASONS.length ? denied[reason]! : 0)),
+      passed: sum(clientPassed),
+      bytes: sum(clientBytes),
+      used_cells: this.sfr.table.used,
+      ring_lost: 0,
+      mode: this.sfr.mode,
+      ports: 1,
+    };
+  }
+
+  async sync(): Promise<void> {}
+
+  close(): void {
+    this.handlers.closed();
+  }
+
+  private ring(event: RingEvent): void {
+    if (event.kind === RING.arrived) this.handlers.arrived(macFromBytes(event.mac), event.slot, this.portZone);
+    if (event.kind === RING.denied) this.handlers.denied(event);
+  }
+
+  private mark(at: number, mark: number): void {
+    const { table } = this.sfr;
+    table.owners[at] = (table.owners[at]! & OWNER_SLOT_MASK) | (mark << OWNER_MARK_SHIFT);
+    table.dirty[Math.floor(at / DIRTY_CELLS)] = 1;
+  }
+
+  /** The cell is told of, and clean. */
+  private report(at: number): void {
+    this.sfr.table.owners[at] = this.sfr.table.owners[at]! & OWNER_SLOT_MASK;
+    this.collect(at);
+  }
+
+  private collect(at: number): void {
+    this.coordinates[this.reported] = at;
+    this.cells[this.reported] = this.sfr.table.cells[at]!;
+    this.owners[this.reported++] = this.sfr.table.owners[at]! & OWNER_SLOT_MASK;
+  }
+
+  private deliver(): void {
+    const count = this.reported;
+    this.reported = 0;
+    if (count > 0) this.handlers.cells(this.coordinates, this.cells, this.owners, count);
+  }
+
+  private count(name: string): void {
+    this.calls[name] = (this.calls[name] ?? 0) + 1;
+  }
+}
+
+const HOST_LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;

@@ -1,0 +1,263 @@
+import { describe, expect, it } from "vitest";
+import { filterOf } from "../../test/support/firewall.ts";
+import { tcp, udp } from "../../test/support/packets.ts";
+import { type Mac, parseMac } from "../base/mac.ts";
+import { CONSTANTS } from "../datapath/abi.ts";
+import { type Ap, Lab, type LabOptions } from "./testing/lab.ts";
+
+const MAC = "02:00:00:00:0a:01";
+const SERVER = "02:00:00:00:0b:01";
+const CLIENT = parseMac(MAC, "test") as Mac;
+const OUT = { srcMac: MAC, dstMac: SERVER, src: "10.0.0.1", dst: "10.9.9.9" };
+const IN = { srcMac: SERVER, dstMac: MAC, src: "10.9.9.9", dst: "10.0.0.1" };
+const FLOWS = 200;
+
+async function meshOf(count: number, setup: LabOptions = {}): Promise<Lab> {
+  const lab = new Lab(count, {
+    geometry: "4x256x8/r26",
+    ...setup,
+    prepare(ap) {
+      ap.datapath.setFilter(
+        filterOf(0, [
+          { direction: "out", proto: 6 },
+          { direction: "out", proto: 17 },
+        ]),
+      );
+      setup.prepare?.(ap);
+    },
+  });
+  lab.localRoles.set(CLIENT, "open");
+  // Each AP holds the same file: the client is known everywhere, and nowhere.
+  await lab.start();
+  for (const ap of lab.aps) ap.replicator.proxy.setRights(CLIENT, { role: "open" });
+  await lab.run(2_000);
+  return lab;
+}
+
+/** Frames of one flow through one AP; the number that it denied. */
+function pass(ap: Ap, flow: number, ...frames: ("S" | "SA" | "A>" | "<A" | "U>" | "<U" | "F>" | "<F")[]): number {
+  const ports = { sport: 20_000 + flow, dport: 443 };
+  const back = { sport: 443, dport: 20_000 + flow };
+  const of = {
+    S: [tcp({ ...OUT, ...ports, flags: "S" }), 0],
+    SA: [tcp({ ...IN, ...back, flags: "SA" }), 1],
+    "A>": [tcp({ ...OUT, ...ports, flags: "A" }), 0],
+    "<A": [tcp({ ...IN, ...back, flags: "A" }), 1],
+    "F>": [tcp({ ...OUT, ...ports, flags: "FA" }), 0],
+    "<F": [tcp({ ...IN, ...back, flags: "FA" }), 1],
+    "U>": [udp({ ...OUT, ...ports }), 0],
+    "<U": [udp({ ...IN, ...back }), 1],
+  } as const;
+  return frames.filter((name) => {
+    const [frame, direction] = of[name];
+    return !ap.datapath.judge({ frame, direction }).pass;
+  }).length;
+}
+
+async function open(lab: Lab, ap: Ap, flows = FLOWS): Promise<void> {
+  let denied = 0;
+  for (let flow = 0; flow < flows; flow++) denied += pass(ap, flow, "S", "SA", "A>", "<A");
+  expect(denied).toBe(0);
+  await lab.run(400);
+}
+
+/** All flows speak at the new AP, one after the other, both ways. */
+async function speak(lab: Lab, ap: Ap, from = 0, to = FLOWS): Promise<number> {
+  let denied = 0;
+  for (let flow = from; flow < to; flow++) {
+    denied += pass(ap, flow, "A>", "<A");
+    if (flow % 10 === 0) await lab.run(1);
+  }
+  return denied;
+}
+
+describe("a roam", () => {
+  it("costs no packet of 200 flows", async () => {
+    const lab = await meshOf(2);
+    await open(lab, lab.ap(1));
+    expect(await speak(lab, lab.ap(2))).toBe(0);
+    await lab.run(500);
+    expect(lab.ap(1).replicator.proxy.roam.counters.handoversSent).toBe(1);
+    expect(lab.ap(2).replicator.proxy.roam.counters.handoversTaken).toBe(1);
+    const { here } = lab.ap(1).replicator.proxy.status()[0]!;
+    expect(here).toBe(false);
+  });
+
+  it("costs them all without replication", async () => {
+    const lab = await meshOf(2);
+    lab.tap = () => false;
+    await lab.run(200);
+    await open(lab, lab.ap(1));
+    expect(await speak(lab, lab.ap(2))).toBe(2 * FLOWS);
+  });
+
+  it("costs nothing at 20 % loss and with reordering", async () => {
+    for (let seed = 1; seed <= 5; seed++) {
+      const lab = await meshOf(3, { seed });
+      lab.faults = { loss: 0.2, duplication: 0.1, delayMs: 1, jitterMs: 5 };
+      await lab.run(3_000);
+      await open(lab, lab.ap(1));
+      await lab.run(1_000);
+      expect(await speak(lab, lab.ap(2)), `seed ${seed}`).toBe(0);
+    }
+  });
+
+  it("keeps a mirror asked after the first packet (with `from` cleared by it, the other flows are denied)", async () => {
+    const lab = await meshOf(2, { prepare: forgetFromWhenHere });
+    await open(lab, lab.ap(1));
+    lab.tap = () => false;
+    expect(await speak(lab, lab.ap(2))).toBeGreaterThan(FLOWS);
+  });
+
+  it("carries idle flows on to the next AP and the next but one", async () => {
+    const lab = await meshOf(3);
+    await open(lab, lab.ap(1));
+    expect(await speak(lab, lab.ap(2), 0, 1)).toBe(0);
+    await lab.run(2_000);
+    expect(await speak(lab, lab.ap(3), 0, 1)).toBe(0);
+    await lab.run(2_000);
+    expect(await speak(lab, lab.ap(3))).toBe(0);
+  });
+
+  it("loses idle flows at the next AP but one when nobody adopts", async () => {
+    const lab = await meshOf(3, {
+      prepare(ap) {
+        ap.datapath.adopt = () => {};
+      },
+    });
+    await open(lab, lab.ap(1));
+    await speak(lab, lab.ap(2), 0, 1);
+    await lab.run(2_000);
+    // The third never hears that the first is still asked for.
+    lab.ap(3).replicator.proxy.contexts.get(CLIENT)!.holders.delete(1);
+    await speak(lab, lab.ap(3), 0, 1);
+    await lab.run(2_000);
+    expect(await speak(lab, lab.ap(3))).toBeGreaterThan(FLOWS);
+  });
+
+  it("back and forth every minute keeps flows that speak", async () => {
+    const lab = await meshOf(2, { options: { handoverLifetimeS: 600 } });
+    await open(lab, lab.ap(1));
+    let denied = 0;
+    for (let i = 0; i < 6; i++) {
+      const ap = lab.ap(i % 2 === 0 ? 2 : 1);
+      denied += await speak(lab, ap);
+      await lab.run(30_000);
+    }
+    expect(denied).toBe(0);
+    expect(lab.ap(1).datapath.calls["shortenClient"]).toBeGreaterThan(0);
+  });
+
+  it("never lets an idle flow outlive its lifetime by going to and fro", async () => {
+    const lab = await meshOf(2);
+    // UDP with an answer: 180 s.
+    expect(pass(lab.ap(1), 1, "U>", "<U")).toBe(0);
+    await lab.run(400);
+    for (let i = 0; i < 10; i++) {
+      const ap = lab.ap(i % 2 === 0 ? 2 : 1);
+      pass(ap, 999, "S");
+      await lab.run(20_000);
+    }
+    // 200 s and ten roams later.
+    expect(pass(lab.ap(1), 1, "<U") + pass(lab.ap(2), 1, "<U")).toBe(2);
+  });
+
+  it("hands over what is held back", async () => {
+    const lab = await meshOf(2, { holdMs: 200 });
+    await lab.run(100);
+    expect(pass(lab.ap(1), 5, "S")).toBe(0);
+    // Longer than a claim's evidence must be younger, shorter than the hold.
+    await lab.run(120);
+    expect(lab.ap(2).datapath.sfr.mirrors[0]!.used).toBe(0);
+    // Its first frame at the new AP is of another flow.
+    expect(pass(lab.ap(2), 6, "S")).toBe(0);
+    await lab.run(20);
+    expect(pass(lab.ap(2), 5, "SA", "A>")).toBe(0);
+  });
+
+  it("takes the mirror when the old AP is gone", async () => {
+    const lab = await meshOf(3);
+    await open(lab, lab.ap(1));
+    lab.ap(1).running = false;
+    expect(await speak(lab, lab.ap(2), 0, 1)).toBe(0);
+    await lab.run(500);
+    expect(lab.ap(2).replicator.proxy.roam.counters.adoptedFromMirror).toBeGreaterThanOrEqual(FLOWS);
+    // Idle flows survive a second roam too.
+    await lab.run(2_000);
+    expect(await speak(lab, lab.ap(3))).toBe(0);
+  });
+
+  it("is claimed again by the AP that sees the client, whoever counted higher", async () => {
+    const lab = await meshOf(2);
+    await open(lab, lab.ap(1));
+    const context = lab.ap(2).replicator.proxy.contexts.get(CLIENT)!;
+    // Out of reach of AP 1 the client wandered: AP 2 has heard of eight claims.
+    context.n = 8;
+    context.ap = 2;
+    context.here = true;
+    context.announced = true;
+    lab.ap(2).replicator.proxy.contexts.write(context);
+    lab.ap(2).replicator.sender.announce(context.slot);
+    await lab.run(1_500);
+    let denied = 0;
+    for (let i = 0; i < 10; i++) {
+      denied += pass(lab.ap(1), i, "A>", "<A");
+      await lab.run(200);
+    }
+    expect(denied).toBe(0);
+    expect(lab.ap(1).replicator.proxy.contexts.get(CLIENT)!).toMatchObject({ here: true, ap: 1, n: 9 });
+    expect(lab.ap(2).replicator.proxy.contexts.get(CLIENT)!).toMatchObject({ here: false, ap: 1, n: 9 });
+  });
+
+  it("reports two stations with one MAC", async () => {
+    const lab = await meshOf(2);
+    for (let i = 0; i < 60; i++) {
+      pass(lab.ap(1 + (i % 2)), i, "S");
+      await lab.run(140);
+    }
+    expect(lab.warnings.join()).toContain("cloned MAC");
+    const claims =
+      lab.ap(1).replicator.proxy.roam.counters.arrivals + lab.ap(2).replicator.proxy.roam.counters.arrivals;
+    expect(claims).toBeLessThan(20);
+  });
+});
+
+describe("rights", () => {
+  it("are there before the client is, where no file knows it", async () => {
+    const lab = await meshOf(2);
+    const guest = parseMac("02:00:00:00:0a:77", "test");
+    lab.ap(1).replicator.proxy.setRights(guest, { role: "open", authority: true, openOut: 9 });
+    lab.ap(1).replicator.proxy.arrived(guest, 0);
+    await lab.run(100);
+    expect(lab.ap(2).datapath.client(guest)).toMatchObject({
+      presence: CONSTANTS.PRESENCE_REMOTE,
+      open_out: 9,
+      from: 1,
+    });
+  });
+
+  it("are not given again by an AP that slept through the revocation", async () => {
+    const lab = await meshOf(3);
+    const guest = parseMac("02:00:00:00:0a:77", "test");
+    lab.ap(1).replicator.proxy.setRights(guest, { role: "open", authority: true });
+    lab.ap(1).replicator.proxy.arrived(guest, 0);
+    await lab.run(200);
+    for (const other of ["1", "2"]) {
+      lab.cut.add(`${other}>3`);
+      lab.cut.add(`3>${other}`);
+    }
+    lab.ap(2).replicator.proxy.revoke(guest);
+    await lab.run(2_000);
+    lab.cut.clear();
+    lab.ap(3).replicator.proxy.arrived(guest, 0);
+    await lab.run(3_000);
+    for (const ap of lab.aps) expect(ap.datapath.client(guest), `AP ${ap.id}`).toBeUndefined();
+  });
+});
+
+/** The naive variant: the first hit makes the client local, and local clients ask no mirror. */
+function forgetFromWhenHere(ap: Ap): void {
+  const set = ap.datapath.setClient.bind(ap.datapath);
+  ap.datapath.setClient = (mac, record) =>
+    set(mac, record.presence === CONSTANTS.PRESENCE_HERE ? { ...record, from: 0 } : record);
+}

@@ -1,0 +1,243 @@
+import { compileAutomata, mayShorten } from "../../automata/compile.ts";
+import type { Mac } from "../../base/mac.ts";
+import { parseGeometry } from "../../bloom/geometry.ts";
+import { FakeDatapath } from "../../datapath/fake.ts";
+import type { Endpoint } from "../../platform/platform.ts";
+import type { RoleGrant } from "../../proxy/rights.ts";
+import { MESH_DEFAULTS } from "../mesh.ts";
+import type { MeshOptions } from "../mesh-api.ts";
+import { Replicator } from "../replicator.ts";
+
+/** Whole access points, models of kernels included, on one virtual clock and one seeded, faulty network. Tests only. */
+
+export const SEEDS = [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344] as const;
+const FLUSH_MS = 4;
+
+export interface Faults {
+  readonly loss: number;
+  readonly duplication: number;
+  readonly delayMs: number;
+  readonly jitterMs: number;
+}
+
+export interface LabOptions {
+  readonly geometry?: string;
+  readonly holdMs?: number;
+  readonly seed?: number;
+  readonly options?: Partial<MeshOptions>;
+  prepare?(ap: Ap): void;
+}
+
+export interface Ap {
+  readonly id: number;
+  readonly datapath: FakeDatapath;
+  replicator: Replicator;
+  /** ms by which its ticks are early. */
+  readonly phaseMs: number;
+  running: boolean;
+}
+
+export interface InFlight {
+  readonly atMs: number;
+  readonly from: number;
+  readonly to: number;
+  readonly bytes: Uint8Array;
+}
+
+export class Lab {
+  nowMs = 1_000_000;
+  readonly aps: Ap[] = [];
+  readonly geometry;
+  faults: Faults = { loss: 0, duplication: 0, delayMs: 1, jitterMs: 0 };
+  readonly roles = new Map<string, RoleGrant>([["open", { filters: [0], limits: { openOut: 0, openIn: 0 } }]]);
+  readonly localRoles = new Map<Mac, string>();
+  /** Pairs "a>b" that hear nothing of each other. */
+  readonly cut = new Set<string>();
+  /** Sees every datagram once per receiver; false drops it, other bytes replace it. */
+  tap: (packet: InFlight) => Uint8Array | false | undefined = () => undefined;
+  private flying: InFlight[] = [];
+  readonly random: () => number;
+  readonly warnings: string[] = [];
+
+  constructor(
+    count: number,
+    readonly setup: LabOptions = {},
+  ) {
+    this.geometry = parseGeometry(setup.geometry ?? "4x64x8/r26", "lab");
+    this.random = lcg(setup.seed ?? 1);
+    for (let id = 1; id <= count; id++) this.add(id);
+  }
+
+  ap(id: number): Ap {
+    return this.aps.find((ap) => ap.id === id)!;
+  }
+
+  add(id: number, tableId = BigInt(id) * 1000n): Ap {
+    const { geometry } = this;
+    const datapath = new FakeDatapath({ geometry, seeds: SEEDS, tableId, slots: 64 });
+    datapath.loadAutomata(compileAutomata({ geometry, shorten: mayShorten(geometry) }));
+    datapath.setOptions({ mode: 0, holdMs: this.setup.holdMs ?? 0, pickupS: 0, flushMs: FLUSH_MS });
+    const phaseMs = Math.floor(this.random() * geometry.fastTickMs);
+    const ap: Ap = { id, datapath, phaseMs, running: false, replicator: undefined as never };
+    this.clock(ap);
+    this.setup.prepare?.(ap);
+    ap.replicator = this.agent(ap);
+    const at = this.aps.findIndex((other) => other.id === id);
+    if (at >= 0) this.aps[at] = ap;
+    else this.aps.push(ap);
+    return ap;
+  }
+
+  /** Starts the agents (of these). */
+  async start(aps = this.aps): Promise<void> {
+    for (const ap of aps) {
+      await ap.replicator.proxy.start();
+      ap.replicator.start(this.nowMs);
+      ap.running = true;
+    }
+  }
+
+  /** A new agent on the same datapath. */
+  async restart(ap: Ap): Promise<void> {
+    ap.replicator = this.agent(ap);
+    await this.start([ap]);
+  }
+
+  async run(ms: number, each?: (nowMs: number) => void): Promise<void> {
+    for (const end = this.nowMs + ms; this.nowMs < end; ) {
+      this.nowMs++;
+      each?.(this.nowMs);
+      for (const ap of this.aps) {
+        this.clock(ap);
+        if (this.nowMs % FLUSH_MS === 0) ap.datapath.flush(this.nowMs);
+      }
+      this.deliver();
+      for (const ap of this.aps)
+        if (ap.running && ap.replicator.nextAtMs() <= this.nowMs) ap.replicator.tick(this.nowMs);
+      // Promises of the datapath are kept between two milliseconds.
+      await Promise.resolve();
+      await Promise.resolve();
+    }
+  }
+
+  /** Runs on until every mirror has heard of its source's present ticks. */
+  async settle(): Promise<void> {
+    for (let i = 0; i < 3_000 && !this.ticksAgree(); i++) await this.run(1);
+    // A tick may free, and may make a refresh worth publishing.
+    await this.run(3);
+  }
+
+  private ticksAgree(): boolean {
+    return this.aps.every((ap) =>
+      ap.replicator.list().every(({ id, mirror }) => {
+        const source = this.ap(id)?.replicator.proxy;
+        if (!mirror || !source || source.own.pending > 0) return !mirror;
+        return mirror.ticks.fast === source.ticks.fast && mirror.ticks.slow === source.ticks.slow;
+      }),
+    );
+  }
+
+  get inFlight(): readonly InFlight[] {
+    return this.flying;
+  }
+
+  inject(packet: InFlight): void {
+    this.flying.push(packet);
+  }
+
+  private clock(ap: Ap): void {
+    const { fastTickMs, slowTickMs } = this.geometry;
+    const at = this.nowMs + ap.phaseMs;
+    ap.datapath.setTicks(Math.floor(at / fastTickMs), Math.floor(at / slowTickMs));
+    ap.datapath.sfr.nowNs = this.nowMs * 1e6;
+  }
+
+  private agent(ap: Ap): Replicator {
+    const log = {
+      debug() {},
+      info() {},
+      warn: (_r: string, text: string) => this.warnings.push(text),
+      error: (_r: string, text: string) => this.warnings.push(text),
+    };
+    const replicator = new Replicator(
+      {
+        id: ap.id,
+        name: `ap${ap.id}`,
+        datapath: ap.datapath,
+        geometry: this.geometry,
+        seedId: 7,
+        log,
+        nowMs: () => this.nowMs,
+        random: (bytes) => Uint8Array.from({ length: bytes }, () => Math.floor(this.random() * 256)),
+        send: (bytes, to) => this.send(ap, bytes, to),
+        resolveRole: (role) => this.roles.get(role),
+        localRole: (mac) => this.localRoles.get(mac),
+      },
+      { ...MESH_DEFAULTS, ...this.setup.options },
+    );
+    ap.datapath.handlers = { ...ap.datapath.handlers, ...replicator.proxy.handlers };
+    return replicator;
+  }
+
+  private send(from: Ap, bytes: Uint8Array, to: Endpoint | undefined): void {
+    for (const ap of this.aps) {
+      if (ap.id === from.id || (to && to.address !== `ap${ap.id}`)) continue;
+      const copies = this.random() < this.faults.duplication ? 2 : 1;
+      for (let i = 0; i < copies; i++) this.fly(from.id, ap.id, bytes);
+    }
+  }
+
+  private fly(from: number, to: number, bytes: Uint8Array): void {
+    if (this.cut.has(`${from}>${to}`) || this.random() < this.faults.loss) return;
+    const { delayMs, jitterMs } = this.faults;
+    const packet = { atMs: this.nowMs + delayMs + this.random() * jitterMs, from, to, bytes };
+    const verdict = this.tap(packet);
+    if (verdict !== false) this.flying.push(verdict ? { ...packet, bytes: verdict } : packet);
+  }
+
+  private deliver(): void {
+    const due = this.flying.filter(({ atMs }) => atMs <= this.nowMs).sort((a, b) => a.atMs - b.atMs);
+    if (due.length === 0) return;
+    this.flying = this.flying.filter(({ atMs }) => atMs > this.nowMs);
+    for (const { from, to, bytes } of due) {
+      const ap = this.ap(to);
+      if (ap?.running) ap.replicator.receive(bytes, { address: `ap${from}`, port: 4755 }, this.nowMs);
+    }
+  }
+}
+
+/** Cells in which the mirror that `at` holds of `of` and what `of` published differ; -1: no mirror. */
+export function mirrorDifferences(lab: Lab, at: number, of: number): number {
+  const neighbour = lab
+    .ap(at)
+    .replicator.list()
+    .find(({ id }) => id === of);
+  if (!neighbour?.mirror) return -1;
+  const { published } = lab.ap(of).replicator.proxy;
+  const kernel = lab.ap(at).datapath.sfr.mirrors[neighbour.mirror.index]!;
+  let differences = 0;
+  for (let i = 0; i < published.cells.length; i++) {
+    const { cells, owners } = neighbour.mirror;
+    const same = published.cells[i] === cells[i] && published.owners[i] === owners[i] && cells[i] === kernel.cells[i];
+    if (!same) differences++;
+  }
+  return differences;
+}
+
+/** Live cells of the own table that were not published, or otherwise. */
+export function unpublished(lab: Lab, of: number): number {
+  const { proxy } = lab.ap(of).replicator;
+  const { table } = lab.ap(of).datapath.sfr;
+  let count = 0;
+  for (let i = 0; i < table.cells.length; i++)
+    if (proxy.published.differs(i, table.cells[i]!, table.owners[i]! & 0x3fff)) count++;
+  return count;
+}
+
+export function lcg(seed: number): () => number {
+  let state = (seed * 2654435761) >>> 0 || 1;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return (state >>> 8) / 2 ** 24;
+  };
+}
