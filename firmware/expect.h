@@ -48,9 +48,9 @@ rw_inline u32 rw_window_now(const struct rw_ctl *ctl, u32 bits)
 }
 
 /* Words of the flow key, client first; their hash in two lanes, the second over the words in reverse order. */
-rw_inline u64 rw_flow_of(const struct rw_packet *p, int any_peer, u32 ports)
+rw_inline u64 rw_flow_of(const struct rw_packet *p, u32 proto, int any_peer, u32 ports)
 {
-	u32 i, mac1 = p->mac1 | (u32)p->proto << 8 | p->family, keep = any_peer ? 0 : ~0u;
+	u32 i, mac1 = p->mac1 | proto << 8 | p->family, keep = any_peer ? 0 : ~0u;
 	u32 w4[5], w6[11];
 
 	if (p->family == 4) {
@@ -101,7 +101,7 @@ rw_inline int rw_look(struct rw_sfr *s, const struct rw_ctl *ctl, u64 x)
 {
 	struct rw_clock clock;
 	struct rw_hit hit;
-	u32 i, k, ticks, from = s->from;
+	u32 i, k, ticks, from = s->from & ((1 << RW_MIRRORS_MAX) - 1);
 
 	if (rw_find(x, &s->clock, RW_OWN_TABLE, &hit)) {
 		s->hit_at = hit.coordinate;
@@ -139,9 +139,10 @@ rw_inline void rw_list_candidates(struct rw_sfr *s, const struct rw_packet_type 
 			continue;
 		s->expected[i] = rw_expected(s, s->flow, c->ref);
 		if (c->flags & RW_CAND_GROUP_KEY) {
-			if (s->p.direction == RW_SIDE_CLIENT)
+			/* It teaches nothing: it must not hide what the packet, allowed of itself, would open. */
+			if (s->p.direction == RW_SIDE_CLIENT || (type->flags & RW_TYPE_OPENS && s->forward))
 				continue;
-			group_flow = rw_flow_of(&s->p, 1, rw_ports_of(&s->p));
+			group_flow = rw_flow_of(&s->p, s->p.proto, 1, rw_ports_of(&s->p));
 			s->expected[i] = rw_expected(s, group_flow, c->ref);
 		}
 		s->candidates |= 1 << i;
@@ -250,9 +251,9 @@ rw_inline int rw_take_step(struct rw_sfr *s, const struct rw_automata *automata,
 			return 0;
 		step = &automata->learn[s->list & (RW_LEARN_LISTS_MAX - 1)][i];
 	} else {
-		if (s->p.fragment != RW_HEAD || s->reason)
+		if (s->p.fragment != RW_HEAD || s->p.class == RW_CLASS_ERROR || s->reason)
 			return 0;
-		flow = rw_flow_of(&s->p, rw_asks_group(&s->p), 0);
+		flow = rw_flow_of(&s->p, s->p.pair_proto, rw_asks_group(&s->p), 0);
 	}
 	s->change.x = rw_expected(s, flow, step->ref);
 	s->change.op = step->op;

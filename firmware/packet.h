@@ -35,6 +35,7 @@ struct rw_packet {
 	u16 ethertype;
 	u8 family;
 	u8 proto;
+	u8 pair_proto; /* what the tails of a head show */
 	u8 class;
 	u8 sub;
 	u8 fragment;
@@ -116,7 +117,7 @@ rw_inline int rw_read_ip4(struct rw_packet *p, int embedded)
 			p->end = p->limit;
 		p->hop_limit = rw_byte(p, at + 8);
 	}
-	p->proto = rw_byte(p, at + 9);
+	p->proto = p->pair_proto = rw_byte(p, at + 9);
 	rw_read_addresses(p, at + 12, 1, embedded);
 	p->at = at + header;
 	fragment = rw_half(p, at + 6);
@@ -138,6 +139,7 @@ rw_inline int rw_walk_extensions(struct rw_packet *p)
 		p->proto = rw_byte(p, p->at);
 		if (next == 44) {
 			fragment = rw_half(p, p->at + 2);
+			p->pair_proto = p->proto;
 			p->at += 8;
 			if (rw_read_fragment(p, fragment >> 3, fragment & 1))
 				return RW_REASON_MALFORMED;
@@ -330,6 +332,7 @@ rw_inline int rw_read_frame(struct rw_packet *p)
 	u32 type = rw_half(p, 14), inside = type == 0x8100 || type == 0x88a8;
 	int reason;
 
+	p->ethertype = type;
 	if ((p->tagged || inside) && p->direction == RW_SIDE_CLIENT && !(rw_port_of(p->ifindex).flags & RW_PORT_TAGGED))
 		return RW_REASON_VLAN;
 	p->at = inside ? 20 : 16;
@@ -357,17 +360,24 @@ rw_inline int rw_read_frame(struct rw_packet *p)
 	return 0;
 }
 
-/* Sets what a frame before may have left behind. */
-rw_inline void rw_reset_packet(struct rw_packet *p)
+/* A header that lies says nothing about whose flow it is. */
+rw_inline void rw_forget_tuple(struct rw_packet *p)
 {
 	u32 i;
 
 	rw_unrolled for (i = 0; i < 4; i++)
 		p->client[i] = p->peer[i] = p->destination[i] = 0;
 	p->client_port = p->peer_port = 0;
+	p->family = p->proto = 0;
+}
+
+/* Sets what a frame before may have left behind. */
+rw_inline void rw_reset_packet(struct rw_packet *p)
+{
+	rw_forget_tuple(p);
 	p->service[0] = p->service[1] = 0;
 	p->ethertype = 0;
-	p->family = p->proto = p->class = p->sub = 0;
+	p->class = p->sub = 0;
 	p->fragment = RW_WHOLE;
 	p->hop_limit = p->icmp_type = p->icmp_code = p->headers = 0;
 	p->end = RW_FRAME_AT + (p->length < RW_PARSE_BYTES ? p->length : RW_PARSE_BYTES);

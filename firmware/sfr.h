@@ -104,7 +104,7 @@ rw_inline int rw_is_exempt_dhcp(const struct rw_packet *p)
 		return 1;
 	if (p->family == 4)
 		return to[0] == 0xffffffff;
-	return to[0] == 0xff020000 && !to[1] && to[2] == 1 && to[3] == 2;
+	return to[0] == 0xff020000 && !to[1] && !to[2] && to[3] == 0x10002;
 }
 
 /* What must never be filtered for a network to live, by direction and shape. */
@@ -219,7 +219,7 @@ rw_inline int rw_inspect(struct rw_sfr *s, const struct rw_ctl *ctl, const struc
 	if (!s->type)
 		return RW_REASON_FLAGS;
 	rw_forget();
-	s->flow = rw_flow_of(&s->p, rw_asks_group(&s->p), rw_ports_of(&s->p));
+	s->flow = rw_flow_of(&s->p, s->p.proto, rw_asks_group(&s->p), rw_ports_of(&s->p));
 	s->clock = rw_clock_at(ctl->fast, ctl->slow);
 	rw_forget();
 	rw_list_candidates(s, type);
@@ -260,8 +260,10 @@ rw_inline int rw_find_reason(struct rw_sfr *s, const struct rw_ctl *ctl, const s
 	int reason = rw_read_frame(&s->p);
 
 	rw_forget();
-	if (reason)
+	if (reason) {
+		rw_forget_tuple(&s->p);
 		return reason;
+	}
 	if (s->p.direction == RW_SIDE_CLIENT && !s->stage && (!own || own->presence == RW_PRESENCE_REMOTE))
 		rw_note_arrival(s, ctl);
 	if (rw_is_exempt(&s->p))
