@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type ApiVerb, askAgent } from "../../../src/control/api.ts";
+import type { AgentStatus } from "../../../src/control/status.ts";
 import { REASONS, type Reason } from "../../../src/datapath/abi.ts";
 import { nodePlatform } from "../../../src/platform/node/platform.ts";
 import { BUILT } from "./build.ts";
@@ -89,11 +90,16 @@ export class AccessPoint {
     await this.awaitFile(this.daemon, socket, "roamwalld");
   }
 
+  /** Resolves when it has loaded its policy into the datapath. */
   async startAgent(): Promise<void> {
     const socket = join(this.files, "agent.sock");
     rmSync(socket, { force: true });
     this.agent = this.run(process.execPath, [BUNDLE, "agent", "--config", join(this.files, "agent.yaml")], "agent");
     await this.awaitFile(this.agent, socket, "agent");
+    const loaded = async () => (await this.ask<AgentStatus>("status")).datapath;
+    await until(`the agent of AP ${this.ap} to find roamwalld`, START_PATIENCE_MS, loaded).catch((error) => {
+      throw new Error(`${error.message}:\n${tail(this.log("agent"))}\n${tail(this.log("roamwalld"))}`);
+    });
   }
 
   async killDaemon(): Promise<void> {
