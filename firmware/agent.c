@@ -756,7 +756,7 @@ static const char *command_counters(const uint8_t *body, size_t bytes)
 		event.bytes += counters.bytes;
 	}
 	event.used_cells = sweep_used();
-	event.ring_lost = (uint32_t)event.denied[ARRAY_SIZE(event.denied) - 1];
+	event.ring_lost = (uint32_t)event.denied[RW_COUNTER_RING_LOST];
 	event.mode = maps.ctl->mode;
 	event.ports = ports_attached();
 	out_record(RW_EVENT_COUNTERS, &event, sizeof(event), NULL, 0);
@@ -1000,25 +1000,25 @@ static void socket_make_parent(void)
 		die(EXIT_RUNTIME, "--socket %s: %s: %s", settings.socket, path, strerror(errno));
 }
 
+/* Whoever finds the socket may connect at once: it gets its name when it listens. */
 void agent_start(void)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
-	if (strlen(settings.socket) >= sizeof(address.sun_path))
+	if (strlen(settings.socket) + sizeof(".new") > sizeof(address.sun_path))
 		die(EXIT_USAGE, "--socket %s: accepted are at most %zu characters", settings.socket,
-		    sizeof(address.sun_path) - 1);
-	strcpy(address.sun_path, settings.socket);
+		    sizeof(address.sun_path) - sizeof(".new"));
 	socket_make_parent();
 	ranges_pick_up();
+	strcpy(address.sun_path, settings.socket);
 	listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (listen_fd >= 0 && !connect(listen_fd, (struct sockaddr *)&address, sizeof(address)))
 		die(EXIT_RUNTIME, "--socket %s: another roamwalld serves it", settings.socket);
-	close(listen_fd);
-	listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	unlink(settings.socket);
+	strcat(address.sun_path, ".new");
+	unlink(address.sun_path);
 	umask(077);
 	if (listen_fd < 0 || bind(listen_fd, (struct sockaddr *)&address, sizeof(address)) || listen(listen_fd, 4) ||
-	    loop_add(listen_fd, agent_accept))
+	    rename(address.sun_path, settings.socket) || loop_add(listen_fd, agent_accept))
 		die(EXIT_RUNTIME, "--socket %s: %s", settings.socket, strerror(errno));
 }
 

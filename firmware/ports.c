@@ -45,7 +45,6 @@ static const struct side sides[2] = {
 };
 
 static struct port ports[PORTS_MAX];
-static uint64_t started_ns;
 static int events_fd = -1;
 static bool links_stale, addresses_stale;
 
@@ -639,13 +638,13 @@ static void ports_forget_stale(void)
 			bpf_map_update_elem(maps.ports, &ports[i].ifindex, &settings.ports[i].record, BPF_ANY);
 }
 
-void ports_start(void)
+/* `since_ns`: how long a port that is there already has been open, as far as we know. */
+void ports_start(uint64_t since_ns)
 {
-	started_ns = clock_ns();
 	events_fd = netlink_open(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR);
 	for (unsigned int i = 0; i < settings.port_count; i++)
 		ports[i] = (struct port){ .setting = &settings.ports[i], .link = { -1, -1 } };
-	links_sync(started_ns);
+	links_sync(since_ns);
 	addresses_sync();
 	ports_forget_stale();
 	ports_require();

@@ -423,6 +423,8 @@ static void loop_run(void)
 
 int main(int argc, char **argv)
 {
+	uint64_t started_ns = clock_ns();
+
 	options_parse(argc, argv);
 	maps_check_machine();
 	if (settings.remove) {
@@ -434,7 +436,7 @@ int main(int argc, char **argv)
 	loop_start();
 	maps_load();
 	sweep_start();
-	ports_start();
+	ports_start(started_ns);
 	maps_commit();
 	agent_start();
 	loop_watch_ring();

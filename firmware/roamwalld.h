@@ -138,7 +138,7 @@ void maps_remove(void);
 unsigned int maps_cpus(void);
 
 /* ports.c */
-void ports_start(void);
+void ports_start(uint64_t since_ns);
 void ports_recheck(void);
 void ports_report(void);
 unsigned int ports_attached(void);
