@@ -64,6 +64,8 @@ export class Field {
   text(accepted: string): string {
     const text = this.isEmpty ? undefined : scalarText(this.node);
     if (text === undefined) throw badInput(this.place, `${this.shown} is no single value`, accepted);
+    // A line break would tear an error message or a log line; an escape code would steer the terminal.
+    if (/\p{Cc}/u.test(text)) throw badInput(this.place, "a value with control characters", accepted);
     return text;
   }
 
@@ -90,7 +92,7 @@ export class Field {
     if (this.isEmpty) return "nothing";
     if (isMap(this.node)) return "a mapping";
     if (isSeq(this.node)) return "a list";
-    return `"${scalarText(this.node)}"`;
+    return JSON.stringify(scalarText(this.node));
   }
 }
 
