@@ -563,6 +563,33 @@ describe("events", () => {
     expect(sfr.armed).toBe(0);
   });
 
+  it("a sample of a denial tells whose packet it was; a header that lies tells nothing", () => {
+    const sfr = firewall();
+    leave(sfr, answer({ vlan: 3 }), { ifindex: 4 });
+    const tuple = { client: [0x0a000001, 0, 0, 0], peer: [0x0a010002, 0, 0, 0], client_port: 4000, peer_port: 53 };
+    const about = { kind: RING.denied, slot: 1, ifindex: 4, direction: 1, mac: [2, 0, 0, 0, 0x0a, 1] };
+    expect(sfr.events[0]).toMatchObject({
+      ...about,
+      ...tuple,
+      reason: REASON.acl,
+      family: 4,
+      proto: 17,
+      ethertype: 0x800,
+      type: 6,
+    });
+    leave(sfr, answer().slice(0, 40), { ifindex: 4 });
+    const nobody = {
+      client: [0, 0, 0, 0],
+      peer: [0, 0, 0, 0],
+      client_port: 0,
+      peer_port: 0,
+      family: 0,
+      proto: 0,
+      type: 0,
+    };
+    expect(sfr.events[1]).toMatchObject({ ...about, ...nobody, reason: REASON.malformed });
+  });
+
   it("counters: passed, denied and bytes by slot", () => {
     const sfr = firewall({ rules: UDP_OUT });
     enter(sfr, ask());
