@@ -313,4 +313,7 @@ export const TCP_SCENARIOS: readonly (readonly [weight: number, Scenario])[] = [
   [3, orphan],
 ];
 
+/** Flows at rest, to fill a table. */
 export const tcpIdle = idle;
+/** Connections that come and go in order. */
+export const tcpChat = chat;
