@@ -18,7 +18,7 @@ const ROOM = "agent";
 const NO_FILTER = 0xffff;
 const UNKNOWN_CLIENT = "00:00:00:00:00:00" as Mac;
 const GROUP_CLIENT = "ff:ff:ff:ff:ff:ff" as Mac;
-/** A name that no policy gives to a role. */
+/** A name that no policy gives to a role. Not a revocation: its tombstone would outrank the file for ever. */
 const NO_ROLE = "";
 /** A goodbye is a courtesy: who stops does not wait for it. */
 const STOP_MS = 1_000;
@@ -93,8 +93,8 @@ export class Session {
     this.policy = next;
     this.loadTables(next);
     this.loadSpecialClients(next);
+    for (const { mac } of this.mesh.clients()) this.grant(mac, this.roleOf(mac) ?? NO_ROLE);
     this.grantListed();
-    for (const mac of previous.clients.keys()) if (!next.clients.has(mac)) this.withdraw(mac);
     this.mesh.refreshRoles();
     await this.dropFilters(new Set(previous.filters.map((filter) => filter.id)));
   }
@@ -178,7 +178,7 @@ export class Session {
       random: (bytes) => platform.entropy(bytes),
       send: (bytes, to) => this.send(bytes, to),
       resolveRole: (role) => this.resolveRole(role),
-      localRole: (mac) => this.policy.clients.get(mac) ?? this.policy.unknown,
+      localRole: (mac) => this.roleOf(mac),
     });
   }
 
@@ -263,12 +263,9 @@ export class Session {
     this.mesh.setRights(mac, { role, monitor });
   }
 
-  /**
-   * No longer listed: a stranger like others. Not revoked: a tombstone would outrank the file when it lists the client
-   * again.
-   */
-  private withdraw(mac: Mac): void {
-    this.grant(mac, this.policy.unknown ?? NO_ROLE);
+  /** What the file says of a client, listed or not. */
+  private roleOf(mac: Mac): string | undefined {
+    return this.policy.clients.get(mac) ?? this.policy.unknown;
   }
 
   /** Drops filters that the policy no longer has and no record names any more. */

@@ -1,0 +1,255 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { tcp } from "../../test/support/packets.ts";
+import { RoamwallError } from "../base/errors.ts";
+import type { Mac } from "../base/mac.ts";
+import { parseGeometry } from "../bloom/geometry.ts";
+import { FakeDatapath } from "../datapath/fake.ts";
+import { nodePlatform } from "../platform/node/platform.ts";
+import type { Platform } from "../platform/platform.ts";
+import { createMesh } from "../replication/mesh.ts";
+import { type Agent, startAgent } from "./agent.ts";
+import { askAgent } from "./api.ts";
+import { parseKey } from "./key.ts";
+import { parseSettings, type Settings } from "./settings.ts";
+import type { ClientLine } from "./status.ts";
+
+const CLIENT = "02:00:00:00:0a:01";
+const STRANGER = "02:00:00:00:0a:02";
+const PEER = "02:00:00:00:00:01";
+const KEY = `mesh ${"5a".repeat(32)}\nseed ${"0102030405060708090a0b0c0d0e0f10"}\n`;
+const POLICY = `zones: {net: [0.0.0.0/0]}
+roles: {staff: {rules: [out tcp/443 to net]}, guest: {rules: [out tcp/80 to net]}}
+clients: {"${CLIENT}": staff}
+unknown: guest
+`;
+const GEOMETRY = parseGeometry("4x1024x8/r26", "test");
+
+/** A clock that moves only when told; everything else is Node's. */
+class World {
+  readonly directory = mkdtempSync(join(tmpdir(), "roamwall-agent-"));
+  readonly lines: string[] = [];
+  readonly settings: Settings;
+  readonly platform: Platform;
+  readonly timers = new Set<{ atMs: number; run: () => void }>();
+  datapath: FakeDatapath | undefined = newDatapath();
+  connections = 0;
+  nowMs = 1000;
+
+  constructor() {
+    const path = (name: string) => join(this.directory, name);
+    this.write("key", KEY);
+    chmodSync(path("key"), 0o600);
+    this.write("policy.yaml", POLICY);
+    const text = `id: 7\nkey: ${path("key")}\npolicy: ${path("policy.yaml")}\ncontrol: ${path("agent.sock")}\npickup: 0\n`;
+    this.settings = parseSettings(text, "agent.yaml");
+    const node = nodePlatform({ write: (line) => this.lines.push(line) });
+    this.platform = {
+      ...node,
+      // Reloads are asked for by the tests.
+      files: { ...node.files, watch: () => () => {} },
+      clock: {
+        nowMs: () => this.nowMs,
+        after: (ms, run) => {
+          const timer = { atMs: this.nowMs + ms, run };
+          this.timers.add(timer);
+          return () => this.timers.delete(timer);
+        },
+      },
+    };
+  }
+
+  write(name: string, text: string): void {
+    writeFileSync(join(this.directory, name), text);
+  }
+
+  start(): Promise<Agent> {
+    return startAgent(this.platform, this.settings, {
+      createMesh,
+      connectDatapath: async () => {
+        this.connections++;
+        if (!this.datapath) throw new RoamwallError("ROAMWALL_ERR_CONNECT", "daemon.sock: nobody listens there");
+        return this.datapath;
+      },
+    });
+  }
+
+  /** Runs what is due; answers how many timers ran. */
+  pass(ms: number): number {
+    this.nowMs += ms;
+    const due = [...this.timers].filter((timer) => timer.atMs <= this.nowMs);
+    for (const timer of due) {
+      this.timers.delete(timer);
+      timer.run();
+    }
+    return due.length;
+  }
+}
+
+function newDatapath(): FakeDatapath {
+  return new FakeDatapath({ geometry: GEOMETRY, seeds: parseKey(KEY, "key").seeds });
+}
+
+/** Lets promises that wait for nothing but each other come to their end. */
+async function settle(): Promise<void> {
+  for (let i = 0; i < 50; i++) await Promise.resolve();
+}
+
+function passes(datapath: FakeDatapath, mac: string, dport: number, flags: "S" | "SA" | "A", sport = 1024): boolean {
+  const out = { srcMac: mac, dstMac: PEER, src: "10.0.0.9", dst: "192.0.2.1", sport, dport };
+  const back = { srcMac: PEER, dstMac: mac, src: "192.0.2.1", dst: "10.0.0.9", sport: dport, dport: sport };
+  const isBack = flags === "SA";
+  return datapath.judge({ frame: tcp({ ...(isBack ? back : out), flags }), direction: isBack ? 1 : 0 }).pass;
+}
+
+describe("startAgent", () => {
+  let world: World;
+  let agent: Agent | undefined;
+  beforeEach(() => {
+    world = new World();
+  });
+  afterEach(async () => {
+    const stopping = agent?.stop();
+    await settle();
+    world.pass(10_000);
+    await stopping;
+    agent = undefined;
+    rmSync(world.directory, { recursive: true });
+  });
+
+  it("loads the policy: listed clients by their role, others by the unknown one", async () => {
+    agent = await world.start();
+    const datapath = world.datapath!;
+    expect(passes(datapath, CLIENT, 443, "S")).toBe(true);
+    expect(passes(datapath, CLIENT, 80, "S")).toBe(false);
+    expect(passes(datapath, STRANGER, 80, "S")).toBe(true);
+    expect(passes(datapath, STRANGER, 443, "S")).toBe(false);
+    expect(agent.denied().map((d) => `${d.mac} ${d.reason} ${d.client} > ${d.peer}`)).toEqual([
+      `${CLIENT} acl 10.0.0.9:1024 > 192.0.2.1:80`,
+      `${STRANGER} acl 10.0.0.9:1024 > 192.0.2.1:443`,
+    ]);
+  });
+
+  it("takes a changed policy for established flows at once, and keeps the old one when the new one is wrong", async () => {
+    agent = await world.start();
+    const datapath = world.datapath!;
+    expect(passes(datapath, CLIENT, 443, "S")).toBe(true);
+    expect(passes(datapath, CLIENT, 443, "SA")).toBe(true);
+    world.write("policy.yaml", POLICY.replace("out tcp/443", "out tcp/443-9"));
+    await agent.reload();
+    expect((await agent.status()).policy.problem).toContain("policy.yaml:2 roles.staff.rules[0]");
+    expect(passes(datapath, CLIENT, 443, "A")).toBe(true);
+    world.write("policy.yaml", POLICY.replace("out tcp/443", "out tcp/8443"));
+    await agent.reload();
+    expect((await agent.status()).policy.problem).toBeUndefined();
+    expect(passes(datapath, CLIENT, 443, "A")).toBe(false);
+    expect(passes(datapath, CLIENT, 8443, "S")).toBe(true);
+  });
+
+  it("treats a client that is no longer listed as a stranger, and as listed when it is again", async () => {
+    agent = await world.start();
+    const datapath = world.datapath!;
+    world.write("policy.yaml", POLICY.replace(/clients.*\n/, ""));
+    await agent.reload();
+    expect([443, 80].map((port) => passes(datapath, CLIENT, port, "S"))).toEqual([false, true]);
+    world.write("policy.yaml", POLICY.replace(/clients.*\n/, "").replace(/unknown.*\n/, ""));
+    await agent.reload();
+    expect([443, 80].map((port) => passes(datapath, CLIENT, port, "S"))).toEqual([false, false]);
+    world.write("policy.yaml", POLICY);
+    await agent.reload();
+    expect([443, 80].map((port) => passes(datapath, CLIENT, port, "S"))).toEqual([true, false]);
+  });
+
+  it("waits for roamwalld, says so once, and starts when it is there", async () => {
+    const late = world.datapath;
+    world.datapath = undefined;
+    agent = await world.start();
+    for (let i = 0; i < 20; i++) {
+      world.pass(5_000);
+      await settle();
+    }
+    expect(world.lines.filter((line) => line.startsWith("warn"))).toHaveLength(1);
+    expect((await agent.status()).datapath).toBeUndefined();
+    await expect(askAgent(nodePlatform(), world.settings.control, "clients")).rejects.toThrow("waits for roamwalld");
+    world.datapath = late;
+    world.pass(5_000);
+    await settle();
+    expect((await agent.status()).datapath?.table).toBe("4x1024x8/r26");
+    expect(passes(late!, CLIENT, 443, "S")).toBe(true);
+  });
+
+  it("connects again when roamwalld restarts, and loads a new one with everything", async () => {
+    agent = await world.start();
+    const first = world.datapath!;
+    world.datapath = newDatapath();
+    first.handlers.closed();
+    await settle();
+    world.pass(1_000);
+    await settle();
+    world.pass(5_000);
+    await settle();
+    expect(world.connections).toBe(2);
+    expect(passes(world.datapath, CLIENT, 443, "S")).toBe(true);
+    expect(passes(world.datapath, CLIENT, 80, "S")).toBe(false);
+  });
+
+  it("is replaced without a gap: flows go on while no agent runs, and the next one keeps slots and filters", async () => {
+    agent = await world.start();
+    const datapath = world.datapath!;
+    const before = [];
+    for (const flags of ["S", "SA", "A"] as const) before.push(passes(datapath, CLIENT, 443, flags));
+    const record = datapath.client(CLIENT as Mac)!;
+    const stopping = agent.stop();
+    await settle();
+    world.pass(10_000);
+    await stopping;
+    expect(passes(datapath, CLIENT, 443, "A")).toBe(true);
+    expect(passes(datapath, CLIENT, 80, "S", 99)).toBe(false);
+    agent = await world.start();
+    expect(passes(datapath, CLIENT, 443, "A")).toBe(true);
+    expect(datapath.client(CLIENT as Mac)).toMatchObject({ slot: record.slot, filter: record.filter });
+    expect(before).toEqual([true, true, true]);
+  });
+
+  it("answers the control socket, and survives strangers there", async () => {
+    agent = await world.start();
+    const node = nodePlatform();
+    passes(world.datapath!, CLIENT, 443, "S");
+    const clients = await askAgent<ClientLine[]>(node, world.settings.control, "clients");
+    expect(clients.find((client) => client.mac === CLIENT)).toMatchObject({ role: "staff", passed: 1, denied: 0 });
+    expect(await askAgent(node, world.settings.control, "neighbours")).toEqual([]);
+    expect(await askAgent(node, world.settings.control, "reload")).toEqual({ roles: 2, clients: 1 });
+    const answers = await exchange(node, world.settings.control, 'nonsense\n{"verb":"dance"}\nnull\n', 3);
+    expect(answers.every((answer) => answer.includes("ROAMWALL_ERR_INPUT"))).toBe(true);
+    await exchange(node, world.settings.control, "x".repeat(10_000), 1);
+    expect(await askAgent(node, world.settings.control, "denied")).toEqual([]);
+  });
+
+  it("refuses a key that others may read, and a second agent", async () => {
+    chmodSync(join(world.directory, "key"), 0o644);
+    await expect(world.start()).rejects.toThrow("mode 0644 lets others read");
+    chmodSync(join(world.directory, "key"), 0o600);
+    agent = await world.start();
+    await expect(world.start()).rejects.toMatchObject({ code: "ROAMWALL_ERR_BUSY" });
+  });
+});
+
+/** Writes raw bytes to the socket; answers the first lines, or fewer when the agent closes. */
+async function exchange(platform: Platform, path: string, text: string, count: number): Promise<string[]> {
+  const stream = await platform.connect(path);
+  let heard = "";
+  return new Promise((resolve) => {
+    const done = () => {
+      stream.close();
+      resolve(heard.split("\n").filter((line) => line !== ""));
+    };
+    stream.onBytes((bytes) => {
+      heard += new TextDecoder().decode(bytes);
+      if (heard.split("\n").length > count) done();
+    });
+    stream.onClose(done);
+    stream.write(new TextEncoder().encode(text));
+  });
+}
