@@ -156,6 +156,16 @@ export class StateProxy {
     if (changed && context.announced && heard.rights.serial > 0) this.announce(context);
   }
 
+  /** Rights whose time is over: what this AP's own policy says counts again. */
+  expireRights(nowMs: number): void {
+    for (const context of this.contexts.all()) {
+      if (!context.rights || context.rights.endsAtMs > nowMs) continue;
+      context.rights = this.localRights(context.mac);
+      this.contexts.write(context);
+      if (context.announced) this.announce(context);
+    }
+  }
+
   /** Mirrors came, went or emptied: the `from` bits of all clients follow. */
   mirrorsChanged(): void {
     for (const context of this.contexts.all()) this.contexts.write(context);

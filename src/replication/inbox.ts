@@ -218,8 +218,7 @@ export class Inbox {
         ? units.slotUnits
         : Math.floor(head.to / UNIT_SLOTS)
       : units.slotUnits + Math.ceil(head.to / UNIT_CELLS);
-    sync.cover(first, end, head.asOf, nowMs);
-    if (head.last) sync.roundEnded(head.round, end, nowMs);
+    sync.cover({ from: first, to: end, asOf: head.asOf, round: head.round, toCome: head.toCome }, nowMs);
     if (sync.done) {
       from.gaps.closeUpTo(sync.startVer);
       from.sync = undefined;

@@ -152,6 +152,7 @@ export class Replicator {
     for (const neighbour of this.neighbours.values()) this.driveNeighbour(neighbour, nowMs);
     if (nowMs < this.helloDueMs) return;
     this.age(nowMs);
+    this.proxy.expireRights(nowMs);
     this.sayHello(nowMs);
     this.helloDueMs = nowMs + (this.anybodyNew(nowMs) ? HELLO_WHILE_NEW_MS : HELLO_EVERY_MS);
   }
@@ -281,8 +282,9 @@ export class Replicator {
     neighbour.believed = true;
     neighbour.identity = greeting.identity;
     neighbour.epoch = epoch;
+    // The same epoch, believed again, goes on where it was: nothing of it counts twice.
+    if (!neighbour.window || neighbour.epochTag !== header.epochTag) neighbour.window = new ReplayWindow(header.pn + 1);
     neighbour.epochTag = header.epochTag;
-    neighbour.window = new ReplayWindow(header.pn + 1);
     neighbour.beginCounting();
     neighbour.tableId = heard.tableId;
     neighbour.compatible = heard.compat === this.compat;
@@ -499,6 +501,7 @@ export class Replicator {
       maskOf: (ap) => this.neighbours.get(ap)?.mask ?? 0,
       sources: (ap, mac) => this.sources(ap, mac),
       claim: (value, to) => {
+        if (!this.running) return;
         const neighbour = to === undefined ? undefined : this.neighbours.get(to);
         // Held changes and rights go out first: who hears the claim then knows the client.
         this.sender.publish(this.parts.nowMs());
@@ -507,6 +510,7 @@ export class Replicator {
       },
       handover: (to, of) => this.sendHandover(to, of),
       adopted: (mac, n, source) => {
+        if (!this.running) return;
         this.outbox.add(adopted, { mac, n, source });
         this.outbox.flush(TO_ALL, undefined);
       },
@@ -529,7 +533,7 @@ export class Replicator {
 
   private sendHandover(to: number, { mac, n, fastPhase, slowPhase, xHi, xLo, codes }: Handed): void {
     const neighbour = this.neighbours.get(to);
-    if (!neighbour) return;
+    if (!neighbour || !this.running) return;
     neighbour.roams++;
     const each = handoverCapacity(this.outbox.room, this.xBits, this.parts.geometry.timerBits);
     const parts = Math.min(HANDOVER_PARTS_MAX, Math.max(1, Math.ceil(codes.length / each)));

@@ -163,7 +163,7 @@ describe("a roam", () => {
   });
 
   it("hands over what is held back", async () => {
-    const lab = await meshOf(2, { holdMs: 200 });
+    const lab = await meshOf(2, { holdMs: 600 });
     await lab.run(100);
     expect(pass(lab.ap(1), 5, "S")).toBe(0);
     // Longer than a claim's evidence must be younger, shorter than the hold.
@@ -223,6 +223,16 @@ describe("a roam", () => {
 });
 
 describe("rights", () => {
+  it("end when their time is over, everywhere", async () => {
+    const lab = await meshOf(2);
+    const guest = parseMac("02:00:00:00:0a:77", "test");
+    lab.ap(1).replicator.proxy.setRights(guest, { role: "open", authority: true, leftSeconds: 5 });
+    await lab.run(1_000);
+    for (const ap of lab.aps) expect(ap.datapath.client(guest), `AP ${ap.id}`).toBeDefined();
+    await lab.run(6_500);
+    for (const ap of lab.aps) expect(ap.datapath.client(guest), `AP ${ap.id}`).toBeUndefined();
+  });
+
   it("are there before the client is, where no file knows it", async () => {
     const lab = await meshOf(2);
     const guest = parseMac("02:00:00:00:0a:77", "test");

@@ -25,7 +25,7 @@ import { UNIT_CELLS, UNIT_SLOTS, Units } from "./units.ts";
 /** A lost last message would else be missed only at the next hello. */
 const EDGE_AFTER_MS = [20, 60, 140];
 /** A repair writes a cell set again, with a longer head. */
-const REPAIR_SLACK_BYTES = 24;
+const REPAIR_SLACK_BYTES = 8;
 /** Most bits of a repaired cell: remainder, indices, gap, and its own ver. */
 const REPAIR_CELL_BITS = 64;
 /** Two who miss the same within this time are served by one datagram. */
@@ -178,7 +178,7 @@ export class Sender {
       }
     }
     chunks.forEach((chunk, i) => {
-      chunk.emit(i === chunks.length - 1, round);
+      chunk.emit(chunks.length - 1 - i, round);
       outbox.flush(asker.id, asker.address);
       counters.snapshotsSent++;
     });
@@ -306,9 +306,9 @@ export class Sender {
       records.push(...more);
     }
     const to = Math.min(published.slots, next * UNIT_SLOTS);
-    const emit = (last: boolean, round: number) =>
+    const emit = (toCome: number, round: number) =>
       outbox.addRaw(SNAP_KIND, (writer) => {
-        emitSnapHead(writer, { asOf, slots: true, last, round, from, to });
+        emitSnapHead(writer, { asOf, slots: true, toCome, round, from, to });
         writer.write(records.length, 16);
         for (const record of records) emitRights(writer, record);
       });
@@ -332,9 +332,9 @@ export class Sender {
     let kept = fits;
     while (kept > 0 && this.scratch[kept - 1]! >= aligned) kept--;
     const items = this.scratch.slice(0, kept);
-    const emit = (last: boolean, round: number) =>
+    const emit = (toCome: number, round: number) =>
       outbox.addRaw(SNAP_KIND, (writer: BitWriter) => {
-        emitSnapHead(writer, { asOf, slots: false, last, round, from, to: aligned });
+        emitSnapHead(writer, { asOf, slots: false, toCome, round, from, to: aligned });
         this.block.emit(writer, published, ticks, items, 0, items.length, 0, 0);
       });
     return { next: this.units.slotUnits + Math.ceil(aligned / UNIT_CELLS), emit };
@@ -357,5 +357,5 @@ interface RepairChunk {
 /** Units up to `next`, as one datagram. */
 interface Chunk {
   readonly next: number;
-  emit(last: boolean, round: number): void;
+  emit(toCome: number, round: number): void;
 }

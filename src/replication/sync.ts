@@ -1,12 +1,24 @@
 import { ASK_RANGES_MAX, type UnitRange } from "./records/ask.ts";
 
-/** Datagrams of the first round; doubled by a round without loss, halved by one with. */
+/** Datagrams of the first round; doubled by a round without loss, halved when more than a third was lost. */
 const WINDOW_FIRST = 16;
 const WINDOW_MIN = 4;
 const WINDOW_MAX = 256;
+const LOSS_SHARE_MAX = 1 / 3;
 const FIRST_ANSWER_MS = 60;
-const NEXT_DATAGRAM_MS = 25;
+/** What is still to come of a round is waited for so long, and so long for each datagram. */
+const TAIL_MS = 8;
+const DATAGRAM_MS = 2;
 const PATIENCE_MAX_MS = 1_000;
+
+/** A datagram of a snapshot: units `from` to `to` (exclusive). */
+export interface SnapshotPart {
+  readonly from: number;
+  readonly to: number;
+  readonly asOf: number;
+  readonly round: number;
+  readonly toCome: number;
+}
 
 /**
  * A snapshot as its receiver drives it: it asks for what it lacks, a window of datagrams at a time, until each unit has
@@ -18,8 +30,11 @@ export class SyncSession {
   private window = WINDOW_FIRST;
   private patienceMs = FIRST_ANSWER_MS;
   private deadlineMs: number;
-  private asked: UnitRange[] = [];
+  /** Datagrams of this round: come, and as many as there must be. */
   private got = 0;
+  private expected = 0;
+  private open = false;
+  private askedMs = 0;
   round = 0;
 
   constructor(
@@ -44,11 +59,8 @@ export class SyncSession {
     return this.deadlineMs;
   }
 
-  /** Units `from` to `to` (exclusive) have been seen. */
-  cover(from: number, to: number, asOf: number, nowMs: number): void {
-    this.got++;
-    this.deadlineMs = nowMs + NEXT_DATAGRAM_MS;
-    this.patienceMs = FIRST_ANSWER_MS;
+  cover({ from, to, asOf, round, toCome }: SnapshotPart, nowMs: number): void {
+    if (round === this.round) this.counted(toCome, nowMs);
     if (asOf < this.startVer) return;
     for (let unit = from; unit < Math.min(to, this.lacks.length); unit++) {
       if (this.lacks[unit] === 1) {
@@ -58,38 +70,38 @@ export class SyncSession {
     }
   }
 
-  /** The round's last datagram has come: the next may begin. `to`: where it ended. */
-  roundEnded(round: number, to: number, nowMs: number): void {
-    if (round !== this.round) return;
-    const lossFree = this.asked.every(({ from, count }) => this.covered(from, Math.min(from + count, to)));
-    this.window = lossFree ? Math.min(WINDOW_MAX, this.window * 2) : Math.max(WINDOW_MIN, this.window >> 1);
-    this.deadlineMs = nowMs;
-    this.asked = [];
-  }
-
   /** What to ask for now, or undefined when nothing is due. */
   ask(nowMs: number): { round: number; window: number; units: UnitRange[] } | undefined {
     if (this.done || nowMs < this.deadlineMs) return undefined;
-    if (this.asked.length > 0) {
-      // Silence: the ask or the end of the answer was lost.
-      this.window = Math.max(WINDOW_MIN, this.window >> 1);
-      if (this.got === 0) this.patienceMs = Math.min(PATIENCE_MAX_MS, this.patienceMs * 2);
-    }
+    if (this.open) this.adapt();
+    this.open = true;
     this.round = (this.round + 1) & 255;
     this.got = 0;
+    this.expected = 0;
+    this.askedMs = nowMs;
     this.deadlineMs = nowMs + this.patienceMs;
-    this.asked = this.ranges();
-    return { round: this.round, window: this.window, units: this.asked };
+    return { round: this.round, window: this.window, units: this.ranges() };
+  }
+
+  private counted(toCome: number, nowMs: number): void {
+    this.got++;
+    this.expected = Math.max(this.expected, this.got + toCome);
+    // The first answer of a round tells how long to wait for the next one's.
+    if (this.got === 1) this.patienceMs = Math.min(FIRST_ANSWER_MS, TAIL_MS + 4 * (nowMs - this.askedMs));
+    this.deadlineMs = toCome === 0 ? nowMs : nowMs + TAIL_MS + toCome * DATAGRAM_MS;
+  }
+
+  /** Random loss of a radio is no reason to slow down; the loss of a full queue is. */
+  private adapt(): void {
+    const lost = this.expected === 0 ? 1 : 1 - this.got / this.expected;
+    if (this.got === 0) this.patienceMs = Math.min(PATIENCE_MAX_MS, this.patienceMs * 2);
+    if (lost === 0) this.window = Math.min(WINDOW_MAX, this.window * 2);
+    else if (lost > LOSS_SHARE_MAX) this.window = Math.max(WINDOW_MIN, this.window >> 1);
   }
 
   private want(unit: number): void {
     if (this.lacks[unit] === 0) this.lacking++;
     this.lacks[unit] = 1;
-  }
-
-  private covered(from: number, to: number): boolean {
-    for (let unit = from; unit < to; unit++) if (this.lacks[unit] === 1) return false;
-    return true;
   }
 
   private ranges(): UnitRange[] {

@@ -1,6 +1,9 @@
 import { type BitReader, type BitWriter, indexBits } from "../../base/bits.ts";
 import type { Geometry } from "../../bloom/geometry.ts";
+import { CONSTANTS } from "../../datapath/abi.ts";
 import type { Ticks } from "../../proxy/ticks.ts";
+
+const { SLOT_SHARED } = CONSTANTS;
 
 /** Most cells of one block: its count has ten bits. */
 export const BLOCK_CELLS_MAX = 1023;
@@ -8,10 +11,13 @@ export const BLOCK_CELLS_MAX = 1023;
 const COUNT_BITS = 10;
 const RICE_BITS = 5;
 const COORDINATE_BITS = 24;
+/** Slots have at most so many bits; the dictionary is written as wide as its largest needs. */
 const OWNER_BITS = 14;
+const OWNER_WIDTH_BITS = 4;
 const TIMER_COUNT_BITS = 7;
 const VER_BITS_BITS = 5;
-const HEADER_BITS = COUNT_BITS + RICE_BITS + COORDINATE_BITS + COUNT_BITS + TIMER_COUNT_BITS + VER_BITS_BITS;
+const HEADER_BITS =
+  COUNT_BITS + RICE_BITS + COORDINATE_BITS + COUNT_BITS + OWNER_WIDTH_BITS + TIMER_COUNT_BITS + VER_BITS_BITS;
 
 /** A cache that cells are read from. */
 export interface CellSource {
@@ -35,10 +41,10 @@ export class CellBatch {
  * Cells of one datagram, sorted by coordinate. What repeats is said once: owners and timers stand in a dictionary, gaps
  * between coordinates are Rice coded (k = 0 is a bitmap). `left` is counted at the ticks that the datagram carries.
  *
- *   count:10 k:5 first:24 owners:10 timers:7 verBits:5 | owners x slot:14 | timers x (speed:1 left:t) |
+ *   count:10 k:5 first:24 owners:10 width:4 timers:7 verBits:5 | owners x slot:width | timers x (speed:1 left:t) |
  *   count x { gap: Rice, none for the first | ver: verBits | timer: index | live: remainder:r, owner: index }
  *
- * The timer of all ones means that the cell was freed.
+ * The timer of all ones means that the cell was freed, the slot of all ones that several clients share it.
  */
 export class CellBlock {
   private readonly codeBits: number;
@@ -53,6 +59,7 @@ export class CellBlock {
   private readonly timerFields: Uint8Array;
   private stamp = 0;
   private ownerCount = 0;
+  private ownerWidth = 0;
   private timerCount = 0;
 
   constructor(private readonly geometry: Geometry) {
@@ -105,9 +112,10 @@ export class CellBlock {
     writer.write(k, RICE_BITS);
     writer.write(count === 0 ? 0 : items[from]!, COORDINATE_BITS);
     writer.write(this.ownerCount, COUNT_BITS);
+    writer.write(this.ownerWidth, OWNER_WIDTH_BITS);
     writer.write(this.timerCount, TIMER_COUNT_BITS);
     writer.write(verBits, VER_BITS_BITS);
-    for (let i = 0; i < this.ownerCount; i++) writer.write(this.owners[i]!, OWNER_BITS);
+    for (let i = 0; i < this.ownerCount; i++) this.writeOwner(writer, this.owners[i]!);
     for (let i = 0; i < this.timerCount; i++) writer.write(this.timers[i]!, this.codeBits);
     const ownerBits = indexBits(this.ownerCount);
     const timerBits = indexBits(this.timerCount);
@@ -132,11 +140,17 @@ export class CellBlock {
     const k = reader.read(RICE_BITS);
     let coordinate = reader.read(COORDINATE_BITS);
     const ownerCount = reader.read(COUNT_BITS);
+    const ownerWidth = reader.read(OWNER_WIDTH_BITS);
     const timerCount = reader.read(TIMER_COUNT_BITS);
     const verBits = reader.read(VER_BITS_BITS);
     if (ownerCount > count || timerCount > Math.min(count, this.freeCode + 1) || k > COORDINATE_BITS) return false;
     if (count > 0 && timerCount === 0) return false;
-    for (let i = 0; i < ownerCount; i++) this.owners[i] = reader.read(OWNER_BITS);
+    if (ownerWidth > OWNER_BITS) return false;
+    const shared = 2 ** ownerWidth - 1;
+    for (let i = 0; i < ownerCount; i++) {
+      const slot = reader.read(ownerWidth);
+      this.owners[i] = slot === shared ? SLOT_SHARED : slot;
+    }
     if (!this.readTimers(reader, ticks, timerCount)) return false;
     const ownerBits = indexBits(ownerCount);
     const timerBits = indexBits(timerCount);
@@ -176,7 +190,12 @@ export class CellBlock {
   private begin(): void {
     this.stamp++;
     this.ownerCount = 0;
+    this.ownerWidth = 1;
     this.timerCount = 0;
+  }
+
+  private writeOwner(writer: BitWriter, slot: number): void {
+    writer.write(slot === SLOT_SHARED ? 2 ** this.ownerWidth - 1 : slot, this.ownerWidth);
   }
 
   /** Enters owner and timer of a cell into the dictionaries; whether it is live. */
@@ -193,6 +212,8 @@ export class CellBlock {
       this.ownerStamp[owner] = this.stamp;
       this.ownerIndex[owner] = this.ownerCount;
       this.owners[this.ownerCount++] = owner;
+      // All ones are kept for the shared slot.
+      if (owner !== SLOT_SHARED) this.ownerWidth = Math.max(this.ownerWidth, indexBits(owner + 2));
     }
     return true;
   }
@@ -205,7 +226,7 @@ export class CellBlock {
   private bits(count: number, live: number, riceBits: number, verBits: number): number {
     return (
       HEADER_BITS +
-      this.ownerCount * OWNER_BITS +
+      this.ownerCount * this.ownerWidth +
       this.timerCount * this.codeBits +
       riceBits +
       count * (verBits + indexBits(this.timerCount)) +
@@ -214,14 +235,19 @@ export class CellBlock {
   }
 }
 
-/** The best divisor for gaps of `span / count` on average. */
+/** The divisor with the lowest bound for gaps of `span / count` on average. */
 function riceParameter(span: number, count: number): number {
   const mean = (span - count) / count;
-  return mean <= 1 ? 0 : Math.max(0, 31 - Math.clz32(Math.max(1, Math.round(mean * 0.7))));
+  const near = mean < 1 ? 0 : 31 - Math.clz32(mean);
+  const lower = Math.max(0, near - 1);
+  return riceBits(span, count, lower) <= riceBits(span, count, near) ? lower : near;
+}
+
+function riceBits(span: number, count: number, k: number): number {
+  return ((span - count) >>> k) + count * (k + 1);
 }
 
 /** No set of `count` coordinates within `span` needs more. */
 function riceBitsBound(span: number, count: number): number {
-  const k = riceParameter(span, count);
-  return ((span - count) >>> k) + count * (k + 1);
+  return riceBits(span, count, riceParameter(span, count));
 }

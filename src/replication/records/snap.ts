@@ -9,8 +9,8 @@ export interface SnapHead {
   readonly asOf: number;
   /** Client slots instead of cells: then count:16 and so many rights follow, else a cell block. */
   readonly slots: boolean;
-  /** The last datagram of the answer to this ask. */
-  readonly last: boolean;
+  /** Datagrams of this answer that are still to come, as far as seven bits say. */
+  readonly toCome: number;
   /** Names the ask. */
   readonly round: number;
   readonly from: number;
@@ -20,12 +20,12 @@ export interface SnapHead {
 
 export const SNAP_KIND = KIND.snap;
 export const SNAP_FIXED_BYTES = 12;
+const TO_COME_MAX = 127;
 
 export function emitSnapHead(writer: BitWriter, head: SnapHead): void {
   writer.write(head.asOf, 32);
   writer.write(head.slots ? 1 : 0, 1);
-  writer.write(head.last ? 1 : 0, 1);
-  writer.write(0, 6);
+  writer.write(Math.min(TO_COME_MAX, head.toCome), 7);
   writer.write(head.round, 8);
   writer.write(head.from, 24);
   writer.write(head.to, 24);
@@ -34,8 +34,7 @@ export function emitSnapHead(writer: BitWriter, head: SnapHead): void {
 export function parseSnapHead(reader: BitReader): SnapHead | undefined {
   const asOf = reader.read(32);
   const slots = reader.read(1) === 1;
-  const last = reader.read(1) === 1;
-  reader.read(6);
-  const head = { asOf, slots, last, round: reader.read(8), from: reader.read(24), to: reader.read(24) };
+  const toCome = reader.read(7);
+  const head = { asOf, slots, toCome, round: reader.read(8), from: reader.read(24), to: reader.read(24) };
   return reader.failed || head.to < head.from ? undefined : head;
 }
