@@ -46,6 +46,8 @@ export interface Link {
 /** A duplicate may wander this long: half of a two-minute segment lifetime. */
 export const LATE_DUPLICATE_MS = 60_000;
 const TRANSCRIPT_LINES = 80;
+/** A lifetime that ran out shows as one of these; anything else (full, budget, malformed ...) is never excused. */
+const EXCUSABLE: ReadonlySet<string> = new Set(["state", "fragment", "acl"]);
 
 /** What a failure is reported with. */
 interface Traveller {
@@ -69,6 +71,8 @@ export class Crossing {
   maxLoad = 0;
   readonly byKind = new Map<string, number>();
   readonly residues = new Map<string, number>();
+  /** The first of each residue, with what led to it. */
+  readonly residueSamples = new Map<string, Failure>();
   readonly failuresByKind = new Map<string, number>();
   readonly failures: Failure[] = [];
 
@@ -94,22 +98,18 @@ export class Crossing {
     return verdict.pass;
   }
 
-  private judgeDenial(path: Traveller, text: string, reason: string, excuse: string | undefined): void {
-    if (excuse !== undefined && (reason === "state" || reason === "fragment" || reason === "acl")) {
+  private judgeDenial(path: Traveller, packet: string, reason: string, excuse: string | undefined): void {
+    const { kind } = path;
+    const failure = { kind, nowMs: this.world.nowMs, reason, packet, transcript: [...path.transcript] };
+    if (excuse !== undefined && EXCUSABLE.has(reason)) {
       this.residues.set(excuse, (this.residues.get(excuse) ?? 0) + 1);
+      if (!this.residueSamples.has(excuse)) this.residueSamples.set(excuse, failure);
       return;
     }
     this.denied++;
-    const kind = `${path.kind}/${reason}`;
-    this.failuresByKind.set(kind, (this.failuresByKind.get(kind) ?? 0) + 1);
-    if (this.failures.length >= this.failuresKept) return;
-    this.failures.push({
-      kind: path.kind,
-      nowMs: this.world.nowMs,
-      reason,
-      packet: text,
-      transcript: [...path.transcript],
-    });
+    const key = `${kind}/${reason}`;
+    this.failuresByKind.set(key, (this.failuresByKind.get(key) ?? 0) + 1);
+    if (this.failures.length < this.failuresKept) this.failures.push(failure);
   }
 }
 

@@ -1,13 +1,15 @@
 import { parseArgs } from "node:util";
 import { badInput } from "../../src/base/errors.ts";
 import { RESIDUES, type Residue } from "./limits.ts";
+import type { Failure } from "./path.ts";
 import { type SimulationResult, simulate } from "./simulation.ts";
 
 const USAGE = `Conforming endpoints talk through the model of the datapath; a denied packet is a failure.
 
   node scripts/ts.mjs test/conformance/run.ts [--packets N] [--seed N] [--geometry 4x1024x8/r26]
-      [--loss SHARE] [--load SHARE] [--seconds N] [--json]
+      [--loss SHARE] [--load SHARE] [--seconds N] [--residues] [--json]
 
+--residues shows the first flow of each kind of denial that a stated lifetime excuses.
 Defaults: 1000000 packets, a random seed (printed), 4x1024x8/r26, loss 0.03 on each side, flows at rest up to load 0.74,
 spread over 30000 simulated seconds. Exit status 1 if a packet was denied without a stated reason.`;
 
@@ -19,6 +21,7 @@ const { values } = parseArgs({
     loss: { type: "string", default: "0.03" },
     load: { type: "string", default: "0.74" },
     seconds: { type: "string", default: "30000" },
+    residues: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
@@ -80,10 +83,14 @@ function report(result: SimulationResult): void {
     console.log(`  ${name.padEnd(24)} ${String(count).padStart(8)}  ${RESIDUES[name]}`);
   console.log(`denied without a reason: ${denied}`);
   for (const [kind, count] of Object.entries(result.failuresByKind)) console.log(`  ${kind.padEnd(40)} ${count}`);
-  for (const failure of result.failures) {
-    console.log(`\n${failure.kind}, seed ${seed}: denied ${failure.reason}: ${failure.packet}`);
-    for (const line of failure.transcript) console.log(`  ${line}`);
-  }
+  for (const failure of result.failures) show(`${failure.kind}, seed ${seed}: denied ${failure.reason}`, failure);
+  if (!values.residues) return;
+  for (const [name, first] of result.residueSamples) show(`${name} (${first.kind})`, first);
+}
+
+function show(title: string, failure: Failure): void {
+  console.log(`\n${title}: ${failure.packet}`);
+  for (const line of failure.transcript) console.log(`  ${line}`);
 }
 
 try {

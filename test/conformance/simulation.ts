@@ -32,6 +32,7 @@ export interface SimulationResult {
   /** Denied without a stated reason: false negatives. */
   readonly denied: number;
   readonly residues: Readonly<Record<string, number>>;
+  readonly residueSamples: readonly (readonly [residue: string, first: Failure])[];
   readonly byKind: Readonly<Record<string, number>>;
   readonly failuresByKind: Readonly<Record<string, number>>;
   readonly failures: readonly Failure[];
@@ -80,6 +81,7 @@ export function simulate(options: SimulationOptions): SimulationResult {
     packets: crossing.packets,
     denied: crossing.denied,
     residues: sorted(crossing.residues),
+    residueSamples: [...crossing.residueSamples],
     byKind: sorted(crossing.byKind),
     failuresByKind: sorted(crossing.failuresByKind),
     failures: crossing.failures,
