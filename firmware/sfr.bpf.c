@@ -293,6 +293,16 @@ rw_inline struct rw_client_key rw_source_of(const struct rw_sfr *s)
 	return key;
 }
 
+/* The record of everybody unknown is nobody's. */
+rw_inline int rw_is_client(const struct rw_client_key *key)
+{
+	u32 i, any = 0;
+
+	rw_unrolled for (i = 0; i < 6; i++)
+		any |= key->mac[i];
+	return any && rw_client_lookup(key);
+}
+
 /* tc ingress of a client port: what its clients send. */
 SEC("tc")
 int rw_from_client(struct __sk_buff *skb)
@@ -326,7 +336,7 @@ int rw_to_client(struct __sk_buff *skb)
 		source = rw_source_of(s);
 		if (bpf_map_lookup_elem(&own_macs, &source))
 			return TC_ACT_UNSPEC;
-		if (rw_client_lookup(&source)) {
+		if (rw_is_client(&source)) {
 			s->next_stage = RW_STAGE_SENDER;
 			bpf_tail_call(skb, &stages, 0);
 			s->next_stage = RW_STAGE_ONLY;

@@ -293,13 +293,15 @@ rw_inline int rw_judge(struct rw_sfr *s, const struct rw_ctl *ctl)
 	rw_read_mac(&s->p);
 	s->p.group_frame = s->p.direction == RW_SIDE_PEER && s->p.group;
 	__builtin_memcpy(key.mac, s->p.frame + (s->p.direction == RW_SIDE_CLIENT ? RW_FRAME_AT + 6 : RW_FRAME_AT), 6);
+	if (s->p.group_frame)
+		__builtin_memset(key.mac, 0xff, 6);
 	key.pad = 0;
 	own = rw_client_lookup(&key);
+	s->slot = own ? own->slot : RW_SLOT_UNKNOWN;
+	s->type = s->monitored = s->reason = 0;
 	if (!own && s->p.group_frame)
 		return 1;
-	s->slot = own ? own->slot : RW_SLOT_UNKNOWN;
 	s->monitor = ctl->mode == RW_MODE_MONITOR || (own && own->flags & RW_CLIENT_MONITOR);
-	s->type = s->monitored = s->reason = 0;
 	rw_forget();
 	s->reason = rw_find_reason(s, ctl, own);
 	rw_forget();

@@ -5,7 +5,7 @@ import { ETHERTYPE, type Packet, PROTO } from "./packet.ts";
  * What must never be filtered for a network to live, by direction and exact shape: anything looser is a tunnel (WireGuard on
  * port 67, a neighbour discovery type that routers forward). Routers, servers and redirects may only speak *to* clients.
  */
-const { CLASS_ICMP6, CLASS_UDP, SIDE_CLIENT } = CONSTANTS;
+const { CLASS_ICMP6, CLASS_OTHER, CLASS_UDP, SIDE_CLIENT } = CONSTANTS;
 
 /** RFC 4861: no router can have forwarded it. */
 const ND_HOP_LIMIT = 255;
@@ -30,7 +30,8 @@ export function isExempt(packet: Packet): boolean {
   if (packet.family === 0) return isExemptLink(packet);
   // RFC 6980, 7112: none of these needs fragments; half of one is a way around the shape.
   if (packet.head || packet.tail) return false;
-  if (packet.family === 4 && packet.proto === PROTO.IGMP) return true;
+  // Not an error that quotes one: `proto` is the quoted packet's then.
+  if (packet.family === 4 && packet.class === CLASS_OTHER && packet.proto === PROTO.IGMP) return true;
   if (packet.class === CLASS_UDP) return isDhcp(packet, fromClient);
   if (packet.class !== CLASS_ICMP6) return false;
   return isNeighbourDiscovery(packet, fromClient) || isMld(packet, fromClient);

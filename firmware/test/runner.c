@@ -1,0 +1,496 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Runs frames through the kernel's program for tests. Reads commands on stdin in the framing of the stream (abi.h),
+ * those of roamwalld that fill maps and those below; answers each RUN on stdout with verdict, changed cells and ring
+ * events. The clock is what SET_CTL says.
+ *
+ *   runner OBJECT BUCKET_BITS REMAINDER_BITS ATOMICS MIRRORS SLOTS SEED0 SEED1 SEED2 SEED3
+ *
+ * Remainders of 12 bits lie in cells of 16 bits, all others in cells of 32.
+ */
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "../abi.h"
+
+enum {
+	RUN = 100, /* struct run, frame */
+	SET_CTL = 101, /* struct rw_ctl */
+	SET_PORT = 102, /* u32 ifindex, struct rw_port */
+	OWN_MACS = 103, /* struct rw_client_key[] */
+	LOCAL_ADDRESSES = 104, /* 16 bytes[] */
+	SET_USED = 105, /* u32 slot, u32 cells */
+	SET_CELLS = 106, /* struct rw_event_cells[]: into the own table */
+	READ_COUNTERS = 107, /* answer: u64[32], then struct rw_client_counters[slots] */
+	BENCH = 108, /* struct run, frame; answer: u32 ns a packet */
+	RESET = 109, /* all maps as after loading */
+	RESULT = 100,
+};
+
+struct run {
+	uint8_t direction, tagged, from_ap, gso;
+	uint32_t ifindex;
+	uint32_t repeat;
+};
+
+struct result {
+	int32_t verdict;
+	uint32_t cb; /* reason, type, monitored, slot: see rw_end() */
+	uint32_t cells; /* struct rw_event_cells[] follow */
+	uint32_t events; /* then struct rw_ring_event[] */
+	uint32_t dirty; /* a bit for each of the first 32 dirty bytes; they are cleared */
+};
+
+struct shape {
+	uint32_t bucket_bits, remainder_bits, tick_bits, wide;
+};
+
+#define FILTER_WORDS 64
+#define FILTERS 64
+#define OUT_ROOM (1 << 20)
+
+static struct bpf_object *object;
+static struct shape shape;
+static uint32_t rows, cells, mirrors, slots;
+static uint8_t *table, *owners, *mirror, *dirty, *shadow_table, *shadow_owners;
+static struct rw_ctl *ctl;
+static struct ring_buffer *ring;
+static uint8_t out[OUT_ROOM], events[OUT_ROOM];
+static uint32_t events_count;
+
+static void die(const char *what, ...)
+{
+	va_list args;
+
+	va_start(args, what);
+	fputs("runner: ", stderr);
+	vfprintf(stderr, what, args);
+	fputc('\n', stderr);
+	va_end(args);
+	exit(1);
+}
+
+static int map_fd(const char *name)
+{
+	return bpf_object__find_map_fd_by_name(object, name);
+}
+
+static void map_set(const char *name, const void *key, const void *value)
+{
+	if (bpf_map_update_elem(map_fd(name), key, value, BPF_ANY))
+		die("map %s: %s", name, strerror(errno));
+}
+
+static void map_clear(const char *name, size_t key_bytes)
+{
+	uint8_t key[64] = {};
+
+	while (!bpf_map_get_next_key(map_fd(name), NULL, key) && key_bytes <= sizeof(key))
+		bpf_map_delete_elem(map_fd(name), key);
+}
+
+static void *map_memory(const char *name)
+{
+	struct bpf_map *m = bpf_object__find_map_by_name(object, name);
+	size_t bytes = (size_t)((bpf_map__value_size(m) + 7) & ~7u) * bpf_map__max_entries(m);
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(m), 0);
+
+	if (memory == MAP_FAILED)
+		die("mmap of %s: %s", name, strerror(errno));
+	return memory;
+}
+
+static void size_map(const char *name, uint32_t value, uint32_t entries)
+{
+	struct bpf_map *m = bpf_object__find_map_by_name(object, name);
+
+	if (!m || (value && bpf_map__set_value_size(m, value)) || bpf_map__set_max_entries(m, entries))
+		die("cannot size map %s", name);
+}
+
+/* Offsets of the constants in .rodata, by the object's BTF. */
+static void *constant(const char *name)
+{
+	struct bpf_map *rodata = bpf_object__find_map_by_name(object, ".rodata");
+	const struct btf *btf = bpf_object__btf(object);
+	int id = btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC);
+	const struct btf_type *section = btf__type_by_id(btf, id);
+	const struct btf_var_secinfo *var = btf_var_secinfos(section);
+	size_t bytes;
+	char *memory = (char *)bpf_map__initial_value(rodata, &bytes);
+
+	for (int i = 0; i < btf_vlen(section); i++) {
+		if (!strcmp(btf__name_by_offset(btf, btf__type_by_id(btf, var[i].type)->name_off), name))
+			return memory + var[i].offset;
+	}
+	die("no constant %s", name);
+	return NULL;
+}
+
+static int on_ring(void *context, void *data, size_t bytes)
+{
+	(void)context;
+	if (bytes == sizeof(struct rw_ring_event) && (events_count + 1) * bytes <= sizeof(events))
+		memcpy(events + events_count++ * bytes, data, bytes);
+	return 0;
+}
+
+static int silent(enum libbpf_print_level level, const char *format, va_list args)
+{
+	return level == LIBBPF_WARN ? vfprintf(stderr, format, args) : 0;
+}
+
+static void load(char **argv)
+{
+	uint32_t *seeds;
+	uint32_t row_bytes;
+
+	libbpf_set_print(silent);
+	object = bpf_object__open(argv[1]);
+	if (!object)
+		die("cannot open %s", argv[1]);
+	shape.bucket_bits = atoi(argv[2]);
+	shape.remainder_bits = atoi(argv[3]);
+	shape.wide = shape.remainder_bits != 12;
+	shape.tick_bits = shape.wide ? 5 : 3;
+	mirrors = atoi(argv[5]);
+	slots = atoi(argv[6]);
+	rows = 4u << shape.bucket_bits;
+	cells = rows * 8;
+	row_bytes = shape.wide ? 32 : 16;
+	*(struct shape *)constant("rw_shape") = shape;
+	*(uint32_t *)constant("rw_atomics") = atoi(argv[4]);
+	*(uint32_t *)constant("rw_testing") = 1;
+	seeds = constant("rw_seeds");
+	for (int i = 0; i < 4; i++)
+		seeds[i] = strtoul(argv[7 + i], NULL, 0);
+	size_map("table", row_bytes, rows);
+	size_map("mirror", row_bytes, rows * (mirrors ? mirrors : 1));
+	size_map("owner", 0, rows);
+	size_map("dirty", 0, cells / 512 / 8 ? cells / 512 / 8 : 1);
+	size_map("windows", 0, slots);
+	size_map("used", 0, slots);
+	size_map("client_counters", 0, slots);
+	size_map("filter_bits", 0, FILTERS * FILTER_WORDS);
+	if (bpf_object__load(object))
+		die("cannot load %s", argv[1]);
+	table = map_memory("table");
+	owners = map_memory("owner");
+	mirror = map_memory("mirror");
+	dirty = map_memory("dirty");
+	ctl = map_memory("ctl");
+	shadow_table = calloc(rows, row_bytes);
+	shadow_owners = calloc(rows, 16);
+	ring = ring_buffer__new(map_fd("events"), on_ring, NULL, NULL);
+	if (!shadow_table || !shadow_owners || !ring)
+		die("out of memory");
+}
+
+static uint32_t cell_at(const uint8_t *memory, uint32_t at)
+{
+	return shape.wide ? ((const uint32_t *)memory)[at] : ((const uint16_t *)memory)[at];
+}
+
+static void set_cell(uint8_t *memory, uint32_t at, uint32_t cell)
+{
+	if (shape.wide)
+		((uint32_t *)memory)[at] = cell;
+	else
+		((uint16_t *)memory)[at] = cell;
+}
+
+static void answer(uint16_t kind, size_t bytes)
+{
+	struct rw_stream_header header = { .kind = kind, .bytes = sizeof(header) + bytes };
+
+	fwrite(&header, sizeof(header), 1, stdout);
+	fwrite(out, bytes, 1, stdout);
+}
+
+/* Cells and owners that differ from what was last reported. */
+static size_t report_changes(uint8_t *at)
+{
+	size_t table_bytes = (size_t)cells * (shape.wide ? 4 : 2), count = 0;
+	struct rw_event_cells entry = {};
+
+	if (!memcmp(table, shadow_table, table_bytes) && !memcmp(owners, shadow_owners, (size_t)cells * 2))
+		return 0;
+	for (uint32_t i = 0; i < cells; i++) {
+		uint16_t owner = ((uint16_t *)owners)[i];
+
+		if (cell_at(table, i) == cell_at(shadow_table, i) && owner == ((uint16_t *)shadow_owners)[i])
+			continue;
+		entry.coordinate = i;
+		entry.cell = cell_at(table, i);
+		entry.owner = owner;
+		memcpy(at + count++ * sizeof(entry), &entry, sizeof(entry));
+	}
+	memcpy(shadow_table, table, table_bytes);
+	memcpy(shadow_owners, owners, (size_t)cells * 2);
+	return count;
+}
+
+static uint32_t take_dirty(void)
+{
+	uint32_t bits = 0;
+
+	for (uint32_t i = 0; i < cells / 512 && i < 32; i++) {
+		bits |= dirty[i] ? 1u << i : 0;
+		dirty[i] = 0;
+	}
+	return bits;
+}
+
+static void run(uint16_t kind, const uint8_t *body, size_t bytes)
+{
+	static uint8_t frame_out[65536];
+	static int programs[2];
+	struct __sk_buff in = {}, back = {};
+	struct result result = {};
+	struct run how;
+
+	memcpy(&how, body, sizeof(how));
+	in.cb[0] = how.tagged;
+	in.cb[1] = how.ifindex;
+	in.gso_size = how.gso ? 1000 : 0;
+	in.ingress_ifindex = how.from_ap ? 0 : 77;
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = body + sizeof(how), .data_size_in = bytes - sizeof(how),
+		    .data_out = frame_out, .data_size_out = sizeof(frame_out), .ctx_in = &in,
+		    .ctx_size_in = sizeof(in), .ctx_out = &back, .ctx_size_out = sizeof(back),
+		    .repeat = kind == BENCH ? (int)how.repeat : 1);
+	if (!programs[0]) {
+		programs[0] = bpf_program__fd(bpf_object__find_program_by_name(object, "rw_from_client"));
+		programs[1] = bpf_program__fd(bpf_object__find_program_by_name(object, "rw_to_client"));
+	}
+	if (bpf_prog_test_run_opts(programs[how.direction & 1], &opts))
+		die("test run of %zu bytes: %s", bytes - sizeof(how), strerror(errno));
+	if (kind == BENCH) {
+		memcpy(out, &opts.duration, 4);
+		answer(BENCH, 4);
+		return;
+	}
+	events_count = 0;
+	ring_buffer__consume(ring);
+	result.verdict = (int32_t)opts.retval;
+	result.cb = back.cb[2];
+	result.cells = report_changes(out + sizeof(result));
+	result.events = events_count;
+	result.dirty = take_dirty();
+	memcpy(out, &result, sizeof(result));
+	bytes = sizeof(result) + result.cells * sizeof(struct rw_event_cells);
+	memcpy(out + bytes, events, events_count * sizeof(struct rw_ring_event));
+	answer(RESULT, bytes + events_count * sizeof(struct rw_ring_event));
+}
+
+static void set_filter(const uint8_t *body, size_t bytes)
+{
+	struct rw_command_set_filter of;
+	struct rw_filter filter = {};
+
+	memcpy(&of, body, sizeof(of));
+	if (of.id >= FILTERS || bytes - sizeof(of) > FILTER_WORDS * 8)
+		die("filter %u: %u bits are too many", of.id, of.bits);
+	filter.base = of.id * FILTER_WORDS;
+	filter.bits = of.bits;
+	filter.seed = of.seed;
+	filter.probes = of.probes;
+	filter.out = of.out;
+	filter.in = of.in;
+	for (uint32_t i = 0; i < (bytes - sizeof(of)) / 8; i++) {
+		uint32_t word = filter.base + i;
+
+		map_set("filter_bits", &word, body + sizeof(of) + i * 8);
+	}
+	map_set("filters", &of.id, &filter);
+}
+
+static void set_zones(const uint8_t *body, size_t bytes)
+{
+	map_clear("zones", sizeof(struct rw_zone_key));
+	for (; bytes >= sizeof(struct rw_command_set_zones); bytes -= sizeof(struct rw_command_set_zones)) {
+		struct rw_command_set_zones of;
+		struct rw_zone_key key;
+
+		memcpy(&of, body, sizeof(of));
+		body += sizeof(of);
+		key.prefix_bits = of.prefix_bits;
+		memcpy(key.address, of.address, 16);
+		map_set("zones", &key, &of.zone);
+	}
+}
+
+static void set_services(const uint8_t *body, size_t bytes)
+{
+	static uint32_t ports[4096], count;
+	uint16_t none = 0;
+
+	while (count)
+		map_set("services", &ports[--count], &none);
+	for (; bytes >= 4; bytes -= 4, body += 4) {
+		uint32_t port = ports[count++ % 4096] = ((const uint16_t *)body)[0];
+
+		map_set("services", &port, body + 2);
+	}
+}
+
+static void set_keys(const char *name, const uint8_t *body, size_t bytes, size_t key_bytes)
+{
+	uint32_t one = 1;
+
+	map_clear(name, key_bytes);
+	for (; bytes >= key_bytes; bytes -= key_bytes, body += key_bytes)
+		map_set(name, body, &one);
+}
+
+static void set_cells(const uint8_t *body, size_t bytes)
+{
+	struct rw_event_cells of;
+
+	for (; bytes >= sizeof(of); bytes -= sizeof(of), body += sizeof(of)) {
+		memcpy(&of, body, sizeof(of));
+		set_cell(table, of.coordinate % cells, of.cell);
+		set_cell(shadow_table, of.coordinate % cells, of.cell);
+		((uint16_t *)owners)[of.coordinate % cells] = of.owner;
+		((uint16_t *)shadow_owners)[of.coordinate % cells] = of.owner;
+	}
+}
+
+static void mirror_cells(const uint8_t *body, size_t bytes)
+{
+	uint32_t k = *(const uint32_t *)body;
+	struct rw_mirror_cell of;
+
+	for (body += 4, bytes -= 4; k < mirrors && bytes >= sizeof(of); bytes -= sizeof(of), body += sizeof(of)) {
+		memcpy(&of, body, sizeof(of));
+		set_cell(mirror, k * cells + of.coordinate % cells, of.cell);
+	}
+}
+
+static void read_counters(void)
+{
+	int cpus = libbpf_num_possible_cpus();
+	uint64_t *sums = (uint64_t *)out, *each = calloc(cpus, 24);
+	uint32_t index;
+
+	memset(out, 0, (RW_COUNTERS + slots * 3) * 8);
+	for (index = 0; index < RW_COUNTERS; index++) {
+		bpf_map_lookup_elem(map_fd("denied_counters"), &index, each);
+		for (int cpu = 0; cpu < cpus; cpu++)
+			sums[index] += each[cpu];
+	}
+	for (index = 0; index < slots; index++) {
+		bpf_map_lookup_elem(map_fd("client_counters"), &index, each);
+		for (int i = 0; i < cpus * 3; i++)
+			sums[RW_COUNTERS + index * 3 + i % 3] += each[i];
+	}
+	free(each);
+	answer(READ_COUNTERS, (RW_COUNTERS + slots * 3) * 8);
+}
+
+static void clear_array(const char *name, uint32_t entries)
+{
+	static const uint8_t nothing[8192];
+
+	for (uint32_t i = 0; i < entries; i++)
+		map_set(name, &i, nothing);
+}
+
+static void reset(void)
+{
+	size_t table_bytes = (size_t)cells * (shape.wide ? 4 : 2);
+
+	memset(table, 0, table_bytes);
+	memset(shadow_table, 0, table_bytes);
+	memset(mirror, 0, table_bytes * mirrors);
+	memset(owners, 0, (size_t)cells * 2);
+	memset(shadow_owners, 0, (size_t)cells * 2);
+	memset(ctl, 0, sizeof(*ctl));
+	take_dirty();
+	set_services(NULL, 0);
+	clear_array("windows", slots);
+	clear_array("used", slots);
+	clear_array("filters", FILTERS);
+	clear_array("automata", 1);
+	map_clear("clients", 8);
+	map_clear("ports", 4);
+	map_clear("own_macs", 8);
+	map_clear("local_addrs", 16);
+	map_clear("zones", sizeof(struct rw_zone_key));
+}
+
+static void obey(uint16_t kind, const uint8_t *body, size_t bytes)
+{
+	uint32_t zero = 0;
+
+	switch (kind) {
+	case RUN:
+	case BENCH:
+		return run(kind, body, bytes);
+	case SET_CTL:
+		memcpy(ctl, body, sizeof(*ctl));
+		return;
+	case RW_COMMAND_LOAD_AUTOMATA:
+		return map_set("automata", &zero, body);
+	case RW_COMMAND_SET_CLIENT:
+		return map_set("clients", body, body + 8);
+	case RW_COMMAND_DELETE_CLIENT:
+		bpf_map_delete_elem(map_fd("clients"), body);
+		return;
+	case RW_COMMAND_SET_FILTER:
+		return set_filter(body, bytes);
+	case RW_COMMAND_SET_ZONES:
+		return set_zones(body, bytes);
+	case RW_COMMAND_SET_SERVICES:
+		return set_services(body, bytes);
+	case RW_COMMAND_MIRROR_CELLS:
+		return mirror_cells(body, bytes);
+	case SET_PORT:
+		return map_set("ports", body, body + 4);
+	case OWN_MACS:
+		return set_keys("own_macs", body, bytes, 8);
+	case LOCAL_ADDRESSES:
+		return set_keys("local_addrs", body, bytes, 16);
+	case SET_USED:
+		return map_set("used", body, body + 4);
+	case SET_CELLS:
+		return set_cells(body, bytes);
+	case READ_COUNTERS:
+		return read_counters();
+	case RESET:
+		return reset();
+	default:
+		die("unknown command %u", kind);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static uint8_t body[1 << 20] __attribute__((aligned(8)));
+	struct rw_stream_header header;
+
+	if (argc != 11)
+		die("OBJECT BUCKET_BITS REMAINDER_BITS ATOMICS MIRRORS SLOTS SEED0 SEED1 SEED2 SEED3");
+	load(argv);
+	setvbuf(stdout, NULL, _IOFBF, 1 << 20);
+	while (fread(&header, sizeof(header), 1, stdin) == 1) {
+		size_t bytes = header.bytes - sizeof(header);
+
+		if (header.bytes < sizeof(header) || bytes > sizeof(body) || fread(body, 1, bytes, stdin) != bytes)
+			die("command %u: %u bytes cannot be", header.kind, header.bytes);
+		obey(header.kind, body, bytes);
+		if (header.kind == READ_COUNTERS || header.kind == BENCH)
+			fflush(stdout);
+	}
+	fflush(stdout);
+	return 0;
+}

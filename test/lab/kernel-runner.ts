@@ -1,0 +1,184 @@
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import type { Geometry } from "../../src/bloom/geometry.ts";
+import { MAP_RECORDS, RING_EVENT } from "../../src/datapath/abi.ts";
+import { type RecordOf, writeRecord } from "../../src/datapath/layout.ts";
+
+/** The kernel's program behind `firmware/test/runner.c`: commands go in, answers come out in the same order. */
+export const RUNNER = "build/runner";
+export const OBJECT = "build/sfr.bpf.o";
+
+export const COMMAND = {
+  run: 100,
+  setCtl: 101,
+  setPort: 102,
+  ownMacs: 103,
+  localAddresses: 104,
+  setUsed: 105,
+  setCells: 106,
+  readCounters: 107,
+  bench: 108,
+  reset: 109,
+} as const;
+
+const HEADER_BYTES = 8;
+const RUN_BYTES = 12;
+const RESULT_BYTES = 20;
+const CELL_BYTES = 12;
+const TC_ACT_SHOT = 2;
+
+export interface Frame {
+  readonly bytes: Uint8Array;
+  readonly direction: 0 | 1;
+  readonly tagged: boolean;
+  readonly fromAp: boolean;
+  readonly gso: boolean;
+  readonly ifindex: number;
+}
+
+export interface Result {
+  readonly pass: boolean;
+  readonly reason: number;
+  readonly type: number;
+  readonly monitored: boolean;
+  readonly slot: number;
+  /** Changed cells, by coordinate: `coordinate cell owner`, a line each. */
+  readonly cells: string;
+  /** Ring events, in hex, a line each. */
+  readonly events: string;
+  readonly dirty: number;
+}
+
+export interface RunnerOptions {
+  readonly geometry: Geometry;
+  readonly seeds: readonly number[];
+  readonly mirrors: number;
+  readonly slots: number;
+  readonly atomics?: boolean;
+}
+
+export class KernelRunner {
+  readonly #child: ChildProcessWithoutNullStreams;
+  readonly #waiting: ((body: Buffer) => void)[] = [];
+  #received: Buffer = Buffer.alloc(0);
+  #pending: Uint8Array[] = [];
+  #said = "";
+  readonly #gone: Promise<void>;
+  #onGone: () => void = () => {};
+
+  constructor(options: RunnerOptions) {
+    const { geometry, seeds, mirrors, slots, atomics = true } = options;
+    const shape = [geometry.bucketBits, geometry.remainderBits, atomics ? 1 : 0, mirrors, slots];
+    this.#child = spawn(RUNNER, [OBJECT, ...shape.map(String), ...seeds.map(String)]);
+    this.#child.stdout.on("data", (data: Buffer) => this.#take(data));
+    this.#child.stderr.on("data", (data: Buffer) => {
+      this.#said += data;
+    });
+    this.#child.stdin.on("error", () => {});
+    this.#gone = new Promise((resolve) => {
+      this.#child.on("close", () => {
+        this.#onGone();
+        resolve();
+      });
+    });
+  }
+
+  send(kind: number, ...parts: readonly Uint8Array[]): void {
+    const header = new Uint8Array(HEADER_BYTES);
+    const view = new DataView(header.buffer);
+    view.setUint16(0, kind, true);
+    view.setUint32(
+      4,
+      parts.reduce((bytes, part) => bytes + part.length, HEADER_BYTES),
+      true,
+    );
+    this.#pending.push(header, ...parts);
+    if (this.#pending.length > 512) this.#flush();
+  }
+
+  setCtl(ctl: Partial<RecordOf<typeof MAP_RECORDS.ctl.fields>>): void {
+    const body = new Uint8Array(MAP_RECORDS.ctl.bytes);
+    writeRecord(MAP_RECORDS.ctl, new DataView(body.buffer), 0, ctl, true);
+    this.send(COMMAND.setCtl, body);
+  }
+
+  /** Answers come in order, at the latest when `settle` resolves. */
+  run(frame: Frame, onResult: (result: Result) => void): void {
+    this.#waiting.push((body) => onResult(resultOf(body)));
+    this.send(COMMAND.run, head(frame, 1), frame.bytes);
+  }
+
+  /** ns a packet, over `repeat` runs. */
+  async bench(frame: Frame, repeat: number): Promise<number> {
+    return (await this.#ask(COMMAND.bench, head(frame, repeat), frame.bytes)).readUInt32LE(0);
+  }
+
+  /** All earlier runs have been answered; the counters: denials by reason, then passed, denied and bytes of each slot. */
+  async settle(): Promise<number[]> {
+    const body = await this.#ask(COMMAND.readCounters);
+    return Array.from({ length: body.length / 8 }, (_, i) => Number(body.readBigUInt64LE(i * 8)));
+  }
+
+  async close(): Promise<void> {
+    this.#flush();
+    this.#child.stdin.end();
+    await this.#gone;
+  }
+
+  #ask(kind: number, ...parts: readonly Uint8Array[]): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      this.#onGone = () => reject(new Error(`the runner has gone: ${this.#said}`));
+      this.#waiting.push(resolve);
+      this.send(kind, ...parts);
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    this.#child.stdin.write(Buffer.concat(this.#pending));
+    this.#pending = [];
+  }
+
+  #take(data: Buffer): void {
+    this.#received = this.#received.length === 0 ? data : Buffer.concat([this.#received, data]);
+    let at = 0;
+    while (this.#received.length - at >= HEADER_BYTES) {
+      const bytes = this.#received.readUInt32LE(at + 4);
+      if (this.#received.length - at < bytes) break;
+      this.#waiting.shift()?.(this.#received.subarray(at + HEADER_BYTES, at + bytes));
+      at += bytes;
+    }
+    this.#received = this.#received.subarray(at);
+  }
+}
+
+function head(frame: Frame, repeat: number): Uint8Array {
+  const out = new Uint8Array(RUN_BYTES);
+  out.set([frame.direction, frame.tagged ? 1 : 0, frame.fromAp ? 1 : 0, frame.gso ? 1 : 0]);
+  const view = new DataView(out.buffer);
+  view.setUint32(4, frame.ifindex, true);
+  view.setUint32(8, repeat, true);
+  return out;
+}
+
+function resultOf(body: Buffer): Result {
+  const info = body.readUInt32LE(4);
+  const cells = body.readUInt32LE(8);
+  const events = body.readUInt32LE(12);
+  const lines: string[] = [];
+  let at = RESULT_BYTES;
+  for (let i = 0; i < cells; i++, at += CELL_BYTES) {
+    lines.push(`${body.readUInt32LE(at)} ${body.readUInt32LE(at + 4)} ${body.readUInt16LE(at + 8)}`);
+  }
+  const hex: string[] = [];
+  for (let i = 0; i < events; i++, at += RING_EVENT.bytes) hex.push(body.toString("hex", at, at + RING_EVENT.bytes));
+  return {
+    pass: body.readInt32LE(0) !== TC_ACT_SHOT,
+    reason: info & 0xff,
+    type: (info >>> 8) & 0x7f,
+    monitored: ((info >>> 15) & 1) === 1,
+    slot: info >>> 16,
+    cells: lines.join("\n"),
+    events: hex.join("\n"),
+    dirty: body.readUInt32LE(16),
+  };
+}
