@@ -69,7 +69,7 @@ async function roamWithReplication(lab: Lab, { screen, kind }: Stage): Promise<S
 
   await lab.traffic.wake();
   screen.step(`${SIZE.idleFlows} flows that were silent all the time speak`);
-  await lab.traffic.quiet();
+  await lab.traffic.open(false);
   const report = await watch(lab, screen, AFTER_ROAM_MS);
   lab.intruder.pause();
   await pause(DRAIN_MS);

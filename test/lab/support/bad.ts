@@ -3,7 +3,7 @@ import { checksum, ethernet, icmpError, ip, type Tcp, tcp, type Udp, udp } from 
 import { CLIENT, SERVER, type Topology } from "./topology.ts";
 import { PORTS } from "./traffic/plan.ts";
 
-/** In every bad frame, followed by the number of its row: whoever sees one behind the firewall knows which it was. */
+/** In every bad frame, then the numbers of its row and turn: whoever sees one behind the firewall knows which it was. */
 export const MARKER = "ROAMWALL-BAD";
 /** A station that no policy knows. */
 const STRANGER_MAC = "02:00:00:00:66:66";
@@ -179,9 +179,10 @@ export const BAD_ROWS: readonly BadRow[] = [
 /** The frame of a row: `id` is its number, `turn` varies the port. */
 export function badFrame(row: BadRow, place: Pick<Topology, "nextHop">, id: number, turn: number): Uint8Array {
   const [here, there] = row.from === "client" ? [CLIENT, SERVER] : [SERVER, CLIENT];
-  const payload = Buffer.alloc(MARKER.length + 4);
+  const payload = Buffer.alloc(MARKER.length + 8);
   payload.write(MARKER, "latin1");
   payload.writeUInt32BE(id, MARKER.length);
+  payload.writeUInt32BE(turn, MARKER.length + 4);
   return row.build({
     srcMac: here.mac,
     dstMac: place.nextHop(row.from),

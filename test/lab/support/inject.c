@@ -3,7 +3,7 @@
  * inject IFACE MARKER: sends crafted frames and watches for those that came through.
  *
  * stdin:  frames, each after its length (u16, host order).
- * stdout: for each frame that arrives with MARKER in it, the four bytes after the marker, as they are.
+ * stdout: for each frame that arrives with MARKER in it, the eight bytes after the marker, as they are.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,7 +19,7 @@
 
 #define FRAME_BYTES_MAX 1600
 #define LOOKED_AT_BYTES 256
-#define ID_BYTES 4
+#define ID_BYTES 8
 
 /* A burst of large segments must not push a marked frame out of the queue. */
 #define QUEUE_BYTES (16 << 20)

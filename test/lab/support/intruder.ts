@@ -9,7 +9,7 @@ import type { Processes } from "./processes.ts";
 import { CLIENT, type Topology } from "./topology.ts";
 
 const PERIOD_MS = 10;
-const ID_BYTES = 4;
+const ID_BYTES = 8;
 const PLACES: Readonly<Record<Origin, string>> = { client: "wlan0", server: "eth0" };
 
 /** Sends every bad frame in turn from both ends, counts them by the reason they deserve, and sees what came through. */
@@ -89,6 +89,8 @@ export class Intruder {
     for (let at = 0; at + ID_BYTES <= ids.length; at += ID_BYTES) {
       const row = this.rows[ids.readUInt32BE(at)]!;
       this.passed.push(`${row.name} (from the ${row.from})`);
+      if (process.env["RWDEBUG"])
+        console.error("PASSED", row.name, 61000 + (ids.readUInt32BE(at + 4) % 4000), this.turn);
       this.unstopped[row.reason] = (this.unstopped[row.reason] ?? 0) + 1;
     }
   }

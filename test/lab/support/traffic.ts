@@ -105,9 +105,9 @@ export class Traffic {
     await Promise.all([this.client.ask("wake"), this.server.ask("wake")]);
   }
 
-  /** Nothing new is opened from here. */
-  async quiet(): Promise<void> {
-    await this.client.ask("quiet");
+  /** Whether the client begins anything new; what is under way goes on. */
+  async open(wanted: boolean): Promise<void> {
+    await this.client.ask("open", wanted);
   }
 
   async report(): Promise<TrafficReport> {

@@ -22,7 +22,7 @@ const connects = { done: 0, failed: 0 };
 const lookups = { done: 0, failed: 0 };
 const download = { bytes: 0, lastMs: 0 };
 let stream: Stream | undefined;
-const timers: NodeJS.Timeout[] = [];
+let isOpening = true;
 
 function openFlows(host: { v4: string; v6: string }, firstId: number, count: number): Promise<unknown> {
   const open = (id: number) =>
@@ -98,13 +98,13 @@ serveQuestions({
     await startDownload(plan.server.v4);
     stream = Stream.to(plan.server.v4, PORTS.stream);
     let turn = 0;
-    timers.push(
-      setInterval(() => connectOnce(++turn % 3 === 0 ? plan.server.v6 : plan.server.v4), CONNECT_PERIOD_MS),
-      setInterval(() => lookUpOnce(plan.server.v4), LOOKUP_PERIOD_MS),
-    );
+    setInterval(() => isOpening && connectOnce(++turn % 3 === 0 ? plan.server.v6 : plan.server.v4), CONNECT_PERIOD_MS);
+    setInterval(() => isOpening && lookUpOnce(plan.server.v4), LOOKUP_PERIOD_MS);
   },
-  /** No more new connections: what is under way may end. */
-  quiet: () => timers.splice(0).forEach(clearInterval),
+  /** Whether anything new is begun; what is under way goes on. */
+  open(wanted: boolean) {
+    isOpening = wanted;
+  },
   mark: () => flows.mark(),
   wake: () => flows.wake(),
   report: (): ClientReport => ({
