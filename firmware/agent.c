@@ -45,6 +45,8 @@ static uint64_t lost;
 static uint32_t dump_at, dump_end;
 static struct rw_event_cells cells[CELLS_BATCH];
 static uint32_t cells_waiting;
+/* what the loop waits for on agent_fd */
+static uint32_t interest;
 
 static void agent_ready(uint32_t events);
 
@@ -387,21 +389,30 @@ static void range_retire(uint32_t id, uint32_t but_base)
 			ranges[i].retired_ns = clock_ns();
 }
 
+static void range_pick_up(uint32_t id, const struct rw_filter *filter)
+{
+	uint32_t words = filter->bits / 64;
+	struct rw_filter none = { 0 };
+	size_t at = 0;
+
+	/* of an arena that was larger: its bits are gone */
+	if (filter->base > settings.filter_words || words > settings.filter_words - filter->base) {
+		bpf_map_update_elem(maps.filters, &id, &none, BPF_ANY);
+		return;
+	}
+	while (at < range_count && ranges[at].base < filter->base)
+		at++;
+	range_insert(at, (struct range){ .base = filter->base, .words = words, .id = id });
+}
+
 /* What a former process laid there is in use. */
 static void ranges_pick_up(void)
 {
-	for (uint32_t id = 0; id < RW_FILTERS_MAX; id++) {
-		struct rw_filter filter;
-		uint32_t base;
-		size_t at = 0;
+	struct rw_filter filter;
 
-		if (bpf_map_lookup_elem(maps.filters, &id, &filter) || !filter.bits)
-			continue;
-		base = filter.base;
-		while (at < range_count && ranges[at].base < base)
-			at++;
-		range_insert(at, (struct range){ .base = base, .words = filter.bits / 64, .id = id });
-	}
+	for (uint32_t id = 0; id < RW_FILTERS_MAX; id++)
+		if (!bpf_map_lookup_elem(maps.filters, &id, &filter) && filter.bits)
+			range_pick_up(id, &filter);
 }
 
 static const char *filter_fault(const struct rw_command_set_filter *filter, size_t data_bytes)
@@ -892,7 +903,6 @@ static bool in_waits(void)
 /* Runs what can be run, and says when it wants to be called again. */
 uint64_t agent_run(uint64_t now)
 {
-	static uint32_t interest;
 	uint64_t next = NEVER;
 	uint32_t want;
 
@@ -975,6 +985,7 @@ static void agent_accept(uint32_t events)
 	if (agent_fd >= 0)
 		agent_close("gone");
 	agent_fd = fd;
+	interest = EPOLLIN;
 	if (loop_add(fd, agent_ready)) {
 		close(fd);
 		agent_fd = -1;

@@ -543,7 +543,7 @@ static void maps_take(void)
 	maps.egress = program_fd("rw_to_client", &maps.egress_id);
 }
 
-static void pin_lock(void)
+void maps_lock(void)
 {
 	int fd;
 
@@ -559,7 +559,6 @@ void maps_load(void)
 {
 	struct bpf_map *map;
 
-	pin_lock();
 	object_choose();
 	object_load();
 	bpf_object__for_each_map(map, object)
@@ -583,7 +582,6 @@ void maps_commit(void)
 
 void maps_remove(void)
 {
-	pin_lock();
 	pins_unlink(pin_is_any);
 	if (rmdir(settings.pin) && errno != EBUSY)
 		say("%s: %s", settings.pin, strerror(errno));

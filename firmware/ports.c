@@ -28,7 +28,6 @@ struct port {
 	uint32_t ifindex;
 	enum attach_kind attached;
 	int link[2];
-	uint64_t seen_ns;
 	uint32_t open_ms;
 };
 
@@ -47,6 +46,9 @@ static const struct side sides[2] = {
 static struct port ports[PORTS_MAX];
 static int events_fd = -1;
 static bool links_stale, addresses_stale;
+
+static void links_sync(uint64_t seen_ns);
+static void addresses_sync(void);
 
 static int side_program(int side)
 {
@@ -260,7 +262,6 @@ static void port_appeared(struct port *port, uint32_t ifindex, uint64_t seen_ns)
 	int error;
 
 	port->ifindex = ifindex;
-	port->seen_ns = seen_ns;
 	filtered = port_was_filtered(port);
 	bpf_map_update_elem(maps.ports, &ifindex, &port->setting->record, BPF_ANY);
 	error = port_attach(port);
@@ -311,7 +312,8 @@ void ports_recheck(void)
 		    error ? strerror(-error) : "attached again");
 		port_send(port);
 	}
-	links_stale = addresses_stale = true;
+	links_sync(clock_ns());
+	addresses_sync();
 }
 
 void ports_report(void)
@@ -394,7 +396,7 @@ static struct link link_read(struct nlmsghdr *message)
 	for (struct rtattr *a = IFLA_RTA(info); RTA_OK(a, bytes); a = RTA_NEXT(a, bytes)) {
 		if (a->rta_type == IFLA_IFNAME)
 			link.name = RTA_DATA(a);
-		if (a->rta_type == IFLA_ADDRESS && RTA_PAYLOAD(a) == 6)
+		if (a->rta_type == IFLA_ADDRESS && RTA_PAYLOAD(a) == 6 && !(info->ifi_flags & IFF_LOOPBACK))
 			link.mac = RTA_DATA(a);
 	}
 	return link;

@@ -21,6 +21,8 @@
 #define LOOP_FDS_MAX 1024
 #define FILTER_MEMORY_MAX (1ull << 30)
 #define CLOCK_RATE_MAX 100000
+/* Leaves room for the names below it. */
+#define PIN_MAX_CHARACTERS 200
 
 struct settings settings = {
 	.pin = "/sys/fs/bpf/roamwall",
@@ -263,6 +265,8 @@ static void options_parse(int argc, char **argv)
 	}
 	if (optind < argc)
 		die(EXIT_USAGE, "\"%s\": accepted are options only; see roamwalld --help", argv[optind]);
+	if (strlen(settings.pin) > PIN_MAX_CHARACTERS)
+		die(EXIT_USAGE, "--pin: accepted are at most %d characters", PIN_MAX_CHARACTERS);
 	if (!settings.remove && !settings.port_count)
 		die(EXIT_USAGE, "--port is missing: name at least one netdev with clients behind it");
 	if (!settings.remove && !settings.key_file)
@@ -428,12 +432,14 @@ int main(int argc, char **argv)
 	options_parse(argc, argv);
 	maps_check_machine();
 	if (settings.remove) {
+		maps_lock();
 		ports_detach_all();
 		maps_remove();
 		return EXIT_OK;
 	}
 	key_read();
 	loop_start();
+	maps_lock();
 	maps_load();
 	sweep_start();
 	ports_start(started_ns);

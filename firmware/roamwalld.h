@@ -132,6 +132,7 @@ void loop_remove(int fd);
 
 /* maps.c */
 void maps_check_machine(void);
+void maps_lock(void);
 void maps_load(void);
 void maps_commit(void);
 void maps_remove(void);

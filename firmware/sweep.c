@@ -31,6 +31,8 @@ static void rw_dirty_set(u32 coordinate);
 #define COUNT_COST_SHARE 50
 /* Load (of 256) at which a client may open flows only up to its share. */
 #define LOAD_SHARED 205
+/* A cell that is lost to packets this often is left to them. */
+#define RACES_MAX 64
 
 static bool awake;
 static bool count_wanted;
@@ -413,11 +415,10 @@ bool sweep_adopt(uint64_t x, uint32_t code, uint32_t slot, uint32_t mark)
 {
 	struct rw_change change = { .x = x, .op = RW_OP_MAX, .code = code, .mark = mark, .slot = slot };
 	struct rw_clock clock = own_clock();
-	int outcome;
+	int outcome = RW_LOST_RACE;
 
-	do
+	for (int i = 0; i < RACES_MAX && outcome == RW_LOST_RACE; i++)
 		outcome = rw_try_change(&change, &clock);
-	while (outcome == RW_LOST_RACE);
 	return outcome == RW_STORED;
 }
 

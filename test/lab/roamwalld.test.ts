@@ -4,12 +4,15 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { compileAutomata } from "../../src/automata/compile.ts";
 import { parseMac } from "../../src/base/mac.ts";
-import { COMMANDS, CONSTANTS, EVENTS, STREAM_HEADER } from "../../src/datapath/abi.ts";
+import { parseGeometry } from "../../src/bloom/geometry.ts";
+import { COMMANDS, CONSTANTS, EVENTS, REASON, STREAM_HEADER } from "../../src/datapath/abi.ts";
 import { connectDatapath } from "../../src/datapath/client.ts";
 import type { Datapath } from "../../src/datapath/datapath.ts";
 import { writeRecord } from "../../src/datapath/layout.ts";
 import { nodePlatform } from "../../src/platform/node/platform.ts";
+import { compilePolicy, parsePolicy } from "../../src/policy/policy.ts";
 import { Namespaces } from "./support/namespaces.ts";
 import { Processes, tail, until } from "./support/processes.ts";
 import { isRoot } from "./support/root.ts";
@@ -46,10 +49,10 @@ const logged = () => readFileSync(log(), "utf8");
 
 interface Heard {
   cells: Map<number, { cell: number; owner: number }>;
-  batches: number;
+  arrived: number[];
   refused: [number, string][];
   ports: { ifindex: number; attached: number; openMs: number }[];
-  clients: { slot: number; cells: number }[];
+  clients: { slot: number; cells: number; passed: bigint }[];
   ticks: [number, number][];
   closed: boolean;
 }
@@ -76,7 +79,7 @@ async function startDaemon(...more: string[]): Promise<void> {
 
 /** Connects as the agent, and takes down what it is told. */
 async function openAgent(): Promise<Datapath> {
-  heard = { cells: new Map(), batches: 0, refused: [], ports: [], clients: [], ticks: [], closed: false };
+  heard = { cells: new Map(), arrived: [], refused: [], ports: [], clients: [], ticks: [], closed: false };
   const opened = await until("roamwalld to notice that the agent before is gone", PATIENCE_MS, () =>
     connectDatapath(nodePlatform(), socket()).catch((error: Error) => {
       if (!error.message.includes("another agent")) throw error;
@@ -85,14 +88,14 @@ async function openAgent(): Promise<Datapath> {
   );
   opened.handlers = {
     cells: (at, cells, owners, n) => {
-      heard.batches++;
       for (let i = 0; i < n; i++) heard.cells.set(at[i]!, { cell: cells[i]!, owner: owners[i]! });
     },
-    arrived: () => {},
+    arrived: (_mac, slot) => heard.arrived.push(slot),
     denied: () => {},
     overflow: () => {},
     ticks: (fast, slow) => heard.ticks.push([fast, slow]),
-    client: (dump) => heard.clients.push({ slot: dump.record[0]! | (dump.record[1]! << 8), cells: dump.cells }),
+    client: (dump) =>
+      heard.clients.push({ slot: dump.record[0]! | (dump.record[1]! << 8), cells: dump.cells, passed: dump.passed }),
     port: (event) => heard.ports.push({ ifindex: event.ifindex, attached: event.attached, openMs: event.open_ms }),
     refused: (command, text) => heard.refused.push([command, text]),
     closed: () => {
@@ -109,6 +112,13 @@ async function dump(from: Datapath): Promise<Heard["cells"]> {
   from.dump(0, 0);
   await from.sync();
   return new Map(heard.cells);
+}
+
+async function counted(from: Datapath, slot: number): Promise<Heard["clients"][0]> {
+  heard.clients = [];
+  from.dumpClients();
+  await from.sync();
+  return heard.clients.find((client) => client.slot === slot)!;
 }
 
 function addPort(): void {
@@ -287,7 +297,7 @@ describe.runIf(isRoot && built)("roamwalld", () => {
       expect(await dump(agent)).toEqual(before);
       agent.dumpClients();
       await agent.sync();
-      expect(heard.clients).toEqual([{ slot: 3, cells: 500 }]);
+      expect(heard.clients).toEqual([{ slot: 3, cells: 500, passed: 0n }]);
       // It was filtered all the time.
       expect(heard.ports.at(-1)).toMatchObject({ attached: 1, openMs: 0 });
     }
@@ -365,6 +375,39 @@ describe.runIf(isRoot && built)("roamwalld", () => {
     expect(logged()).toContain("attached again");
   });
 
+  it("is first again when another program has put itself before", async () => {
+    await startDaemon("--clock-rate", "1000");
+    const agent = await openAgent();
+    await agent.sync();
+    const other = [...options()];
+    other[other.indexOf("--pin") + 1] = join(directory, "bpf", "other");
+    other[other.indexOf("--socket") + 1] = join(directory, "other.sock");
+    const rival = processes.start(DAEMON, ["--port", PORT, ...other], {
+      netns: namespaces.path("ap"),
+      log: join(directory, "rival"),
+    });
+    await until("the filter to be first", PATIENCE_MS, () => logged().includes("attached again") || undefined);
+    await processes.stop(rival);
+    expect(runDaemon("--remove", "--pin", join(directory, "bpf", "other")).code).toBe(0);
+  });
+
+  it("forgets filters that a smaller memory cannot hold", async () => {
+    await startDaemon("--filter-memory", "1M");
+    let agent = await openAgent();
+    const large = { id: 1, bits: 1 << 22, seed: 1, probes: 4, out: 1, in: 0, data: new Uint8Array(1 << 19) };
+    agent.setFilter(large);
+    await agent.sync();
+    await processes.stop(daemon);
+    await startDaemon("--filter-memory", "4K");
+    agent = await openAgent();
+    agent.setFilter(large);
+    agent.setFilter({ ...large, bits: 4096 * 8, data: new Uint8Array(4096) });
+    await agent.sync();
+    expect(heard.refused.map(([, text]) => text)).toEqual([
+      "filter 1: no room for 524288 bytes in 4096 (--filter-memory)",
+    ]);
+  });
+
   it("sends what is dirty at once, and what is held when the hold time is over", async () => {
     await startDaemon();
     const agent = await openAgent();
@@ -396,6 +439,46 @@ describe.runIf(isRoot && built)("roamwalld", () => {
     agent = await openAgent();
     agent.setOptions({ mode: 0, holdMs: 20, pickupS: 0, flushMs: 4 });
     await until("the held cell", PATIENCE_MS, () => heard.cells.size === 1 || undefined);
+  });
+
+  it("is woken by a packet, whether the client is known or has just come", async () => {
+    namespaces.add("sta");
+    namespaces.ip("ap", `link set cl1 netns ${namespaces.full("sta")}`, `addr add 10.66.0.1/24 dev ${PORT}`);
+    namespaces.ip("sta", `link set cl1 address ${MAC}`, "link set cl1 up", "addr add 10.66.0.2/24 dev cl1");
+    await startDaemon();
+    const agent = await openAgent();
+    const send = () => namespaces.exec("sta", "bash", "-c", "echo hello > /dev/udp/10.66.0.1/9");
+    const passed = async () => (await counted(agent, 5)).passed;
+    const policy = parsePolicy(JSON.stringify({ roles: { all: { rules: ["out udp/9 to any"] } } }), "test");
+    const compiled = compilePolicy(policy, [0x00112233, 0x44556677, 0x8899aabb, 0xccddeeff]);
+    agent.loadAutomata(compileAutomata({ geometry: parseGeometry("4x1024x8/r26", "test"), shorten: true }));
+    agent.setOptions({ mode: 0, holdMs: 0, pickupS: 0, flushMs: 4 });
+    for (const filter of compiled.filters) agent.setFilter(filter);
+    const filter = [...compiled.roles.get("all")!.filters, 0xffff, 0xffff, 0xffff, 0xffff].slice(0, 4);
+    await agent.sync();
+    expect(heard.refused).toEqual([]);
+    send();
+    await until("the stranger to be noticed", PATIENCE_MS, () => heard.arrived.includes(0) || undefined);
+    expect((await agent.counters()).denied[REASON.unknown]).toBeGreaterThan(0n);
+    // The address is the AP's own: a known client may use it without a rule, and leaves no state.
+    agent.setClient(MAC, { ...CLIENT, slot: 5 });
+    await agent.sync();
+    const before = await passed();
+    const { denied } = await agent.counters();
+    send();
+    expect(await passed()).toBeGreaterThan(before);
+    expect((await agent.counters()).denied).toEqual(denied);
+    expect((await agent.counters()).used_cells).toBe(0);
+    agent.setClient(MAC, { ...CLIENT, slot: 5, presence: CONSTANTS.PRESENCE_REMOTE, filter });
+    for (let wanted = 1; wanted <= 3; wanted++) {
+      await agent.sync();
+      send();
+      await until(`cell ${wanted}`, PATIENCE_MS, () => heard.cells.size === wanted || undefined, 2);
+    }
+    expect([...heard.cells.values()].every(({ owner }) => owner === 5)).toBe(true);
+    expect(heard.arrived).toContain(5);
+    expect((await agent.counters()).used_cells).toBe(3);
+    expect((await counted(agent, 5)).cells).toBe(3);
   });
 
   it("turns the clock, and frees what has passed and nothing else", async () => {
@@ -516,6 +599,7 @@ describe.runIf(isRoot && built)("roamwalld", () => {
     const result = runDaemon("--port", PORT, ...options());
     expect(result.code).toBe(5);
     expect(result.text).toContain("another roamwalld uses it");
+    expect(runDaemon("--remove", "--pin", pins()).text).toContain("another roamwalld uses it");
     await (await openAgent()).sync();
   });
 
