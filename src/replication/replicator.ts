@@ -410,9 +410,12 @@ export class Replicator {
       neighbour.startSync(undefined, nowMs);
     const wanted = neighbour.sync?.ask(nowMs);
     if (wanted) {
+      const { copies, ...question } = wanted;
       this.counters.snapshotsAsked++;
-      this.outbox.add(ask, { what: ASK.snapshot, ...wanted });
-      this.outbox.flush(neighbour.id, neighbour.address);
+      for (let i = 0; i < copies; i++) {
+        this.outbox.add(ask, { what: ASK.snapshot, ...question });
+        this.outbox.flush(neighbour.id, neighbour.address);
+      }
     }
     if (neighbour.sync) return;
     const due = gaps.takeDue(nowMs, NACK_RANGES_MAX);

@@ -1,15 +1,19 @@
 import { ASK_RANGES_MAX, type UnitRange } from "./records/ask.ts";
 
-/** Datagrams of the first round; doubled by a round without loss, halved when more than a third was lost. */
+/** Datagrams of the first round; doubled when at most a quarter was lost, halved when more than half was. */
 const WINDOW_FIRST = 16;
-const WINDOW_MIN = 4;
+const WINDOW_MIN = 8;
 const WINDOW_MAX = 256;
-const LOSS_SHARE_MAX = 1 / 3;
-const FIRST_ANSWER_MS = 60;
+const LOSS_SHARE_GROW = 1 / 4;
+const LOSS_SHARE_SHRINK = 1 / 2;
+const FIRST_ANSWER_MS = 30;
 /** What is still to come of a round is waited for so long, and so long for each datagram. */
-const TAIL_MS = 8;
+const TAIL_MS = 5;
 const DATAGRAM_MS = 2;
+const TAIL_UNITS = 96;
 const PATIENCE_MAX_MS = 1_000;
+/** So many rounds without an answer are bad luck on a lossy radio; more are a source that is gone or busy. */
+const SILENT_ROUNDS = 3;
 
 /** A datagram of a snapshot: units `from` to `to` (exclusive). */
 export interface SnapshotPart {
@@ -34,6 +38,7 @@ export class SyncSession {
   private got = 0;
   private expected = 0;
   private open = false;
+  private silent = 0;
   private askedMs = 0;
   round = 0;
 
@@ -71,16 +76,19 @@ export class SyncSession {
   }
 
   /** What to ask for now, or undefined when nothing is due. */
-  ask(nowMs: number): { round: number; window: number; units: UnitRange[] } | undefined {
+  ask(nowMs: number): { round: number; window: number; units: UnitRange[]; copies: number } | undefined {
     if (this.done || nowMs < this.deadlineMs) return undefined;
+    const lossy = this.open && this.got < Math.max(1, this.expected);
     if (this.open) this.adapt();
+    // The last few cost a round trip each time one is lost: said twice, they cost a few datagrams more.
+    const copies = lossy && this.lacking <= TAIL_UNITS ? 2 : 1;
     this.open = true;
     this.round = (this.round + 1) & 255;
     this.got = 0;
     this.expected = 0;
     this.askedMs = nowMs;
     this.deadlineMs = nowMs + this.patienceMs;
-    return { round: this.round, window: this.window, units: this.ranges() };
+    return { round: this.round, window: this.window, units: this.ranges(), copies };
   }
 
   private counted(toCome: number, nowMs: number): void {
@@ -93,10 +101,12 @@ export class SyncSession {
 
   /** Random loss of a radio is no reason to slow down; the loss of a full queue is. */
   private adapt(): void {
-    const lost = this.expected === 0 ? 1 : 1 - this.got / this.expected;
-    if (this.got === 0) this.patienceMs = Math.min(PATIENCE_MAX_MS, this.patienceMs * 2);
-    if (lost === 0) this.window = Math.min(WINDOW_MAX, this.window * 2);
-    else if (lost > LOSS_SHARE_MAX) this.window = Math.max(WINDOW_MIN, this.window >> 1);
+    this.silent = this.got === 0 ? this.silent + 1 : 0;
+    if (this.silent > SILENT_ROUNDS) this.patienceMs = Math.min(PATIENCE_MAX_MS, this.patienceMs * 2);
+    if (this.got === 0) return;
+    const lost = 1 - this.got / this.expected;
+    if (lost <= LOSS_SHARE_GROW) this.window = Math.min(WINDOW_MAX, this.window * 2);
+    else if (lost > LOSS_SHARE_SHRINK) this.window = Math.max(WINDOW_MIN, this.window >> 1);
   }
 
   private want(unit: number): void {
