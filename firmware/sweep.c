@@ -468,9 +468,8 @@ static bool mirror_cell_passed(const struct rw_clock *before, uint32_t timer, co
 {
 	uint32_t slow = timer >> rw_shape.tick_bits, left = rw_rank(before, timer) & rw_modulus();
 
-	if (!ahead[slow])
-		return false;
-	return left < ahead[slow] || left - ahead[slow] > rw_live_max();
+	/* fewer left than that: the difference wraps, and is far above any live one */
+	return ahead[slow] && left - ahead[slow] > rw_live_max();
 }
 
 static void mirror_sweep(uint32_t mirror, const uint32_t ahead[2])
