@@ -104,7 +104,7 @@ export class Neighbour {
   constructor(
     readonly id: number,
     public address: Endpoint,
-    private readonly geometry: Geometry,
+    geometry: Geometry,
     random: () => number,
     nowMs: number,
   ) {
@@ -190,10 +190,5 @@ export class Neighbour {
       gaps: this.gaps.count,
       lastHelloMs: this.helloMs,
     };
-  }
-
-  /** The geometry that its cells and ours share. */
-  get shared(): Geometry | undefined {
-    return this.compatible ? this.geometry : undefined;
   }
 }

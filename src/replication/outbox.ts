@@ -2,7 +2,7 @@ import { BitWriter } from "../base/bits.ts";
 import type { Endpoint } from "../platform/platform.ts";
 import type { Ticks } from "../proxy/ticks.ts";
 import { type Codec, type Kind, RECORD_HEADER_BYTES } from "./records/kinds.ts";
-import { HEADER_BYTES, HELLO_HEADER_BYTES, type Header, SEALED_EXTRA_BYTES, type Seal } from "./seal.ts";
+import { HEADER_BYTES, type Header, SEALED_EXTRA_BYTES, type Seal } from "./seal.ts";
 import type { ReplicationCounters } from "./status.ts";
 
 /** dst:16 tickFast:8 tickSlow:8 */
@@ -84,9 +84,6 @@ export class Outbox {
     this.parts.send(bytes, to);
     return bytes.length;
   }
-
-  /** For a hello's longer header. */
-  static readonly helloExtraBytes = HELLO_HEADER_BYTES - HEADER_BYTES;
 
   private header(isHello: boolean): Header {
     const header = { keySlot: 0, sender: this.parts.id, epochTag: this.epochTag, pn: ++this.pn };

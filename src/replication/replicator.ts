@@ -485,6 +485,8 @@ export class Replicator {
   private renewEpoch(): void {
     this.outbox.beginEpoch(this.parts.random(16));
     this.sender.beginEpoch();
+    // Nobody takes anything of it before its hello.
+    this.helloDueMs = Number.NEGATIVE_INFINITY;
   }
 
   private heardBySomebody(): boolean {
