@@ -16,6 +16,11 @@ const { BloomFilter } = (library as unknown as { default?: typeof library }).def
 export type Seeds = readonly [number, number, number, number];
 
 const WORD_BITS = 64;
+/**
+ * Two hashes stand for all probes: where their second is close to a fraction of 2^32, the probes meet in a few bits. In a
+ * filter of a few words that happens more often than the rate allows; 128 bytes are no price.
+ */
+const FILTER_BITS_MIN = 1024;
 
 /** A library filter that places keys as the kernel does. */
 export class AclFilter extends BloomFilter {
@@ -50,9 +55,9 @@ export function probeBits(h1: number, h2: number, bits: number, probes: number, 
 /** Bits and probes for `keys` keys at a false-positive rate. */
 export function sizeFilter(keys: number, rate: number): { bits: number; probes: number } {
   const wanted = Math.ceil((Math.max(1, keys) * -Math.log(rate)) / Math.LN2 ** 2);
-  const bits = Math.min(FILTER_BITS_MAX, Math.ceil(wanted / WORD_BITS) * WORD_BITS);
+  const bits = Math.min(FILTER_BITS_MAX, Math.max(FILTER_BITS_MIN, Math.ceil(wanted / WORD_BITS) * WORD_BITS));
   const probes = Math.round((bits / Math.max(1, keys)) * Math.LN2);
-  // More probes than the rate needs only cost time: a filter rounded up to one word would ask for dozens.
+  // More probes than the rate needs only cost time: a filter of the least size would ask for hundreds.
   const enough = Math.ceil(-Math.log2(rate));
   return { bits, probes: Math.max(1, Math.min(probes, enough, CONSTANTS.FILTER_PROBES_MAX)) };
 }
