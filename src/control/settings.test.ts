@@ -1,0 +1,113 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { parseKey } from "./key.ts";
+import { parseSettings, SETTINGS, settingsTable } from "./settings.ts";
+
+const LEAST = "id: 1\n";
+const REPLICATION = "replication:\n  bind: 10.9.0.1\n  peers: [10.9.0.2]\n";
+
+/** A settings file that is wrong, where the complaint must point, and what it must offer. */
+const WRONG: [phrase: string, text: string, place: string, accepted: string][] = [
+  ["no id", "name: x", "a.yaml: no id", "1 to 65534"],
+  ["an id of 0", "id: 0", "a.yaml:1 id", "1 to 65534"],
+  ["an unknown field", "id: 1\npickups: 3s", "a.yaml:2 pickups", "pickup"],
+  ["an unknown mode", "id: 1\nmode: watch", "a.yaml:2 mode", "enforce, monitor"],
+  ["a duration without unit", "id: 1\npickup: 300", "a.yaml:2 pickup", "as 200ms, 4s"],
+  ["a duration beyond its range", "id: 1\npickup: 2h", "pickup", "3600000 ms"],
+  ["replication without bind", "id: 1\nreplication:\n  port: 1", "replication: no bind", "address on the mesh link"],
+  ["replication to nobody", "id: 1\nreplication:\n  bind: 10.9.0.1", "neither group nor peers", "enabled: false"],
+  ["a group that is none", `${LEAST}${REPLICATION}  group: 10.0.0.1`, "a.yaml:5 replication.group", "multicast"],
+  ["a group of the other family", `${LEAST}${REPLICATION}  group: ff02::1`, "replication.group", "same family"],
+  ["a peer that is none", "id: 1\nreplication: {bind: 10.9.0.1, peers: [ap2]}", "replication.peers[0]", "IPv4 as"],
+  [
+    "a peer's port above 65535",
+    'id: 1\nreplication: {bind: 10.9.0.1, peers: ["10.9.0.2:70000"]}',
+    "peers[0]",
+    "1 to 65535",
+  ],
+  ["a rate without unit", `${LEAST}${REPLICATION}  rate: 2`, "replication.rate", "as 2MB/s"],
+  ["a flush of 0", `${LEAST}${REPLICATION}  flush: 0`, "replication.flush", "1 ms to 1000 ms"],
+];
+
+describe("parseSettings", () => {
+  it.each(WRONG)("refuses %s and says where and what is accepted", (_phrase, text, place, accepted) => {
+    let message = "(nothing was refused)";
+    try {
+      parseSettings(text, "a.yaml");
+    } catch (error) {
+      message = (error as Error).message;
+    }
+    expect(message).toContain(place);
+    expect(message).toContain(accepted);
+  });
+
+  it("needs only an id, and then replicates to nobody", () => {
+    expect(parseSettings(LEAST, "a.yaml")).toMatchObject({
+      name: "ap1",
+      mode: "enforce",
+      replication: { enabled: false },
+    });
+  });
+
+  it("reads the example that the documentation shows", () => {
+    const settings = parseSettings(readFileSync("docs/examples/agent.yaml", "utf8"), "agent.yaml");
+    expect(settings.replication).toMatchObject({
+      enabled: true,
+      holdMs: 200,
+      flushMs: 4,
+      bytesPerSecond: 2e6,
+      handoverS: 240,
+    });
+    expect(settings.replication.peers).toEqual([{ address: "10.9.0.2", port: 4755 }]);
+  });
+
+  it("reads peers of either family, with or without port", () => {
+    const peers = '["10.9.0.2:9", "fe80::1%mesh0", "[2001:db8::1]:7"]';
+    const { replication } = parseSettings(`id: 1\nreplication: {bind: 10.9.0.1, peers: ${peers}}`, "a.yaml");
+    expect(replication.peers.map((p) => `${p.address} ${p.port}`)).toEqual([
+      "10.9.0.2 9",
+      "fe80::1%mesh0 4755",
+      "2001:db8::1 7",
+    ]);
+  });
+
+  it("knows no setting that the documentation does not, and the other way round", () => {
+    expect(readFileSync("docs/settings.md", "utf8")).toContain(settingsTable());
+    const top = "id: 1\nx: 1";
+    const accepted = (text: string) => {
+      try {
+        parseSettings(text, "a");
+      } catch (error) {
+        return (error as Error).message.split("accepted: ")[1]!.split(", ");
+      }
+      return [];
+    };
+    const read = [
+      ...accepted(top).filter((name) => name !== "replication"),
+      ...accepted("id: 1\nreplication: {x: 1}").map((name) => `replication.${name}`),
+    ];
+    expect(read.sort()).toEqual(SETTINGS.map((s) => s.name).sort());
+  });
+});
+
+describe("parseKey", () => {
+  const MESH = `mesh ${"ab".repeat(32)}`;
+  const SEED = "seed 000000010000000200000003000000ff";
+
+  it("reads both lines, comments apart", () => {
+    const key = parseKey(`# mesh key\n${MESH} # of the mesh\n\n${SEED}\n`, "key");
+    expect(key.seeds).toEqual([1, 2, 3, 255]);
+    expect([...key.mesh]).toEqual(Array(32).fill(0xab));
+  });
+
+  it.each([
+    ["a seed that is too short", `${MESH}\nseed 0001`, "key:2: a wrong seed"],
+    ["a line that is neither", `${MESH}\nsead 00`, "key:2: an unknown line"],
+    ["a missing seed", MESH, "key: no seed line"],
+    ["a missing mesh", SEED, "key: no mesh line"],
+    ["an empty file", "", "key: no mesh line"],
+  ])("refuses %s, and repeats no secret", (_phrase, text, message) => {
+    expect(() => parseKey(text, "key")).toThrow(message);
+    expect(() => parseKey(text, "key")).not.toThrow(/abab|0001/);
+  });
+});
