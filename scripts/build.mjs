@@ -1,4 +1,4 @@
-// Builds what an AP needs: firmware/abi.h, dist/roamwall.cjs (one file), and with clang the kernel program and roamwalld.
+// Builds what an AP needs: firmware/abi.h (and the table of docs/settings.md), dist/roamwall.cjs (one file), and with clang the kernel program and roamwalld.
 // `npm run build [-- --no-firmware]`
 import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, existsSync, readFileSync } from "node:fs";
@@ -104,6 +104,7 @@ function firmware() {
 try {
   checkVersion();
   execFileSync(process.execPath, ["scripts/ts.mjs", "scripts/gen-abi.ts"], { stdio: "inherit" });
+  execFileSync(process.execPath, ["scripts/ts.mjs", "scripts/gen-settings.ts"], { stdio: "inherit" });
   await bundle();
   tryBundle();
   firmware();

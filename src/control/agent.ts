@@ -54,6 +54,7 @@ class RunningAgent implements Agent {
   private readonly startedMs: number;
   private stopped = false;
   private cancelRetry = () => {};
+  private waitReason = "";
   private readonly closers: (() => void)[] = [];
   /** Reloads and reconnections one after the other: each compares with what the one before has loaded. */
   private turn: Promise<void> = Promise.resolve();
@@ -157,22 +158,23 @@ class RunningAgent implements Agent {
     throw new RoamwallError("ROAMWALL_ERR_CONNECT", `${this.settings.daemon}: the agent waits for roamwalld`);
   }
 
-  /** One attempt; a failed one plans the next. The first failure is said, the others are silent until it works. */
+  /** One attempt; a failed one plans the next. A reason is said once, not with every attempt. */
   private async connect(retryMs: number): Promise<void> {
     if (this.stopped || this.session) return;
     const { platform, settings } = this;
     try {
       const datapath = await this.rooms.connectDatapath(platform, settings.daemon);
       this.session = await this.openSession(datapath);
+      this.waitReason = "";
       platform.log.info(ROOM, "filtering", {
         table: this.session.geometry.text,
         picked_up: datapath.hello.picked_up === 1,
         replication: settings.replication.enabled,
       });
     } catch (error) {
-      if (retryMs === RETRY_FIRST_MS) {
-        platform.log.warn(ROOM, "no datapath yet, trying again", { reason: (error as Error).message });
-      }
+      const reason = (error as Error).message;
+      if (reason !== this.waitReason) platform.log.warn(ROOM, "no datapath yet, trying again", { reason });
+      this.waitReason = reason;
       this.retryAfter(retryMs);
     }
   }
