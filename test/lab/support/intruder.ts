@@ -89,8 +89,6 @@ export class Intruder {
     for (let at = 0; at + ID_BYTES <= ids.length; at += ID_BYTES) {
       const row = this.rows[ids.readUInt32BE(at)]!;
       this.passed.push(`${row.name} (from the ${row.from})`);
-      if (process.env["RWDEBUG"])
-        console.error("PASSED", row.name, 61000 + (ids.readUInt32BE(at + 4) % 4000), this.turn);
       this.unstopped[row.reason] = (this.unstopped[row.reason] ?? 0) + 1;
     }
   }
