@@ -4,6 +4,8 @@ import type { Datapath } from "../datapath/datapath.ts";
 import type { Rights, RoleGrant } from "./rights.ts";
 
 const NO_FILTER = 0xffff;
+/** `written` of a record that this run did not write. */
+const KEPT = "kept";
 
 /** What this AP knows of a client: whose slot, what rights, who serves it, who holds state of it. */
 export interface Context {
@@ -88,12 +90,16 @@ export class Contexts {
   restore(mac: Mac, slot: number, here: boolean, nowMs: number): Context | undefined {
     if (this.byMac.has(mac) || slot < 1 || slot >= this.parts.slots || this.bySlot[slot]) return undefined;
     const context = this.make(mac, slot, nowMs);
-    if (context) context.here = here;
+    if (!context) return undefined;
+    context.here = here;
+    context.written = KEPT;
     return context;
   }
 
   /** Writes the client's record, if it would be another than before. */
   write(context: Context): void {
+    // What an earlier run wrote stays until somebody says what the client's rights are: a restart takes nothing away.
+    if (!context.rights && context.written === KEPT) return;
     const record = this.recordOf(context);
     const text = record ? JSON.stringify(record) : "";
     if (text === context.written) return;

@@ -120,9 +120,11 @@ export class StateProxy {
     if (grant.authority) this.serial++;
     // The file is the floor: what RADIUS or an operator said outranks it, here and elsewhere.
     else if (context.rights && context.rights.serial > 0) return;
+    const before = context.rights;
     context.rights = this.rightsOf(grant, grant.authority ? this.serial : 0);
     this.contexts.write(context);
-    if (context.announced || grant.authority) this.announce(context);
+    const same = before !== undefined && JSON.stringify(before) === JSON.stringify(context.rights);
+    if ((context.announced && !same) || grant.authority) this.announce(context);
   }
 
   revoke(mac: Mac): void {
@@ -229,8 +231,6 @@ export class StateProxy {
     const record = Uint8Array.from(dump.record);
     const slot = new Uint16Array(record.buffer, 0, 1)[0]!;
     const here = record[PRESENCE_AT] === CONSTANTS.PRESENCE_HERE;
-    const context = this.contexts.restore(mac, slot, here, this.parts.nowMs());
-    // The datapath holds a record that this run did not write.
-    if (context) context.written = "kept";
+    this.contexts.restore(mac, slot, here, this.parts.nowMs());
   }
 }

@@ -187,6 +187,38 @@ describe("a roam", () => {
     expect(await speak(lab, lab.ap(3))).toBe(0);
   });
 
+  /** AP 2 claims the client and dies with it; sixteen minutes later the client is back at AP 1, where all is as it was. */
+  async function backAfterAClaim(cuts: boolean): Promise<number> {
+    const lab = await meshOf(2);
+    const [old, other] = [lab.ap(1), lab.ap(2)];
+    await open(lab, old);
+    if (cuts) {
+      const { roam } = old.replicator.proxy;
+      const claimed = roam.claimed.bind(roam);
+      // The naive variant: who claims takes all.
+      roam.claimed = (from, claim) => {
+        claimed(from, claim);
+        old.datapath.shortenClient(1, (1 << lab.geometry.tickBits) | 2);
+      };
+    }
+    pass(other, 0, "A>");
+    other.running = false;
+    await lab.run(10);
+    expect(old.replicator.proxy.contexts.get(CLIENT)!.here).toBe(false);
+    lab.nowMs += 960_000;
+    for (const mirror of old.datapath.sfr.mirrors) mirror.clear();
+    await lab.run(10);
+    return speak(lab, old);
+  }
+
+  it("is claimed and nothing is cut: the client comes back to all its flows", async () => {
+    expect(await backAfterAClaim(false)).toBe(0);
+  });
+
+  it("would lose them if a claim shortened what the old AP holds", async () => {
+    expect(await backAfterAClaim(true)).toBeGreaterThan(FLOWS);
+  });
+
   it("is claimed again by the AP that sees the client, whoever counted higher", async () => {
     const lab = await meshOf(2);
     await open(lab, lab.ap(1));
@@ -219,6 +251,26 @@ describe("a roam", () => {
     const claims =
       lab.ap(1).replicator.proxy.roam.counters.arrivals + lab.ap(2).replicator.proxy.roam.counters.arrivals;
     expect(claims).toBeLessThan(20);
+  });
+});
+
+describe("an agent that restarts", () => {
+  it("keeps slots, presence and records of clients that only others know", async () => {
+    const lab = await meshOf(2);
+    const guest = parseMac("02:00:00:00:0a:77", "test");
+    lab.ap(2).replicator.proxy.setRights(guest, { role: "open", authority: true });
+    await lab.run(200);
+    lab.ap(1).replicator.proxy.arrived(guest, 0);
+    await lab.run(1_500);
+    const before = lab.ap(1).datapath.client(guest);
+    expect(before).toMatchObject({ presence: CONSTANTS.PRESENCE_HERE });
+    const deletions = lab.ap(1).datapath.calls["deleteClient"] ?? 0;
+    await lab.restart(lab.ap(1));
+    expect(lab.ap(1).datapath.client(guest)).toEqual(before);
+    await lab.run(2_000);
+    expect(lab.ap(1).datapath.client(guest)).toMatchObject({ slot: before!.slot, presence: CONSTANTS.PRESENCE_HERE });
+    expect(lab.ap(1).datapath.calls["deleteClient"] ?? 0).toBe(deletions);
+    expect(lab.ap(1).replicator.proxy.contexts.get(guest)!.rights).toMatchObject({ serial: 1, origin: 2 });
   });
 });
 

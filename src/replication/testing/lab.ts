@@ -122,9 +122,8 @@ export class Lab {
 
   /** Runs on until every mirror has heard of its source's present ticks. */
   async settle(): Promise<void> {
-    for (let i = 0; i < 3_000 && !this.ticksAgree(); i++) await this.run(1);
-    // A tick may free, and may make a refresh worth publishing.
-    await this.run(3);
+    // A tick may free, and may make a refresh worth publishing: nothing may wait or be under way.
+    for (let i = 0; i < 5_000 && (this.flying.length > 0 || !this.ticksAgree()); i++) await this.run(1);
   }
 
   private ticksAgree(): boolean {
