@@ -190,6 +190,12 @@ function report(
     );
   if (skipped.length)
     terminal.out(`\n${columns([["skipped", "packets"], ...skipped.map((s) => [s.cause, s.count])], style)}`);
+  if (reasons.some((r) => r.name === "budget" || r.name === "full")) {
+    const table = options.get("table") ?? TABLE_DEFAULT;
+    terminal.out(
+      `\nThe table (${table}) filled, or limits of the role were met; --table 4x8192x8/r26 shows what a larger one would say.\n`,
+    );
+  }
   if (capture.problem) {
     const left = `the rest of the file was not read`;
     terminal.err(

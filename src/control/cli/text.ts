@@ -67,8 +67,9 @@ export function durationText(ms: number): string {
 
 /** `[########........]  52 %` */
 export function bar(share: number, width: number): string {
-  const filled = Math.round(Math.min(1, Math.max(0, share)) * width);
-  return `[${"#".repeat(filled)}${".".repeat(width - filled)}] ${String(Math.floor(share * 100)).padStart(3)} %`;
+  const within = Math.min(1, Math.max(0, share));
+  const filled = Math.round(within * width);
+  return `[${"#".repeat(filled)}${".".repeat(width - filled)}] ${String(Math.floor(within * 100)).padStart(3)} %`;
 }
 
 /** Nothing that a stranger put into a name may steer the terminal. */
