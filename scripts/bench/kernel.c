@@ -210,9 +210,9 @@ int main(int argc, char **argv)
 	dirty = map_open(argv[1], "dirty");
 	mirror = map_open(argv[1], "mirror");
 	ctl = map_open(argv[1], "ctl");
-	program = program_find("sfr_ingress", table.id);
+	program = program_find("rw_from_client", table.id);
 	if (program < 0)
-		die("sfr_ingress");
+		die("rw_from_client");
 	printf("ready\n");
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin))
