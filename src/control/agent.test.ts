@@ -10,7 +10,7 @@ import { FakeDatapath } from "../datapath/fake.ts";
 import { nodePlatform } from "../platform/node/platform.ts";
 import type { Platform } from "../platform/platform.ts";
 import { createMesh } from "../replication/mesh.ts";
-import { type Agent, startAgent } from "./agent.ts";
+import { type Agent, type AgentRooms, startAgent } from "./agent.ts";
 import { askAgent } from "./api.ts";
 import { parseKey } from "./key.ts";
 import { parseSettings, type Settings } from "./settings.ts";
@@ -66,14 +66,18 @@ class World {
   }
 
   start(): Promise<Agent> {
-    return startAgent(this.platform, this.settings, {
+    return startAgent(this.platform, this.settings, this.rooms());
+  }
+
+  rooms(): AgentRooms {
+    return {
       createMesh,
       connectDatapath: async () => {
         this.connections++;
         if (!this.datapath) throw new RoamwallError("ROAMWALL_ERR_CONNECT", "daemon.sock: nobody listens there");
         return this.datapath;
       },
-    });
+    };
   }
 
   /** Runs what is due; answers how many timers ran. */
@@ -211,6 +215,35 @@ describe("startAgent", () => {
     expect(passes(datapath, CLIENT, 443, "A")).toBe(true);
     expect(datapath.client(CLIENT as Mac)).toMatchObject({ slot: record.slot, filter: record.filter });
     expect(before).toEqual([true, true, true]);
+  });
+
+  it("filters also while the mesh link has no address, and replicates when it has one", async () => {
+    const { platform } = world;
+    let isUp = false;
+    const sent: number[] = [];
+    const udp: Platform["udp"] = async (options) => {
+      if (!isUp) throw new RoamwallError("ROAMWALL_ERR_BIND", `${options.bind} port ${options.port}: EADDRNOTAVAIL`);
+      return {
+        local: { address: options.bind, port: options.port },
+        send: (bytes) => sent.push(bytes.length),
+        close() {},
+      };
+    };
+    const replication = { ...world.settings.replication, enabled: true, bind: "10.9.0.1", group: "239.255.77.77" };
+    agent = await startAgent({ ...platform, udp }, { ...world.settings, replication }, world.rooms());
+    expect(passes(world.datapath!, CLIENT, 443, "S")).toBe(true);
+    for (let i = 0; i < 10; i++) {
+      world.pass(1_000);
+      await settle();
+    }
+    expect(world.lines.filter((line) => line.includes("EADDRNOTAVAIL"))).toHaveLength(1);
+    expect(sent).toEqual([]);
+    isUp = true;
+    for (let i = 0; i < 10; i++) {
+      world.pass(1_000);
+      await settle();
+    }
+    expect(sent.length).toBeGreaterThan(0);
   });
 
   it("answers the control socket, and survives strangers there", async () => {

@@ -21,6 +21,7 @@ const UNKNOWN_CLIENT = "00:00:00:00:00:00" as Mac;
 const GROUP_CLIENT = "ff:ff:ff:ff:ff:ff" as Mac;
 /** A name that no policy gives to a role. Not a revocation: its tombstone would outrank the file for ever. */
 const NO_ROLE = "";
+const UDP_RETRY_MS = 2_000;
 /** A goodbye is a courtesy: who stops does not wait for it. */
 const STOP_MS = 1_000;
 
@@ -41,10 +42,12 @@ export class Session {
   private policy: CompiledPolicy;
   private mesh!: Mesh;
   private udp: Udp | undefined;
+  private cancelUdp = () => {};
   private isStarting = true;
   private isStopped = false;
   private wakeAtMs = Number.POSITIVE_INFINITY;
   private cancelWake = () => {};
+  private dumping: Promise<unknown> = Promise.resolve();
   /** by MAC: the last dump */
   private readonly dumped = new Map<Mac, ClientDump>();
   private readonly ports = new Map<number, PortStatus>();
@@ -153,6 +156,7 @@ export class Session {
     if (this.isStopped) return;
     this.isStopped = true;
     this.cancelWake();
+    this.cancelUdp();
     const { clock } = this.parts.platform;
     const late = new Promise<void>((resolve) => void clock.after(STOP_MS, resolve));
     await Promise.race([this.mesh?.stop().catch(() => {}), late]);
@@ -278,26 +282,41 @@ export class Session {
     }
   }
 
-  private async dumpClients(): Promise<Map<Mac, ClientDump>> {
-    this.dumped.clear();
-    this.parts.datapath.dumpClients();
-    await this.parts.datapath.sync();
-    return new Map(this.dumped);
+  /** One at a time: two questions at once would get one mixed answer. */
+  private dumpClients(): Promise<Map<Mac, ClientDump>> {
+    const { datapath } = this.parts;
+    const dump = this.dumping.then(async () => {
+      this.dumped.clear();
+      datapath.dumpClients();
+      await datapath.sync();
+      return new Map(this.dumped);
+    });
+    this.dumping = dump.catch(() => {});
+    return dump;
   }
 
-  private async openUdp(): Promise<void> {
-    const { replication } = this.parts.settings;
-    if (!replication.enabled) return;
-    const { platform } = this.parts;
-    this.udp = await platform.udp({
-      bind: replication.bind,
-      port: replication.port,
-      ...(replication.group !== undefined && { group: replication.group }),
-      ...(replication.iface !== undefined && { iface: replication.iface }),
-      onDatagram: (bytes, from) => {
-        if (!this.isStopped) this.mesh.receive(bytes, from, platform.clock.nowMs());
-      },
-    });
+  /** A mesh link that is not up yet is no reason not to filter: the socket is tried again while the mesh waits. */
+  private async openUdp(told = ""): Promise<void> {
+    const { platform, settings } = this.parts;
+    const { replication } = settings;
+    if (!replication.enabled || this.isStopped) return;
+    try {
+      this.udp = await platform.udp({
+        bind: replication.bind,
+        port: replication.port,
+        ...(replication.group !== undefined && { group: replication.group }),
+        ...(replication.iface !== undefined && { iface: replication.iface }),
+        onDatagram: (bytes, from) => {
+          if (!this.isStopped) this.mesh.receive(bytes, from, platform.clock.nowMs());
+        },
+      });
+      if (this.isStopped) this.udp.close();
+      else if (told !== "") platform.log.info(ROOM, "the replication socket is open");
+    } catch (error) {
+      const reason = (error as Error).message;
+      if (reason !== told) platform.log.warn(ROOM, "no replication yet, trying again", { reason });
+      this.cancelUdp = platform.clock.after(UDP_RETRY_MS, () => void this.openUdp(reason));
+    }
   }
 
   private send(bytes: Uint8Array, to: Endpoint | undefined): void {
