@@ -1,4 +1,5 @@
 import { type Mac, macFromBytes, macToBytes } from "../base/mac.ts";
+import type { Dlcbf } from "../bloom/dlcbf.ts";
 import type { Geometry } from "../bloom/geometry.ts";
 import { cellOfCode } from "../bloom/timer.ts";
 import { type FrameInput, Sfr, type Verdict } from "../sfr/sfr.ts";
@@ -89,8 +90,7 @@ export class FakeDatapath implements Datapath {
     this.hello.fast = fast;
     this.hello.slow = slow;
     if (table.fast === fast && table.slow === slow) return;
-    table.fast = fast;
-    table.slow = slow;
+    advance(table, fast, slow);
     this.sfr.sweep();
     this.handlers.ticks(fast, slow);
   }
@@ -170,10 +170,7 @@ export class FakeDatapath implements Datapath {
   }
 
   mirrorTicks(mirror: number, fast: number, slow: number): void {
-    const table = this.sfr.mirrors[mirror]!;
-    table.fast = fast;
-    table.slow = slow;
-    table.sweep();
+    advance(this.sfr.mirrors[mirror]!, fast, slow);
   }
 
   adopt(slot: number, mark: number, xHi: ArrayLike<number>, xLo: ArrayLike<number>, codes: ArrayLike<number>): void {
@@ -283,6 +280,22 @@ export class FakeDatapath implements Datapath {
   private count(name: string): void {
     this.calls[name] = (this.calls[name] ?? 0) + 1;
   }
+}
+
+/** In steps so short that no expiry passes unseen and comes round again as live. */
+function advance(table: Dlcbf, fast: number, slow: number): void {
+  const { modulus, liveMax } = table.geometry;
+  const slack = modulus - 1 - liveMax;
+  // Whole rounds of the modulus change no cell's meaning; one round sees every cell pass.
+  const near = (from: number, to: number) => from + Math.max(0, Math.floor((to - from) / modulus) - 1) * modulus;
+  let [f, s] = [near(Math.min(table.fast, fast), fast), near(Math.min(table.slow, slow), slow)];
+  do {
+    f = Math.min(fast, f + slack);
+    s = Math.min(slow, s + slack);
+    table.fast = f;
+    table.slow = s;
+    table.sweep();
+  } while (f !== fast || s !== slow);
 }
 
 const HOST_LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;

@@ -53,10 +53,10 @@ export class Mirror {
   advance(fast: number, slow: number): void {
     const toFast = Math.max(fast, this.ticks.fast);
     const toSlow = Math.max(slow, this.ticks.slow);
-    if (!this.ticks.set(toFast, toSlow)) return;
+    if (toFast === this.ticks.fast && toSlow === this.ticks.slow) return;
     this.flush();
     this.datapath.mirrorTicks(this.index, toFast, toSlow);
-    this.sweep();
+    this.ticks.advance(toFast, toSlow, () => this.sweep());
   }
 
   /** Sends the datapath what was written since the last flush. */
@@ -72,6 +72,7 @@ export class Mirror {
   }
 
   private sweep(): void {
+    if (this.used === 0) return;
     for (let i = 0; i < this.cells.length; i++) {
       // The datapath frees it by the same ticks: nothing to send.
       if (this.cells[i] !== 0 && this.ticks.left(this.cells[i]!) < 0) this.set(i, 0, 0);

@@ -208,9 +208,11 @@ export class StateProxy {
     const nowMs = this.parts.nowMs();
     if (fast !== this.ticks.fast) this.phases.fastBegan(nowMs);
     if (slow !== this.ticks.slow) this.phases.slowBegan(nowMs);
-    if (!this.ticks.set(fast, slow)) return;
-    this.published.sweep();
-    this.own.sweep();
+    if (fast === this.ticks.fast && slow === this.ticks.slow) return;
+    this.ticks.advance(fast, slow, () => {
+      this.published.sweep();
+      this.own.sweep();
+    });
     this.roam.forgetEmptyHolders();
     if (this.own.pending > 0) this.parts.wire.soon();
   }

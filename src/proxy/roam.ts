@@ -179,7 +179,14 @@ export class Roam {
     if (taken.size < part.parts) return;
     session?.waiting.delete(from);
     this.counters.handoversTaken++;
-    this.parts.wire.adopted(context.mac, context.n, from);
+    // Only what stands in the table may be let go elsewhere.
+    const { n } = context;
+    this.parts.datapath.sync().then(
+      () => {
+        if (context.here && context.n === n) this.parts.wire.adopted(context.mac, n, from);
+      },
+      () => {},
+    );
   }
 
   /** The new AP holds all that `source` had. */

@@ -28,6 +28,28 @@ export class Ticks {
     return true;
   }
 
+  /**
+   * As `set`, but in steps so short that no cell's expiry can pass unseen and come round again as live, however long
+   * nothing was heard: `sweep` runs after each and frees what has passed.
+   */
+  advance(fast: number, slow: number, sweep: () => void): void {
+    const slack = this.modulus - 1 - this.liveMax;
+    let [f, s] = [this.near(this.fast, fast), this.near(this.slow, slow)];
+    while (f !== fast || s !== slow) {
+      f = Math.min(fast, f + slack);
+      s = Math.min(slow, s + slack);
+      this.set(f, s);
+      sweep();
+    }
+  }
+
+  /** A count of the same meaning for cells as `from`, at most two rounds before `to`. */
+  private near(from: number, to: number): number {
+    if (from > to) return to;
+    const rounds = Math.floor((to - from) / this.modulus);
+    return from + Math.max(0, rounds - 1) * this.modulus;
+  }
+
   /** Ticks left of a cell: 0 in its last tick, -1 when it is free or has passed. */
   left(cell: number): number {
     const field = cell & this.tickMask;

@@ -1,0 +1,65 @@
+import { describe, expect, it } from "vitest";
+import { parseGeometry } from "../bloom/geometry.ts";
+import { adoptedCode, PhaseClock } from "./phase.ts";
+import { Ticks, unwrapTick } from "./ticks.ts";
+
+const geometry = parseGeometry("4x64x8/r26", "test");
+const SLOW = 1 << geometry.tickBits;
+
+describe("ticks", () => {
+  it.each([1, 4, 5, 6, 26, 31, 32, 57, 62, 93, 1000])("a jump of %i frees what passed and nothing else", (jump) => {
+    for (let left = 0; left <= geometry.liveMax; left++) {
+      const ticks = new Ticks(geometry);
+      ticks.set(500, 90);
+      let cell = (7 << geometry.timerBits) | ticks.timer(0, left);
+      ticks.advance(500 + jump, 90, () => {
+        if (ticks.left(cell) < 0) cell = 0;
+      });
+      expect(cell !== 0, `left ${left}`).toBe(left >= jump);
+      if (cell !== 0) expect(ticks.left(cell)).toBe(left - jump);
+    }
+  });
+
+  it("set in one step brings the dead back", () => {
+    const ticks = new Ticks(geometry);
+    const cell = ticks.timer(0, 3);
+    ticks.set(31, 0);
+    expect(ticks.left(cell)).toBe(3);
+  });
+
+  it("are known from their low bits, near what was known", () => {
+    expect(unwrapTick(0x02, 0x1fe)).toBe(0x202);
+    expect(unwrapTick(0xfe, 0x202)).toBe(0x1fe);
+    expect(unwrapTick(0x02, 0x202)).toBe(0x202);
+  });
+});
+
+describe("adoption", () => {
+  it("never outlives what is left at the source, and costs at most a tick", () => {
+    const tickMs = geometry.slowTickMs;
+    for (let left = 0; left <= 25; left++) {
+      for (let sourceMs = 0; sourceMs < tickMs; sourceMs += 17_000) {
+        for (let ownMs = 0; ownMs < tickMs; ownMs += 13_000) {
+          const [source, own] = [new PhaseClock(geometry), new PhaseClock(geometry)];
+          source.slowBegan(-sourceMs);
+          own.slowBegan(-ownMs);
+          const code = adoptedCode(
+            SLOW | left,
+            { fast: 0, slow: source.atLatest(true, 0) },
+            { fast: 0, slow: own.atEarliest(true, 0) },
+            geometry,
+          );
+          const remains = (left + 1) * tickMs - sourceMs;
+          const granted = code < 0 ? 0 : ((code & 31) + 1) * tickMs - ownMs;
+          expect(granted).toBeLessThanOrEqual(remains);
+          expect(remains - granted).toBeLessThanOrEqual(tickMs * 1.01);
+        }
+      }
+    }
+  });
+
+  it("with phases unknown assumes the worst on both sides", () => {
+    const unknown = new PhaseClock(geometry);
+    expect([unknown.atLatest(true, 0), unknown.atEarliest(true, 0)]).toEqual([255, 0]);
+  });
+});
