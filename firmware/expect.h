@@ -123,6 +123,18 @@ rw_inline int rw_look(struct rw_sfr *s, const struct rw_ctl *ctl, u64 x)
 	return RW_HIT_NONE;
 }
 
+/* The way of nearly all packets: the first candidate lives in the own table and stands at its full timer. */
+rw_inline int rw_is_settled(const struct rw_sfr *s, const struct rw_packet_type *type)
+{
+	const struct rw_candidate *c = &type->candidate[0];
+	struct rw_hit hit;
+
+	if (!(c->flags & RW_CAND_FULL_DONE) || c->flags & RW_CAND_NEEDS_REPLY || s->group_answer)
+		return 0;
+	return rw_find(rw_expected(s, s->flow, c->ref), &s->clock, RW_OWN_TABLE, &hit) &&
+	       rw_rank(&s->clock, hit.timer) == c->full;
+}
+
 /* Which candidates count for this packet, and their fingerprints. */
 rw_inline void rw_list_candidates(struct rw_sfr *s, const struct rw_packet_type *type)
 {

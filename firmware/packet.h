@@ -326,6 +326,28 @@ rw_inline void rw_read_mac(struct rw_packet *p)
 	p->group = rw_byte(p, RW_FRAME_AT) & 1;
 }
 
+/* Two stores of four bytes, as a hash reads them: it would wait for narrower ones to come together. */
+rw_inline struct rw_client_key rw_key_at(const struct rw_packet *p, u32 at)
+{
+	u32 last = *(const u16 *)(p->frame + at + 4);
+	union {
+		u32 words[2];
+		struct rw_client_key key;
+	} both;
+
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	last <<= 16;
+#endif
+	both.words[0] = *(const u16 *)(p->frame + at);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	both.words[0] = both.words[0] << 16 | *(const u16 *)(p->frame + at + 2);
+#else
+	both.words[0] |= (u32)*(const u16 *)(p->frame + at + 2) << 16;
+#endif
+	both.words[1] = last;
+	return both.key;
+}
+
 /* Ethernet, a tag, IP, transport. Returns a reason, 0 = well formed. */
 rw_inline int rw_read_frame(struct rw_packet *p)
 {

@@ -250,7 +250,51 @@ struct {
 /* A frame between two stations of one port is seen at egress only: the sender's side is judged first, then ours. */
 enum { RW_STAGE_ONLY, RW_STAGE_SENDER, RW_STAGE_RECEIVER };
 
-/* Copies the bytes that are looked at: headers may lie in fragments, and pulling them would write to the frame. */
+/*
+ * Copies the first bytes in words: half the price of the helper's call. Frame and packet have the same alignment (two
+ * bytes before a multiple of eight), also where unaligned access is forbidden. Returns the bytes copied.
+ */
+rw_inline u32 rw_copy_words(u8 *to, const u8 *from, const u8 *end)
+{
+	u32 i;
+
+	if (from + 14 > end)
+		return 0;
+	*(u16 *)to = *(const u16 *)from;
+	*(u32 *)(to + 2) = *(const u32 *)(from + 2);
+	*(u64 *)(to + 6) = *(const u64 *)(from + 6);
+	rw_unrolled for (i = 14; i + 8 <= RW_PARSE_BYTES; i += 8) {
+		if (from + i + 8 > end)
+			break;
+		*(u64 *)(to + i) = *(const u64 *)(from + i);
+	}
+	if (i + 4 <= RW_PARSE_BYTES && from + i + 4 <= end) {
+		*(u32 *)(to + i) = *(const u32 *)(from + i);
+		i += 4;
+	}
+	if (from + i + 2 <= end) {
+		*(u16 *)(to + i) = *(const u16 *)(from + i);
+		i += 2;
+	}
+	if (from + i + 1 <= end && i < RW_PARSE_BYTES)
+		to[i] = from[i], i++;
+	return i;
+}
+
+/* Headers may lie in fragments of the buffer: then the helper collects them. Pulling would write to the frame. */
+rw_inline int rw_copy_frame(struct __sk_buff *skb, u8 *to, u32 length)
+{
+	u32 copied = rw_copy_words(to, (const u8 *)(long)skb->data, (const u8 *)(long)skb->data_end), rest;
+
+	if (copied >= length)
+		return 1;
+	rest = length - copied;
+	copied &= 0x7f;
+	if (rest > RW_PARSE_BYTES || !rest)
+		return 0;
+	return bpf_skb_load_bytes(skb, copied, to + copied, rest) == 0;
+}
+
 rw_inline struct rw_sfr *rw_begin(struct __sk_buff *skb, u32 direction)
 {
 	struct rw_sfr *s = rw_at(scratch, 0);
@@ -273,7 +317,7 @@ rw_inline struct rw_sfr *rw_begin(struct __sk_buff *skb, u32 direction)
 	}
 	if (length > RW_PARSE_BYTES)
 		length = RW_PARSE_BYTES;
-	if (length < 14 || bpf_skb_load_bytes(skb, 0, s->p.frame + RW_FRAME_AT, length))
+	if (length < 14 || !rw_copy_frame(skb, s->p.frame + RW_FRAME_AT, length))
 		return 0;
 	return s;
 }
@@ -287,10 +331,7 @@ rw_inline int rw_end(struct __sk_buff *skb, const struct rw_sfr *s, int pass)
 
 rw_inline struct rw_client_key rw_source_of(const struct rw_sfr *s)
 {
-	struct rw_client_key key = {};
-
-	__builtin_memcpy(key.mac, s->p.frame + RW_FRAME_AT + 6, 6);
-	return key;
+	return rw_key_at(&s->p, RW_FRAME_AT + 6);
 }
 
 /* The record of everybody unknown is nobody's. */

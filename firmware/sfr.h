@@ -222,6 +222,8 @@ rw_inline int rw_inspect(struct rw_sfr *s, const struct rw_ctl *ctl, const struc
 	s->flow = rw_flow_of(&s->p, s->p.proto, rw_asks_group(&s->p), rw_ports_of(&s->p));
 	s->clock = rw_clock_at(ctl->fast, ctl->slow);
 	rw_forget();
+	if (rw_is_settled(s, type) && s->p.fragment != RW_HEAD)
+		return 0;
 	rw_list_candidates(s, type);
 	rw_forget();
 	rw_match(s, ctl);
@@ -292,10 +294,9 @@ rw_inline int rw_judge(struct rw_sfr *s, const struct rw_ctl *ctl)
 	rw_reset_packet(&s->p);
 	rw_read_mac(&s->p);
 	s->p.group_frame = s->p.direction == RW_SIDE_PEER && s->p.group;
-	__builtin_memcpy(key.mac, s->p.frame + (s->p.direction == RW_SIDE_CLIENT ? RW_FRAME_AT + 6 : RW_FRAME_AT), 6);
+	key = rw_key_at(&s->p, s->p.direction == RW_SIDE_CLIENT ? RW_FRAME_AT + 6 : RW_FRAME_AT);
 	if (s->p.group_frame)
 		__builtin_memset(key.mac, 0xff, 6);
-	key.pad = 0;
 	own = rw_client_lookup(&key);
 	s->slot = own ? own->slot : RW_SLOT_UNKNOWN;
 	s->type = s->monitored = s->reason = 0;

@@ -81,7 +81,27 @@ interface Flow {
   readonly peer: string;
   readonly clientPort: number;
   readonly peerPort: number;
+  /** Who opens, and how far the conversation has come. */
+  readonly opener: 0 | 1;
+  turn: number;
 }
+
+/** A whole TCP conversation: whose turn (0: the opener's) and the flags. Repeated: the ports are used again. */
+const CONVERSATION = [
+  [0, "S"],
+  [1, "SA"],
+  [0, "A"],
+  [0, "PA"],
+  [1, "A"],
+  [1, "PA"],
+  [0, "A"],
+  [0, "FA"],
+  [1, "A"],
+  [1, "PA"],
+  [1, "FA"],
+  [0, "A"],
+  [1, "FA"],
+] as const;
 
 export class ScriptGenerator {
   readonly #random: Random;
@@ -145,7 +165,7 @@ export class ScriptGenerator {
       case 11:
         return { kind: "copy", mirror: r.below(MIRRORS), keep: r.pick([30, 70, 100]) };
       case 12:
-        return r.chance(20) ? { kind: "fill", cells: this.#junk() } : { kind: "publish" };
+        return r.chance(30) ? { kind: "fill", cells: this.#junk() } : { kind: "publish" };
       case 13:
         return r.chance(20) ? { kind: "wipe" } : { kind: "publish" };
       default:
@@ -155,9 +175,9 @@ export class ScriptGenerator {
 
   #filter(id: number): Step {
     const r = this.#random;
-    const rules: Rule[] = Array.from({ length: r.below(12) }, (): Rule => {
+    const rules: Rule[] = Array.from({ length: 2 + r.below(14) }, (): Rule => {
       // Most packets should get past the access list.
-      if (r.chance(35)) return { direction: r.chance(70) ? "out" : "in", proto: r.pick([6, 6, 17, 1, 58, 47]) };
+      if (r.chance(60)) return { direction: r.chance(65) ? "out" : "in", proto: r.pick([6, 6, 17, 17, 1, 58, 47]) };
       const peer = r.below(3) === 0 ? r.pick([...HOSTS[4].peers, ...HOSTS[6].peers]) : r.pick([1, 2, 0xffff]);
       const proto = r.pick([6, 6, 17, 17, 1, 58, 47, 2, 60]);
       const port = proto === 1 ? 8 : proto === 58 ? 128 : r.pick(PORTS);
@@ -194,8 +214,8 @@ export class ScriptGenerator {
   #client(mac: string): Step {
     const r = this.#random;
     const index = [UNKNOWN, ...CLIENTS, GROUP].indexOf(mac);
-    if (r.chance(10)) return { kind: "client", mac, record: undefined };
-    const filter = Array.from({ length: 4 }, (_, i) => (r.chance(i === 0 ? 95 : 25) ? r.below(7) : 0xffff));
+    if (r.chance(mac === CLIENTS[0] ? 2 : 10)) return { kind: "client", mac, record: undefined };
+    const filter = Array.from({ length: 4 }, (_, i) => (r.chance(i === 0 ? 97 : 25) ? r.below(i === 0 ? 6 : 7) : 0xffff));
     return {
       kind: "client",
       mac,
@@ -220,7 +240,7 @@ export class ScriptGenerator {
   /** Words for cells of the own table, some of which nobody would have written. */
   #junk(): number[] {
     const r = this.#random;
-    return Array.from({ length: 64 }, () => r.below(this.#cells)).flatMap((at) => [
+    return Array.from({ length: r.pick([64, 300, 4000]) }, () => r.below(this.#cells)).flatMap((at) => [
       at,
       r.below(2 ** 31),
       r.below(65536),
@@ -234,11 +254,13 @@ export class ScriptGenerator {
     const flow: Flow = {
       family,
       proto: r.pick(["tcp", "tcp", "tcp", "udp", "udp", "ping", "other"]),
-      mac: r.pick(CLIENTS),
+      mac: r.chance(60) ? r.pick(CLIENTS.slice(0, 2)) : r.pick(CLIENTS),
       client: r.pick(HOSTS[family].clients),
       peer: r.chance(4) ? LOCAL[family] : r.pick(HOSTS[family].peers),
       clientPort: r.pick(PORTS),
       peerPort: r.pick(PORTS),
+      opener: r.chance(70) ? 0 : 1,
+      turn: 0,
     };
     this.#flows.push(flow);
     if (this.#flows.length > 40) this.#flows.splice(r.below(this.#flows.length), 1);
@@ -247,12 +269,19 @@ export class ScriptGenerator {
 
   #packet(): Step {
     const r = this.#random;
-    const direction = r.below(2) as 0 | 1;
+    let direction = r.below(2) as 0 | 1;
     const kind = r.below(100);
     let bytes: Uint8Array;
     let what = "flow";
     if (kind < 82) {
-      bytes = this.#ofFlow(this.#flow(), direction);
+      const flow = this.#flow();
+      const orderly = flow.proto === "tcp" && r.chance(65);
+      const [turn, flags] = CONVERSATION[flow.turn % CONVERSATION.length]!;
+      if (orderly) {
+        flow.turn += r.chance(85) ? 1 : 0;
+        direction = (turn ^ flow.opener) as 0 | 1;
+      }
+      bytes = this.#ofFlow(flow, direction, orderly ? flags : undefined);
     } else if (kind < 88) {
       what = "error";
       bytes = this.#error(direction);
@@ -295,7 +324,7 @@ export class ScriptGenerator {
   }
 
   /** A packet of this flow, in this direction; sometimes to a group, with options, or cut to fragments. */
-  #ofFlow(flow: Flow, direction: 0 | 1): Uint8Array {
+  #ofFlow(flow: Flow, direction: 0 | 1, orderly?: string): Uint8Array {
     const r = this.#random;
     const out = direction === 0;
     const group = r.chance(flow.proto === "udp" ? 15 : 3);
@@ -313,13 +342,18 @@ export class ScriptGenerator {
     const dport = out ? flow.peerPort : flow.clientPort;
     const payload = this.#noise(r.pick([0, 0, 4, 40, 300]));
     if (flow.proto === "tcp") {
-      const flags = r.chance(3) ? r.below(256) : r.pick(["S", "SA", "A", "A", "A", "PA", "FA", "R", "RA", "SEC"]);
+      const flags = orderly ?? this.#flags();
       return packets.tcp({ ...ip, sport, dport, flags, payload });
     }
     if (flow.proto === "udp") return packets.udp({ ...ip, sport, dport, payload });
     if (flow.proto === "other") return packets.ip(ip, r.pick([47, 47, 50, 51, 132, 2]), this.#noise(24));
     if (r.chance(10)) return packets.icmp({ ...ip, type: r.below(256), code: r.below(3), payload: this.#noise(8) });
     return packets.ping({ ...ip, answer: r.chance(50), identifier: flow.clientPort, payload });
+  }
+
+  #flags(): string | number {
+    const r = this.#random;
+    return r.chance(3) ? r.below(256) : r.pick(["S", "SA", "A", "A", "A", "PA", "FA", "R", "RA", "SEC"]);
   }
 
   #extensions(): packets.Extension[] {
