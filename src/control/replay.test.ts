@@ -12,6 +12,8 @@ import { REPLAY_SEEDS, Replay, type ReplayOptions } from "./replay.ts";
 
 const CAPTURES = "../shared/captures";
 const GEOMETRY = parseGeometry("4x1024x8/r26", "test");
+/** Quick to make. */
+const TINY = parseGeometry("4x32x8/r26", "test");
 const SYN = 2;
 const SYN_ACK = 18;
 const ACK = 16;
@@ -161,6 +163,19 @@ describe.skipIf(!existsSync(CAPTURES))("Replay of shared captures (skipped where
       for (let p = capture.next(); p; p = capture.next(), packets++) one.judge(p).describe();
       const counted = [...one.counts, ...one.skipped.values()].reduce((sum, count) => sum + count, 0);
       expect(counted, name).toBe(packets);
+    }
+  });
+
+  it("reads a file that was cut at any byte up to the cut", () => {
+    const sized = names.map((name) => ({ name, bytes: readFileSync(join(CAPTURES, name)) }));
+    const small = sized.sort((a, b) => a.bytes.length - b.bytes.length).slice(0, 6);
+    for (const { name, bytes } of small) {
+      for (let length = 24; length < Math.min(bytes.length, 1500); length++) {
+        const capture = openCapture(bytes.subarray(0, length), name);
+        const one = replay({ geometry: TINY });
+        for (let p = capture.next(); p; p = capture.next()) one.judge(p);
+        if (capture.offset !== length) expect(capture.problem?.offset, name).toBe(capture.offset);
+      }
     }
   });
 
