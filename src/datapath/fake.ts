@@ -56,6 +56,7 @@ export class FakeDatapath implements Datapath {
   private readonly cells: Uint32Array;
   private readonly owners: Uint16Array;
   private reported = 0;
+  private owes: "nothing" | "asked" | "answered" = "nothing";
   private portZone = 0;
 
   constructor({ geometry, seeds, mirrors = CONSTANTS.MIRRORS_MAX, slots = 1024, tableId = 1n }: FakeOptions) {
@@ -98,7 +99,7 @@ export class FakeDatapath implements Datapath {
   /** Reports what is dirty, and what was held long enough. */
   flush(nowMs: number): void {
     const { table } = this.sfr;
-    const ages = nowMs - this.agedMs >= this.holdMs / 2;
+    const ages = nowMs > this.agedMs && nowMs - this.agedMs >= this.holdMs / 2;
     if (ages) this.agedMs = nowMs;
     for (const block of table.takeDirty()) {
       let waits = false;
@@ -192,15 +193,16 @@ export class FakeDatapath implements Datapath {
     }
   }
 
+  /** Reported with the next flush, which comes after the answer to the `sync` that follows. */
   flushHeld(slot: number): void {
     this.count("flushHeld");
     const { table } = this.sfr;
     for (let at = 0; at < table.cells.length; at++) {
       const mark = table.owners[at]! >>> OWNER_MARK_SHIFT;
-      if (mark === 0) continue;
-      if (slot === SLOT_SHARED || (table.owners[at]! & OWNER_SLOT_MASK) === slot) this.report(at);
+      if (mark !== MARK_HELD && mark !== MARK_AGED) continue;
+      if (slot === SLOT_SHARED || (table.owners[at]! & OWNER_SLOT_MASK) === slot) this.mark(at, MARK_DIRTY);
     }
-    this.deliver();
+    this.owes = "asked";
   }
 
   dump(from: number, count: number): void {
@@ -242,7 +244,13 @@ export class FakeDatapath implements Datapath {
     };
   }
 
-  async sync(): Promise<void> {}
+  async sync(): Promise<void> {
+    if (this.owes === "answered") {
+      this.owes = "nothing";
+      this.flush(this.agedMs);
+    }
+    if (this.owes === "asked") this.owes = "answered";
+  }
 
   close(): void {
     this.handlers.closed();

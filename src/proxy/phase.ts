@@ -57,5 +57,6 @@ export function adoptedCode(code: number, source: Phases, own: Phases, geometry:
   const left = code & geometry.modulus;
   const fits = slow ? own.slow >= source.slow : own.fast >= source.fast;
   const kept = fits ? left : left - 1;
-  return kept < 0 ? -1 : (slow << geometry.tickBits) | kept;
+  // A code of no ticks is none: what is in its last tick may end with it.
+  return kept < 1 ? -1 : (slow << geometry.tickBits) | kept;
 }

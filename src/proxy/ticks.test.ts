@@ -35,7 +35,7 @@ describe("ticks", () => {
 });
 
 describe("adoption", () => {
-  it("never outlives what is left at the source, and costs at most a tick", () => {
+  it("never outlives what is left at the source, and costs at most a tick while it has two", () => {
     const tickMs = geometry.slowTickMs;
     for (let left = 0; left <= 25; left++) {
       for (let sourceMs = 0; sourceMs < tickMs; sourceMs += 17_000) {
@@ -52,7 +52,8 @@ describe("adoption", () => {
           const remains = (left + 1) * tickMs - sourceMs;
           const granted = code < 0 ? 0 : ((code & 31) + 1) * tickMs - ownMs;
           expect(granted).toBeLessThanOrEqual(remains);
-          expect(remains - granted).toBeLessThanOrEqual(tickMs * 1.01);
+          // Below two ticks there is no code that would not outlive it.
+          expect(remains - granted).toBeLessThanOrEqual(tickMs * (code < 0 ? 2 : 1.01));
         }
       }
     }

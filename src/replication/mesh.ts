@@ -1,5 +1,6 @@
 import type { Mac } from "../base/mac.ts";
 import { CONSTANTS } from "../datapath/abi.ts";
+import { reported } from "../proxy/roam.ts";
 import type { Mesh, MeshOptions, MeshParts } from "./mesh-api.ts";
 import { Replicator } from "./replicator.ts";
 
@@ -25,7 +26,7 @@ export function createMesh(parts: MeshParts): Mesh {
     },
     async stop() {
       datapath.flushHeld(CONSTANTS.SLOT_SHARED);
-      await datapath.sync();
+      await reported(datapath);
       replicator.stop(parts.nowMs());
     },
     receive: (bytes, from, nowMs) => replicator.receive(bytes, from, nowMs),

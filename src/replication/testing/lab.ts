@@ -115,8 +115,7 @@ export class Lab {
       for (const ap of this.aps)
         if (ap.running && ap.replicator.nextAtMs() <= this.nowMs) ap.replicator.tick(this.nowMs);
       // Promises of the datapath are kept between two milliseconds.
-      await Promise.resolve();
-      await Promise.resolve();
+      for (let i = 0; i < 8; i++) await Promise.resolve();
     }
   }
 
