@@ -51,7 +51,8 @@ function vitest(title: string, name: string, args: readonly string[], leftOut?: 
 function run(step: Step): Promise<Counts> {
   return new Promise((resolve) => {
     const [program, ...args] = step.command;
-    const child = spawn(program!, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const colour = process.stdout.isTTY ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" };
+    const child = spawn(program!, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...colour } });
     let output = "";
     for (const [from, to] of [
       [child.stdout, process.stdout],

@@ -32,7 +32,8 @@ const OFF_AIR_TURNS = 1;
 const CONNECTIONS_A_TURN = 2;
 const BAD_A_TURN = 3;
 const FLUSH_MS = 4;
-const PORT = 47_550;
+/** Of this process alone: two demonstrations may run at once. */
+const PORT = 40_000 + (process.pid % 20_000);
 /** Ethernet, IPv4 and UDP, which every datagram pays. */
 const HEADER_BYTES = 14 + 20 + 8;
 const NEIGHBOUR_PATIENCE_MS = 10_000;
