@@ -17,7 +17,7 @@ export interface Context {
   /** The highest claim heard: (n, ap); ap 0: nobody's. */
   n: number;
   ap: number;
-  /** Zone of the port where it was last seen here. */
+  /** Zone of the port where it is served, here or elsewhere; 0 until somebody serves it. */
   zone: number;
   /** Other APs whose table may hold expectations of it that nobody adopted. */
   readonly holders: Set<number>;
@@ -87,11 +87,16 @@ export class Contexts {
   }
 
   /** A record that the datapath kept while no agent ran. */
-  restore(mac: Mac, slot: number, here: boolean, nowMs: number): Context | undefined {
+  restore(
+    mac: Mac,
+    { slot, here, zone }: { slot: number; here: boolean; zone: number },
+    nowMs: number,
+  ): Context | undefined {
     if (this.byMac.has(mac) || slot < 1 || slot >= this.parts.slots || this.bySlot[slot]) return undefined;
     const context = this.make(mac, slot, nowMs);
     if (!context) return undefined;
     context.here = here;
+    context.zone = zone;
     context.written = KEPT;
     return context;
   }
@@ -142,7 +147,7 @@ export class Contexts {
       flags: rights.monitor ? CONSTANTS.CLIENT_MONITOR : 0,
       filter: Array.from({ length: CONSTANTS.CLIENT_FILTERS }, (_, i) => role.filters[i] ?? NO_FILTER),
       from: this.from(context),
-      zone: rights.zone,
+      zone: rights.zone || context.zone,
       open_out: rights.openOut ?? role.limits.openOut,
       open_in: rights.openIn ?? role.limits.openIn,
       pad: 0,

@@ -1,7 +1,8 @@
 import { type Mac, macFromBytes } from "../base/mac.ts";
 import type { Geometry } from "../bloom/geometry.ts";
-import { CONSTANTS } from "../datapath/abi.ts";
+import { CONSTANTS, MAP_RECORDS } from "../datapath/abi.ts";
 import type { ClientDump, Datapath, DatapathHandlers } from "../datapath/datapath.ts";
+import { readRecord } from "../datapath/layout.ts";
 import type { Log } from "../platform/platform.ts";
 import { type ClientStatus, type Context, Contexts } from "./contexts.ts";
 import { OwnTable } from "./own-table.ts";
@@ -31,8 +32,8 @@ export interface ProxyParts {
   localRole(mac: Mac): string | undefined;
 }
 
-/** The first record bytes of a client, as `abi.ts` lays them out: slot, presence. */
-const PRESENCE_AT = 2;
+/** Records come in the byte order of the machine, which the datapath shares. */
+const HOST_LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 /**
  * The state proxy: the own table as reported and as published, and the clients with their rights and roams. It knows no
@@ -145,13 +146,13 @@ export class StateProxy {
   }
 
   /** RIGHTS of a neighbour's slot: the client is known before it comes. */
-  heardRights(from: number, heard: { mac: Mac; n: number; here: boolean; rights: Rights }): void {
+  heardRights(from: number, heard: { mac: Mac; n: number; here: boolean; zone: number; rights: Rights }): void {
     const context = this.contexts.getOrMake(heard.mac, this.parts.nowMs());
     if (!context) return;
     this.serial = Math.max(this.serial, heard.rights.serial);
     context.touchedMs = this.parts.nowMs();
     const changed = takeRights(context, heard.rights);
-    this.roam.heardOf(context, from, heard.n, heard.here);
+    this.roam.heardOf(context, from, heard.n, heard.here, heard.zone);
     if (heard.here && context.ap === from) context.holders.add(from);
     this.contexts.write(context);
     // A revocation that comes from elsewhere must also stop those who only hear us.
@@ -229,10 +230,9 @@ export class StateProxy {
   }
 
   private restore(dump: ClientDump): void {
-    const mac = macFromBytes(dump.mac);
-    const record = Uint8Array.from(dump.record);
-    const slot = new Uint16Array(record.buffer, 0, 1)[0]!;
-    const here = record[PRESENCE_AT] === CONSTANTS.PRESENCE_HERE;
-    this.contexts.restore(mac, slot, here, this.parts.nowMs());
+    const view = new DataView(Uint8Array.from(dump.record).buffer);
+    const { slot, presence, zone } = readRecord(MAP_RECORDS.client, view, 0, HOST_LITTLE_ENDIAN);
+    const here = presence === CONSTANTS.PRESENCE_HERE;
+    this.contexts.restore(macFromBytes(dump.mac), { slot, here, zone }, this.parts.nowMs());
   }
 }

@@ -83,6 +83,8 @@ export interface RoamCounters {
   adoptedCells: number;
   adoptedFromMirror: number;
   clonedMacs: number;
+  /** A client of one zone was seen in another. */
+  otherZone: number;
 }
 
 /** A client that came: who still owes its state. */
@@ -113,6 +115,7 @@ export class Roam {
     adoptedCells: 0,
     adoptedFromMirror: 0,
     clonedMacs: 0,
+    otherZone: 0,
   };
   private readonly sessions = new Map<Mac, Session>();
   private readonly permutations: Permutations;
@@ -133,20 +136,24 @@ export class Roam {
     context.rights ??= rights;
     if (nowMs - context.foreignClaimMs <= EVIDENCE_AFTER_MS || nowMs < context.nextClaimMs) return;
     this.counters.arrivals++;
-    context.zone = zone;
+    this.enterZone(context, zone);
     this.claim(context, nowMs);
   }
 
   /** Somebody says that it serves the client. */
-  claimed(from: number, claim: { mac: Mac; n: number; holders: readonly number[] }): void {
+  claimed(from: number, claim: { mac: Mac; n: number; zone: number; holders: readonly number[] }): void {
     const context = this.parts.contexts.get(claim.mac);
     if (!context) return;
     const nowMs = this.parts.nowMs();
     context.touchedMs = nowMs;
-    if (claim.n === context.n && from === context.ap) {
+    if (context.here && claim.zone !== context.zone) {
+      this.reportZone(context, claim.zone, from);
+    } else if (claim.n === context.n && from === context.ap) {
       this.handOver(context, from, claim.holders);
     } else if (precedes(context.n, context.ap, claim.n, from)) {
       this.yieldTo(context, from, claim.n, nowMs);
+      context.zone = claim.zone;
+      this.parts.contexts.write(context);
       this.handOver(context, from, claim.holders);
     } else if (context.here && nowMs >= context.nextClaimMs) {
       // It has not heard of ours: told, it can claim above it if it still sees the client.
@@ -155,11 +162,14 @@ export class Roam {
   }
 
   /** RIGHTS of an AP that says it serves the client: as a claim that nobody need answer. */
-  heardOf(context: Context, ap: number, n: number, here: boolean): void {
+  heardOf(context: Context, ap: number, n: number, here: boolean, zone: number): void {
     const nowMs = this.parts.nowMs();
-    if (here && precedes(context.n, context.ap, n, ap)) {
+    if (here && context.here && zone !== context.zone) {
+      this.reportZone(context, zone, ap);
+    } else if (here && precedes(context.n, context.ap, n, ap)) {
       const wasHere = context.here;
       this.yieldTo(context, ap, n, nowMs);
+      context.zone = zone;
       if (wasHere) this.handOver(context, ap, []);
     } else if (!here && !context.here && n > context.n) {
       context.n = n;
@@ -230,6 +240,20 @@ export class Roam {
       next = Math.min(next, session.startedMs + SESSION_MS);
     }
     return next;
+  }
+
+  /** Where anybody may use any MAC, one who uses a known client's must not get its flows: nothing crosses a zone. */
+  private enterZone(context: Context, zone: number): void {
+    if (context.ap !== 0 && context.zone !== zone) {
+      context.holders.clear();
+      this.reportZone(context, zone, this.parts.id);
+    }
+    context.zone = zone;
+  }
+
+  private reportZone({ mac, zone }: Context, other: number, ap: number): void {
+    this.counters.otherZone++;
+    this.parts.log.warn("proxy", `${mac} of zone ${zone} appears in zone ${other}: nothing is handed over`, { ap });
   }
 
   private claim(context: Context, nowMs: number): void {

@@ -20,7 +20,7 @@ export function rightsRecord(slot: number, context: Context | undefined, ver: nu
     rev: rights?.rev ?? 0,
     origin: rights?.origin ?? 0,
     leftSeconds: leftSeconds(rights?.endsAtMs ?? Number.POSITIVE_INFINITY, nowMs),
-    zone: rights?.zone ?? 0,
+    zone: rights?.zone || context.zone,
     bind: 0n,
     openOut: rights?.openOut ?? ROLE_LIMIT,
     openIn: rights?.openIn ?? ROLE_LIMIT,
@@ -30,7 +30,9 @@ export function rightsRecord(slot: number, context: Context | undefined, ver: nu
 
 /** What a neighbour's record means on this AP's clock. */
 export function rightsOfRecord(record: RightsRecord, nowMs: number): Rights {
-  const { serial, rev, origin, revoked, role, zone, monitor } = record;
+  const { serial, rev, origin, revoked, role, monitor } = record;
+  // The zone where it is served is the context's; a zone that binds rights came with a serial.
+  const zone = serial === 0 ? 0 : record.zone;
   const endsAtMs = record.leftSeconds === WITHOUT_END ? Number.POSITIVE_INFINITY : nowMs + record.leftSeconds * 1000;
   const limit = (value: number) => (value === ROLE_LIMIT ? undefined : value);
   const openOut = limit(record.openOut);

@@ -219,6 +219,25 @@ describe("a roam", () => {
     expect(await backAfterAClaim(true)).toBeGreaterThan(FLOWS);
   });
 
+  it.each([
+    ["the same zone hands over", 1, 0],
+    ["another zone gives nothing", 2, 2 * FLOWS],
+  ])("between ports of %s", async (_name, zone, expected) => {
+    const lab = await meshOf(2);
+    for (const [id, of] of [
+      [1, 1],
+      [2, zone],
+    ] as const) {
+      const { datapath } = lab.ap(id);
+      const judge = datapath.judge.bind(datapath);
+      datapath.judge = (input) => judge({ ...input, portZone: of });
+    }
+    await open(lab, lab.ap(1));
+    expect(await speak(lab, lab.ap(2))).toBe(expected);
+    expect(lab.ap(1).replicator.proxy.contexts.get(CLIENT)!.here).toBe(zone !== 1);
+    expect(lab.warnings.join().includes("zone")).toBe(zone !== 1);
+  });
+
   it("is claimed again by the AP that sees the client, whoever counted higher", async () => {
     const lab = await meshOf(2);
     await open(lab, lab.ap(1));
@@ -260,7 +279,7 @@ describe("an agent that restarts", () => {
     const guest = parseMac("02:00:00:00:0a:77", "test");
     lab.ap(2).replicator.proxy.setRights(guest, { role: "open", authority: true });
     await lab.run(200);
-    lab.ap(1).replicator.proxy.arrived(guest, 0);
+    lab.ap(1).replicator.proxy.arrived(guest, 3);
     await lab.run(1_500);
     const before = lab.ap(1).datapath.client(guest);
     expect(before).toMatchObject({ presence: CONSTANTS.PRESENCE_HERE });
@@ -271,6 +290,7 @@ describe("an agent that restarts", () => {
     expect(lab.ap(1).datapath.client(guest)).toMatchObject({ slot: before!.slot, presence: CONSTANTS.PRESENCE_HERE });
     expect(lab.ap(1).datapath.calls["deleteClient"] ?? 0).toBe(deletions);
     expect(lab.ap(1).replicator.proxy.contexts.get(guest)!.rights).toMatchObject({ serial: 1, origin: 2 });
+    expect(lab.ap(1).replicator.proxy.contexts.get(guest)!.zone).toBe(3);
   });
 });
 
