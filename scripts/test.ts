@@ -25,11 +25,11 @@ const one = (exitCode: number): Counts => ({
   skipped: 0,
 });
 
-/** Every `N passed, N failed` line; a command that failed without one counts as one failure. */
+/** Every `N checks, N failed` line; a command that failed without one counts as one failure. */
 function closingLines(exitCode: number, output: string): Counts {
   let [passed, failed] = [0, 0];
-  for (const [, p, f] of output.matchAll(/(?:^|\s)(\d+) passed, (\d+) failed/gm)) {
-    passed += Number(p);
+  for (const [, checks, f] of output.matchAll(/^(?:\S+: )?(\d+) checks, (\d+) failed/gm)) {
+    passed += Number(checks) - Number(f);
     failed += Number(f);
   }
   return { passed, failed: exitCode !== 0 && failed === 0 ? 1 : failed, skipped: 0 };

@@ -96,7 +96,12 @@ export class AccessPoint {
     rmSync(socket, { force: true });
     this.agent = this.run(process.execPath, [BUNDLE, "agent", "--config", join(this.files, "agent.yaml")], "agent");
     await this.awaitFile(this.agent, socket, "agent");
-    const loaded = async () => (await this.ask<AgentStatus>("status")).datapath;
+    // A socket is there before somebody answers on it.
+    const loaded = () =>
+      this.ask<AgentStatus>("status").then(
+        ({ datapath }) => datapath,
+        () => undefined,
+      );
     await until(`the agent of AP ${this.ap} to find roamwalld`, START_PATIENCE_MS, loaded).catch((error) => {
       throw new Error(`${error.message}:\n${tail(this.log("agent"))}\n${tail(this.log("roamwalld"))}`);
     });
