@@ -1,12 +1,12 @@
 import { BitReader } from "../base/bits.ts";
 import type { Mac } from "../base/mac.ts";
 import type { Endpoint } from "../platform/platform.ts";
-import { Mirror } from "../proxy/mirror.ts";
 import { type ProxyWire, StateProxy } from "../proxy/proxy.ts";
 import type { Handed } from "../proxy/roam.ts";
 import { compatHash } from "./compat.ts";
 import { eachRecord, Inbox } from "./inbox.ts";
 import type { MeshOptions, MeshParts } from "./mesh-api.ts";
+import { MirrorSlots } from "./mirror-slots.ts";
 import { DEAD_AFTER_MS, HELLO_EVERY_MS, Neighbour, SUSPECT_AFTER_MS, TickGuard } from "./neighbour.ts";
 import { Outbox, PREFIX_BYTES, TO_ALL } from "./outbox.ts";
 import { adopted } from "./records/adopted.ts";
@@ -17,7 +17,6 @@ import { handoverCapacity, handoverCodec } from "./records/handover.ts";
 import { HELLO_NAME_BYTES_MAX, type Hello, type HelloEntry, hello, SEEN } from "./records/hello.ts";
 import { KIND } from "./records/kinds.ts";
 import { NACK_RANGES_MAX, nack } from "./records/nack.ts";
-import { RightsMap } from "./rights-map.ts";
 import { clearSeal, type Header, type Seal } from "./seal.ts";
 import { REPAIR_VERS_MAX, Sender } from "./sender.ts";
 import { newCounters } from "./status.ts";
@@ -39,7 +38,7 @@ export class Replicator {
   private readonly seal: Seal;
   /** by id */
   private readonly neighbours = new Map<number, Neighbour>();
-  private readonly freeMirrors: number[];
+  private readonly mirrors: MirrorSlots;
   private readonly identity: bigint;
   private readonly challenge: bigint;
   private readonly compat: bigint;
@@ -60,7 +59,7 @@ export class Replicator {
     this.identity = this.random64();
     this.challenge = this.random64();
     this.compat = compatHash(geometry, parts.seedId);
-    this.freeMirrors = Array.from({ length: datapath.hello.mirrors }, (_, i) => i);
+    this.mirrors = new MirrorSlots(geometry, datapath, () => this.proxy.mirrorsChanged());
     this.startedMs = parts.nowMs();
     this.helloDueMs = this.startedMs;
     const { counters } = this;
@@ -278,7 +277,7 @@ export class Replicator {
   ): void {
     const { geometry, log } = this.parts;
     const sameTable = neighbour.believed && neighbour.tableId === heard.tableId;
-    if (neighbour.believed && !sameTable) this.orphan(neighbour);
+    if (neighbour.believed && !sameTable) this.mirrors.orphan(neighbour);
     neighbour.believed = true;
     neighbour.identity = greeting.identity;
     neighbour.epoch = epoch;
@@ -290,7 +289,7 @@ export class Replicator {
     neighbour.compatible = heard.compat === this.compat;
     neighbour.guard = new TickGuard(geometry, heard.fast, heard.slow, nowMs);
     neighbour.resetTicks(heard.fast, heard.slow);
-    this.assignMirror(neighbour);
+    this.mirrors.assign(neighbour, this.list());
     neighbour.mirror?.forgetVers();
     neighbour.rights.forgetVers();
     neighbour.mirror?.advance(heard.fast, heard.slow);
@@ -304,40 +303,6 @@ export class Replicator {
         : "no mirror left"
       : "other table: rights only";
     log.info("replication", `neighbour ${neighbour.id} (${heard.name}) is there: ${what}`);
-  }
-
-  /** The table is gone, but not what its clients expect: the mirror ages to empty by our clock. */
-  private orphan(neighbour: Neighbour): void {
-    const { mirror, rights, phases, guard } = neighbour;
-    if (mirror) neighbour.orphans.push({ mirror, rights, phases, guard });
-    neighbour.mirror = undefined;
-    neighbour.rights = new RightsMap();
-    this.releaseEmpty(neighbour);
-  }
-
-  private assignMirror(neighbour: Neighbour): void {
-    if (!neighbour.compatible) this.releaseMirror(neighbour);
-    if (!neighbour.compatible || neighbour.mirror) return;
-    const index = this.freeMirrors.shift() ?? this.takeMirrorOfDead();
-    if (index !== undefined) neighbour.mirror = new Mirror(index, this.parts.geometry, this.parts.datapath);
-  }
-
-  /** A dead neighbour's mirror goes when another needs it: the least roamed with first. */
-  private takeMirrorOfDead(): number | undefined {
-    const dead = this.list().filter((n) => n.state === "dead" && n.mirror);
-    const victim = dead.sort((a, b) => a.roams - b.roams)[0];
-    if (!victim) return undefined;
-    const index = victim.mirror!.index;
-    victim.mirror = undefined;
-    victim.believed = false;
-    return index;
-  }
-
-  private releaseMirror(neighbour: Neighbour): void {
-    if (!neighbour.mirror) return;
-    this.parts.datapath.clearMirror(neighbour.mirror.index);
-    this.freeMirrors.push(neighbour.mirror.index);
-    neighbour.mirror = undefined;
   }
 
   private helloOfBelieved(neighbour: Neighbour, heard: Hello, nowMs: number): void {
@@ -387,18 +352,8 @@ export class Replicator {
         const { fast, slow } = guard.estimate(nowMs);
         mirror.advance(fast, slow);
       }
-      this.releaseEmpty(neighbour);
+      this.mirrors.releaseEmpty(neighbour);
     }
-  }
-
-  private releaseEmpty(neighbour: Neighbour): void {
-    const empty = neighbour.orphans.filter(({ mirror }) => mirror.used === 0);
-    for (const orphan of empty) {
-      neighbour.orphans.splice(neighbour.orphans.indexOf(orphan), 1);
-      this.parts.datapath.clearMirror(orphan.mirror.index);
-      this.freeMirrors.push(orphan.mirror.index);
-    }
-    if (empty.length > 0) this.proxy.mirrorsChanged();
   }
 
   // --- what is said

@@ -1,0 +1,65 @@
+import type { Geometry } from "../bloom/geometry.ts";
+import type { Datapath } from "../datapath/datapath.ts";
+import { Mirror } from "../proxy/mirror.ts";
+import { PhaseClock } from "../proxy/phase.ts";
+import type { Neighbour } from "./neighbour.ts";
+import { RightsMap } from "./rights-map.ts";
+
+/** Who has which of the datapath's mirrors: neighbours whose table is like ours, and tables that are no more. */
+export class MirrorSlots {
+  private readonly free: number[];
+
+  constructor(
+    private readonly geometry: Geometry,
+    private readonly datapath: Datapath,
+    private readonly changed: () => void,
+  ) {
+    this.free = Array.from({ length: datapath.hello.mirrors }, (_, i) => i);
+  }
+
+  /** Gives a compatible neighbour a mirror, if there is one; takes it from one that is compatible no more. */
+  assign(neighbour: Neighbour, all: readonly Neighbour[]): void {
+    if (!neighbour.compatible && neighbour.mirror) {
+      this.release(neighbour.mirror);
+      neighbour.mirror = undefined;
+    }
+    if (!neighbour.compatible || neighbour.mirror) return;
+    const index = this.free.shift() ?? takeFromDead(all);
+    if (index !== undefined) neighbour.mirror = new Mirror(index, this.geometry, this.datapath);
+  }
+
+  /** The table is gone, but not what its clients expect: the mirror ages to empty by our clock. */
+  orphan(neighbour: Neighbour): void {
+    const { mirror, rights, phases, guard } = neighbour;
+    if (mirror) neighbour.orphans.push({ mirror, rights, phases, guard });
+    neighbour.mirror = undefined;
+    neighbour.rights = new RightsMap();
+    neighbour.phases = new PhaseClock(this.geometry);
+    this.releaseEmpty(neighbour);
+  }
+
+  releaseEmpty(neighbour: Neighbour): void {
+    const empty = neighbour.orphans.filter(({ mirror }) => mirror.used === 0);
+    for (const orphan of empty) {
+      neighbour.orphans.splice(neighbour.orphans.indexOf(orphan), 1);
+      this.release(orphan.mirror);
+    }
+    if (empty.length > 0) this.changed();
+  }
+
+  private release({ index }: Mirror): void {
+    this.datapath.clearMirror(index);
+    this.free.push(index);
+  }
+}
+
+/** A dead neighbour's mirror goes when another needs it: the least roamed with first. */
+function takeFromDead(all: readonly Neighbour[]): number | undefined {
+  const dead = all.filter(({ state, mirror }) => state === "dead" && mirror);
+  const victim = dead.sort((a, b) => a.roams - b.roams)[0];
+  if (!victim?.mirror) return undefined;
+  const { index } = victim.mirror;
+  victim.mirror = undefined;
+  victim.believed = false;
+  return index;
+}
