@@ -38,7 +38,8 @@ const payload = new Uint8Array(1000);
 const syn = frame(tcp({ ...out, sport: 1024, dport: 443, flags: "S" }), 0);
 const ack = frame(tcp({ ...out, sport: 1024, dport: 443, flags: "A", payload }), 0);
 const answer = frame(tcp({ ...back, sport: 443, dport: 1024, flags: "A", payload }), 1);
-for (const each of [syn, frame(tcp({ ...back, sport: 443, dport: 1024, flags: "SA" }), 1), ack]) runner.run(each, () => {});
+for (const each of [syn, frame(tcp({ ...back, sport: 443, dport: 1024, flags: "SA" }), 1), ack])
+  runner.run(each, () => {});
 await report("established, from client", ack);
 await report("established, to client", answer);
 await report("SYN again", syn);

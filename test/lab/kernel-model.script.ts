@@ -1,0 +1,50 @@
+import type { ClientRecord } from "../../src/datapath/abi.ts";
+import type { FilterBits, ServiceEntry, ZoneEntry } from "../../src/datapath/datapath.ts";
+import type { Frame } from "./kernel-runner.ts";
+
+/** A step of a script: a packet, or something that changes what packets meet. Steps are plain data, so that they print. */
+export type Step =
+  | { readonly kind: "packet"; readonly frame: Frame; readonly what: string }
+  | { readonly kind: "ticks"; readonly fast: number; readonly slow: number; readonly ms: number }
+  | { readonly kind: "mirrorTicks"; readonly mirror: number; readonly fast: number; readonly slow: number }
+  | { readonly kind: "switches"; readonly mode: number; readonly pickup: number; readonly armed: number }
+  | {
+      readonly kind: "load";
+      readonly load: number;
+      readonly share: number;
+      readonly slot: number;
+      readonly used: number;
+    }
+  | { readonly kind: "client"; readonly mac: string; readonly record: ClientRecord | undefined }
+  | { readonly kind: "filter"; readonly filter: FilterBits }
+  | { readonly kind: "zones"; readonly entries: readonly ZoneEntry[] }
+  | { readonly kind: "services"; readonly entries: readonly ServiceEntry[] }
+  | { readonly kind: "port"; readonly ifindex: number; readonly zone: number; readonly tagged: boolean }
+  | { readonly kind: "local"; readonly addresses: readonly (readonly number[])[] }
+  | { readonly kind: "own"; readonly macs: readonly string[] }
+  | { readonly kind: "copy"; readonly mirror: number; readonly keep: number }
+  | { readonly kind: "fill"; readonly cells: readonly number[] }
+  | { readonly kind: "wipe" }
+  | { readonly kind: "publish" }
+  | { readonly kind: "sweep" };
+
+/** Small and fast, the same everywhere: mulberry32. */
+export class Random {
+  constructor(private state: number) {}
+
+  below(limit: number): number {
+    this.state = (this.state + 0x6d2b79f5) >>> 0;
+    let t = this.state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * limit);
+  }
+
+  chance(percent: number): boolean {
+    return this.below(1000) < percent * 10;
+  }
+
+  pick<T>(from: readonly T[]): T {
+    return from[this.below(from.length)] as T;
+  }
+}
