@@ -26,13 +26,12 @@ quietly() {
 
 # The package that brings a thing, and how to see that it is there.
 missing_packages() {
-	local wanted=(clang clang llvm llvm-strip make make gcc cc libc6-dev /usr/include/stdio.h
-		libbpf-dev /usr/include/bpf/libbpf.h libelf-dev /usr/include/libelf.h zlib1g-dev /usr/include/zlib.h)
+	local wanted=(clang clang make make gcc cc libc6-dev /usr/include/stdio.h libbpf-dev /usr/include/bpf/libbpf.h
+		libelf-dev /usr/include/libelf.h zlib1g-dev /usr/include/zlib.h)
 	case $verb in
 	check) return 0 ;;
-	demo) is_root && wanted+=(iproute2 ip util-linux setpriv) ;;
-	test) is_root && wanted+=(iproute2 ip util-linux setpriv nftables nft) ;;
-	bench) wanted+=(iproute2 ip util-linux setpriv nftables nft conntrack conntrack) ;;
+	demo | test) ! is_root || wanted+=(iproute2 ip) ;;
+	bench) wanted+=(iproute2 ip procps sysctl nftables nft conntrack conntrack conntrackd /usr/sbin/conntrackd) ;;
 	esac
 	local i
 	for ((i = 0; i < ${#wanted[@]}; i += 2)); do

@@ -33,7 +33,10 @@ export function table(result: DemoResult, details: DemoDetails): string {
       details.roams.map(({ cost }) => `${grouped(cost.packets)} packets ${grouped(cost.bytes)} bytes`).join("; "),
     ],
     ["  per flow opened", `${each(opened)} (${grouped(opened)} flows)`],
-    ["  per expectation", `${each(replication.expectations)} (${grouped(replication.expectations)} expectations)`],
+    [
+      "  per expectation",
+      `${each(replication.expectations)} (${grouped(replication.expectations)}; so few a second that most travel alone)`,
+    ],
   ];
   const shown = rows.filter((row) => row !== undefined);
   const width = Math.max(...shown.map(([name]) => name.length));
