@@ -52,7 +52,7 @@ export class Conntrackd {
   constructor(
     private readonly lab: Lab,
     private readonly path: Path,
-    private readonly cpu: number,
+    private readonly cores: { readonly own: number; readonly neighbour: number },
   ) {
     this.directory = `/tmp/${path.namespace}-conntrackd`;
     lab.onCleanup(() => this.remove());
@@ -69,11 +69,11 @@ export class Conntrackd {
     await sleep(500);
   }
 
-  private async startSide(side: string, namespace: string, own: string, peer: string): Promise<void> {
+  private async startSide(side: "own" | "neighbour", namespace: string, own: string, peer: string): Promise<void> {
     const directory = `${this.directory}/${side}`;
     mkdirSync(directory, { recursive: true });
     writeFileSync(`${directory}/conf`, configText(own, peer, directory));
-    const inside = [`--net=/run/netns/${namespace}`, "taskset", "-c", `${this.cpu}`, "nice", "-n", "-20"];
+    const inside = [`--net=/run/netns/${namespace}`, "taskset", "-c", `${this.cores[side]}`, "nice", "-n", "-20"];
     const child = spawn("nsenter", [...inside, BINARY, "-C", `${directory}/conf`], { stdio: "ignore" });
     this.children.push(child);
     const deadline = Date.now() + READY_MS;

@@ -28,6 +28,7 @@
 #define RUNS_MAX 100000
 #define CLIENT_PORT_AT 34
 #define NS_PER_MS 1000000ull
+#define POLL_US 200
 
 struct map {
 	int fd;
@@ -115,6 +116,8 @@ static void mirror_await(unsigned int number, uint32_t count, uint64_t timeout_m
 	uint32_t used;
 
 	do {
+		/* the agents that fill it need the core more */
+		usleep(POLL_US);
 		used = cells_used(&mirror, number * table.bytes, table.bytes);
 		now = clock_now_ns();
 	} while (used < count && now < deadline);

@@ -39,13 +39,25 @@ interface Pair {
   readonly conntrackd: Conntrackd | undefined;
 }
 
-async function startPair(lab: Lab, path: Path, cpu: number): Promise<[Roamwall, Roamwall]> {
+/** The cores of an access point's processes, and of its neighbour's. */
+interface Cores {
+  readonly own: number;
+  readonly neighbour: number;
+}
+
+async function startPair(lab: Lab, path: Path, cores: Cores): Promise<[Roamwall, Roamwall]> {
   const clients = [path.burstClient.mac, lab.clientMac(path)];
-  const shared = { table: TABLE, clients, cpu };
+  const shared = { table: TABLE, clients };
   const mesh = { address: path.meshAddress, peers: [path.neighbourAddress] };
   const back = { address: path.neighbourAddress, peers: [path.meshAddress] };
-  const own = new Roamwall(lab, { ...shared, namespace: path.namespace, id: 1, mesh });
-  const neighbour = new Roamwall(lab, { ...shared, namespace: path.neighbour, id: 2, mesh: back });
+  const own = new Roamwall(lab, { ...shared, namespace: path.namespace, id: 1, mesh, cpu: cores.own });
+  const neighbour = new Roamwall(lab, {
+    ...shared,
+    namespace: path.neighbour,
+    id: 2,
+    mesh: back,
+    cpu: cores.neighbour,
+  });
   for (const ap of [own, neighbour]) await ap.startDaemon();
   for (const ap of [own, neighbour]) await ap.startAgent();
   return [own, neighbour];
@@ -53,16 +65,16 @@ async function startPair(lab: Lab, path: Path, cpu: number): Promise<[Roamwall, 
 
 const meshTool = (namespace: string): Promise<LineTool> => LineTool.start("mesh", tool("mesh"), [namespace, "mesh"]);
 
-async function preparePair(lab: Lab, context: Context, cpu: number): Promise<Pair> {
+async function preparePair(lab: Lab, context: Context, cores: Cores): Promise<Pair> {
   const [path, nft] = [lab.addPath("roamwall"), lab.addPath("nft")];
   for (const one of [path, nft]) lab.addNeighbour(one);
   startNft(lab, nft);
   let conntrackd: Conntrackd | undefined;
   if (Conntrackd.isInstalled()) {
-    conntrackd = new Conntrackd(lab, nft, cpu);
+    conntrackd = new Conntrackd(lab, nft, cores);
     await conntrackd.start();
   }
-  const [own, neighbour] = await startPair(lab, path, cpu);
+  const [own, neighbour] = await startPair(lab, path, cores);
   await lab.start(context.trafficCpu);
   const mesh = await meshTool(path.neighbour);
   const nftMesh = conntrackd && (await meshTool(nft.neighbour));
@@ -219,7 +231,8 @@ export const replication: Group = {
   names: MEASURES.map(([name]) => name),
   measure: (context) =>
     withLab(async (lab) => {
-      const pair = await preparePair(lab, context, context.otherCpu);
+      const cores = { own: context.otherCpu, neighbour: context.trafficCpu };
+      const pair = await preparePair(lab, context, cores);
       const rows: Row[] = [];
       for (const [name, measure] of MEASURES) {
         if (!context.wanted(name)) continue;
@@ -233,5 +246,8 @@ export const replication: Group = {
 export const replicated: Group = {
   names: ["tcp.connects.replicated"],
   measure: (context) =>
-    withLab(async (lab) => [await measureRate(await preparePair(lab, context, context.trafficCpu), context)]),
+    withLab(async (lab) => {
+      const cores = { own: context.trafficCpu, neighbour: context.trafficCpu };
+      return [await measureRate(await preparePair(lab, context, cores), context)];
+    }),
 };
