@@ -134,7 +134,8 @@ export class Lab {
   private readonly undo: Array<() => void> = [];
   private traffic: LineTool | undefined;
 
-  constructor() {
+  /** Client and server. */
+  open(): void {
     for (const ns of [this.client, this.server]) this.addNamespace(ns);
     // A closed connection's port has to be free again at once, or the port search is what one measures.
     this.sysctl(this.client, "net.ipv4.ip_local_port_range=2000 64000", "net.ipv4.tcp_max_tw_buckets=1000");
@@ -282,6 +283,7 @@ export async function withLab<T>(work: (lab: Lab) => Promise<T>): Promise<T> {
   const interrupted = (): void => lab.cleanup();
   process.once("exit", interrupted);
   try {
+    lab.open();
     return await work(lab);
   } finally {
     process.removeListener("exit", interrupted);
