@@ -97,17 +97,22 @@ function progress(text: string): void {
 
 async function measureAll(options: Options): Promise<{ rows: Row[]; failed: string[] }> {
   const wanted = (name: string): boolean => options.only.length === 0 || options.only.includes(name);
-  const cores = availableParallelism();
-  const context: Context = { wanted, progress, trafficCpu: cores - 1, otherCpu: 0 };
-  const rows: Row[] = [];
   const failed: string[] = [];
-  for (const group of GROUPS) {
-    if (!group.names.some(wanted)) continue;
+  const guard = async (names: string, work: () => Promise<Row[]>): Promise<Row[]> => {
+    progress(names);
     try {
-      rows.push(...(await group.measure(context)));
+      return await work();
     } catch (error) {
-      failed.push(`${group.names.filter(wanted).join(", ")}: ${(error as Error).message}`);
+      failed.push(`${names}: ${(error as Error).message}`);
+      return [];
     }
+  };
+  const attempt = async (name: string, work: () => Promise<Row[]>) => (wanted(name) ? guard(name, work) : []);
+  const context: Context = { attempt, trafficCpu: availableParallelism() - 1, otherCpu: 0 };
+  const rows: Row[] = [];
+  for (const group of GROUPS) {
+    const names = group.names.filter(wanted).join(", ");
+    if (names) rows.push(...(await guard(names, () => group.measure(context))));
   }
   progress("");
   return { rows, failed };

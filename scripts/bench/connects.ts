@@ -34,7 +34,6 @@ async function measure(lab: Lab, context: Context): Promise<Row[]> {
   const { paths, ap } = await prepare(lab, context);
   const [none, nft, roamwall] = paths as [Path, Path, Path];
   const rates = new Map<Path, number[]>(paths.map((path) => [path, []]));
-  context.progress("tcp.connects");
   for (let round = 0; round < ROUNDS; round++) {
     forgetFlows(lab, nft);
     await ap.wipe();

@@ -13,14 +13,14 @@ export interface Row {
 /** Rows that need the same network are measured together. */
 export interface Group {
   readonly names: readonly string[];
-  /** Measures at least those of `names` that `wanted` holds true for. */
+  /** Called if any of `names` is wanted; what costs time by itself goes through `attempt`. */
   measure(context: Context): Promise<Row[]>;
 }
 
 export interface Context {
-  readonly wanted: (name: string) => boolean;
   /** The core that forwards, and the core that everything else runs on. */
   readonly trafficCpu: number;
   readonly otherCpu: number;
-  progress(text: string): void;
+  /** Measures one of a group's rows: what goes wrong is reported under its name, and the others go on. */
+  attempt(name: string, work: () => Promise<Row[]>): Promise<Row[]>;
 }

@@ -34,7 +34,6 @@ export const resident: Group = {
       await ap.startDaemon();
       await ap.startAgent();
       await lab.start(context.trafficCpu);
-      context.progress("rss");
       await lab.burst(path, "up", 1, 0, 1);
       await sleep(SETTLE_MS / 2);
       for (const way of ["up", "down"] as const) await lab.burst(path, way, FLOWS, 0, FLOWS);

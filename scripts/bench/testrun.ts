@@ -66,7 +66,6 @@ async function measure(lab: Lab, context: Context): Promise<Row[]> {
   await ap.startDaemon();
   await ap.startAgent();
   await lab.start(context.trafficCpu);
-  context.progress("testrun");
   const router = lab.macOf(path.namespace, "lan");
   const udp = frameHex(router, path.burstClient, path.burstServer, 17, PEER_PORT);
   const fresh = frameHex(router, path.burstClient, path.burstServer, 17, PEER_PORT + 1);
