@@ -2,6 +2,7 @@ import type { Mac } from "../base/mac.ts";
 import { CONSTANTS } from "../datapath/abi.ts";
 import { reported } from "../proxy/roam.ts";
 import type { Mesh, MeshOptions, MeshParts } from "./mesh-api.ts";
+import { rehearse } from "./rehearsal.ts";
 import { Replicator } from "./replicator.ts";
 
 export const MESH_DEFAULTS: MeshOptions = {
@@ -20,6 +21,7 @@ export function createMesh(parts: MeshParts): Mesh {
   return {
     handlers: proxy.handlers,
     async start() {
+      rehearse(parts.geometry);
       await proxy.start();
       replicator.start(parts.nowMs());
       replicator.onSooner();
