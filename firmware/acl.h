@@ -20,8 +20,8 @@ rw_inline u32 rw_service_lookup(u32 port);
 struct rw_question {
 	u32 direction;
 	u32 group; /* the peer is a group, whatever its address says */
-	u32 templates; /* of any filter */
-	int peer, service; /* words of a template's key; -1: the packet has none */
+	u32 asked; /* templates of any filter */
+	u32 peer[3], service[3]; /* words of the keys, by kind */
 	u64 key; /* the two hash lanes of one template's key */
 	u16 filter[RW_CLIENT_FILTERS];
 	u16 mask[RW_CLIENT_FILTERS]; /* templates, by filter */
@@ -49,14 +49,15 @@ rw_inline int rw_filter_holds(const struct rw_filter *f, u64 key)
 /* Two lanes over the key's words: tag, peer, service. An IPv6 address is four words. */
 rw_inline u64 rw_acl_key(const struct rw_packet *p, const struct rw_question *q, u32 template)
 {
+	u32 peer_kind = template / 3, service = q->service[template % 3];
 	u32 tag = template | q->direction << 4 | (u32)p->proto << 8;
 
-	if (template / 3 == RW_PEER_ADDRESS && p->family == 6) {
-		u32 words[6] = { tag | 1 << 5, p->peer[0], p->peer[1], p->peer[2], p->peer[3], q->service };
+	if (peer_kind == RW_PEER_ADDRESS && p->family == 6) {
+		u32 words[6] = { tag | 1 << 5, p->peer[0], p->peer[1], p->peer[2], p->peer[3], service };
 
 		return (u64)rw_xxh32(words, 6, rw_seed(3), 1) << 32 | rw_xxh32(words, 6, rw_seed(2), 0);
 	} else {
-		u32 words[3] = { tag, template / 3 == RW_PEER_ADDRESS ? p->peer[0] : q->peer, q->service };
+		u32 words[3] = { tag, q->peer[peer_kind], service };
 
 		return (u64)rw_xxh32(words, 3, rw_seed(3), 1) << 32 | rw_xxh32(words, 3, rw_seed(2), 0);
 	}
@@ -70,49 +71,49 @@ rw_inline int rw_any_filter_holds(const struct rw_question *q, u32 template)
 	rw_unrolled for (i = 0; i < RW_CLIENT_FILTERS; i++)
 		todo |= (q->mask[i] >> template & 1) << i;
 	rw_rolled for (i = 0; i < RW_CLIENT_FILTERS; i++) {
-		if (!todo)
-			return 0;
 		f = rw_filter_lookup(q->filter[rw_lowest(todo) & 3]);
 		if (!f)
 			return 0;
 		if (rw_filter_holds(f, q->key))
 			return 1;
 		todo &= todo - 1;
+		if (!todo)
+			return 0;
 	}
 	return 0;
 }
 
-/* What stands for the service in a template's key. */
-rw_inline int rw_service_word(const struct rw_packet *p, const struct rw_question *q, u32 kind)
+#define RW_TEMPLATES_OF_ZONES (7 << (RW_PEER_ZONE * 3))
+#define RW_TEMPLATES_OF_CLASSES (0x49 << RW_SERVICE_CLASS)
+
+/* What the templates need of the packet. A peer without a zone, a port without a class match no template of these. */
+rw_inline u32 rw_ask_words(const struct rw_packet *p, struct rw_question *q, u32 templates)
 {
-	u32 class, port = p->service[q->direction & 1];
+	u32 port = p->service[q->direction & 1];
 
-	if (kind == RW_SERVICE_PORT)
-		return port;
-	if (kind == RW_SERVICE_ANY)
-		return 0;
-	class = rw_service_lookup(port);
-	return class ? (int)class : -1;
-}
-
-rw_inline int rw_peer_word(const struct rw_packet *p, const struct rw_question *q, u32 kind)
-{
-	u32 zone;
-
-	if (kind != RW_PEER_ZONE)
-		return 0;
-	zone = q->group ? RW_ZONE_GROUP : rw_zone_lookup(p);
-	return zone ? (int)zone : -1;
+	q->peer[RW_PEER_ADDRESS] = p->peer[0];
+	q->peer[RW_PEER_ZONE] = q->peer[RW_PEER_ANY] = 0;
+	q->service[RW_SERVICE_PORT] = port;
+	q->service[RW_SERVICE_ANY] = 0;
+	if (templates & RW_TEMPLATES_OF_ZONES)
+		q->peer[RW_PEER_ZONE] = q->group ? RW_ZONE_GROUP : rw_zone_lookup(p);
+	q->service[RW_SERVICE_CLASS] = rw_service_lookup(port);
+	rw_forget();
+	if (!q->peer[RW_PEER_ZONE])
+		templates &= ~RW_TEMPLATES_OF_ZONES;
+	if (!q->service[RW_SERVICE_CLASS])
+		templates &= ~RW_TEMPLATES_OF_CLASSES;
+	return templates;
 }
 
 /* Which templates each filter of the client uses in this direction. */
-rw_inline void rw_ask_templates(struct rw_question *q, const struct rw_client *client, u32 direction, u32 templates)
+rw_inline void rw_ask(const struct rw_packet *p, struct rw_question *q, const struct rw_client *client, u32 direction,
+		      u32 templates)
 {
 	const struct rw_filter *f;
-	u32 i;
+	u32 i, all = 0;
 
 	q->direction = direction;
-	q->templates = 0;
 	rw_unrolled for (i = 0; i < RW_CLIENT_FILTERS; i++) {
 		q->mask[i] = 0;
 		q->filter[i] = client->filter[i];
@@ -120,38 +121,28 @@ rw_inline void rw_ask_templates(struct rw_question *q, const struct rw_client *c
 		if (!f)
 			continue;
 		q->mask[i] = (direction == RW_DIRECTION_OUT ? f->out : f->in) & templates;
-		q->templates |= q->mask[i];
+		all |= q->mask[i];
 	}
+	q->asked = rw_ask_words(p, q, all);
 }
 
 /*
- * Each template's key is hashed once and looked for in every filter that uses it. Unrolled: the verifier gives up on
- * comparing states where one instruction has more than a few of them.
+ * Each template's key is hashed once and looked for in every filter that uses it; the commonest first: by zone, for
+ * any peer, by address; by class, by port, for any service. Unrolled: where one instruction is reached by many loops'
+ * turns, the verifier forgets what it has seen and walks again.
  */
 rw_inline int rw_acl_allows(const struct rw_packet *p, struct rw_question *q)
 {
-	u32 peer_kind, service_kind, template;
+	static const u32 order[RW_TEMPLATES] = { 4, 3, 5, 7, 6, 8, 1, 0, 2 };
+	u32 turn;
 
-	rw_unrolled for (peer_kind = RW_PEER_ADDRESS; peer_kind <= RW_PEER_ANY; peer_kind++) {
-		if (!(q->templates >> (peer_kind * 3) & 7))
+	rw_unrolled for (turn = 0; turn < RW_TEMPLATES; turn++) {
+		if (!(q->asked >> order[turn] & 1))
 			continue;
-		q->peer = rw_peer_word(p, q, peer_kind);
+		q->key = rw_acl_key(p, q, order[turn]);
 		rw_forget();
-		if (q->peer < 0)
-			continue;
-		rw_unrolled for (service_kind = RW_SERVICE_PORT; service_kind <= RW_SERVICE_ANY; service_kind++) {
-			template = peer_kind * 3 + service_kind;
-			if (!(q->templates >> template & 1))
-				continue;
-			q->service = rw_service_word(p, q, service_kind);
-			rw_forget();
-			if (q->service < 0)
-				continue;
-			q->key = rw_acl_key(p, q, template);
-			rw_forget();
-			if (rw_any_filter_holds(q, template))
-				return 1;
-		}
+		if (rw_any_filter_holds(q, order[turn]))
+			return 1;
 	}
 	return 0;
 }

@@ -248,7 +248,10 @@ rw_inline int rw_cell_swap(void *row, u32 cell, u32 old, u32 new)
 	}
 }
 
-/* Looks at the lowest of the cells in `equal`: straight on, so that there is one path to verify. */
+/*
+ * Is the lowest of the cells in `equal` live? Straight on, without a branch that depends on the cell: the loops that
+ * look have one path to verify. 1 yes, 0 no, -1 there is no such row.
+ */
 rw_inline int rw_first_is_live(u64 x, u32 equal, const struct rw_clock *clock, int mirror, struct rw_hit *hit)
 {
 	u32 n = rw_lowest(equal), live;
@@ -256,10 +259,10 @@ rw_inline int rw_first_is_live(u64 x, u32 equal, const struct rw_clock *clock, i
 	const void *row = rw_row(mirror, index);
 
 	if (!row)
-		return 0;
+		return -1;
 	hit->timer = rw_cell_read(row, n) & ((1u << rw_timer_bits()) - 1);
 	hit->coordinate = index << 3 | (n & 7);
-	live = rw_is_live(clock, hit->timer);
+	live = rw_is_live(clock, hit->timer) & (((u64)equal + 0xffffffff) >> 32);
 	rw_hide(live);
 	return live;
 }
@@ -269,14 +272,15 @@ rw_inline int rw_find(u64 x, const struct rw_clock *clock, int mirror, struct rw
 {
 	struct rw_scan scan;
 	u32 equal;
+	int found;
 
-	if (!rw_scan_table(&scan, x, mirror) || !scan.equal)
-		return 0;
+	if (!rw_scan_table(&scan, x, mirror))
+		return -1;
 	equal = rw_in_order(scan.equal);
-	if (rw_first_is_live(x, equal, clock, mirror, hit))
-		return 1;
-	equal &= equal - 1;
-	return equal && rw_first_is_live(x, equal, clock, mirror, hit);
+	found = rw_first_is_live(x, equal, clock, mirror, hit);
+	if (found)
+		return found;
+	return rw_first_is_live(x, equal & (equal - 1), clock, mirror, hit);
 }
 
 enum rw_outcome { RW_STORED, RW_NO_ROOM, RW_LOST_RACE };
@@ -302,14 +306,14 @@ rw_inline int rw_lowers(const struct rw_change *c)
 /* MIN and DROP want a live cell: the second of equal ones, if the first has passed. */
 rw_inline int rw_pick_live(struct rw_change *c, const struct rw_clock *clock)
 {
-	struct rw_hit hit;
+	struct rw_hit hit = {};
 
 	c->at = rw_lowest(c->equal);
-	if (rw_first_is_live(c->x, c->equal, clock, RW_OWN_TABLE, &hit))
+	if (rw_first_is_live(c->x, c->equal, clock, RW_OWN_TABLE, &hit) > 0)
 		return 1;
 	c->equal &= c->equal - 1;
 	c->at = rw_lowest(c->equal);
-	return c->equal && rw_first_is_live(c->x, c->equal, clock, RW_OWN_TABLE, &hit);
+	return rw_first_is_live(c->x, c->equal, clock, RW_OWN_TABLE, &hit) > 0;
 }
 
 /* The cell of x if it has one (live, or passed and not yet swept), else a free cell where the load is least. */

@@ -100,64 +100,75 @@ rw_inline u64 rw_expected(const struct rw_sfr *s, u64 flow, u32 ref)
 rw_inline int rw_look(struct rw_sfr *s, const struct rw_ctl *ctl, u64 x)
 {
 	struct rw_clock clock;
-	struct rw_hit hit;
+	struct rw_hit hit = {};
 	u32 i, k, ticks, from = s->from & ((1 << RW_MIRRORS_MAX) - 1);
+	int found;
 
-	if (rw_find(x, &s->clock, RW_OWN_TABLE, &hit)) {
+	if (rw_find(x, &s->clock, RW_OWN_TABLE, &hit) > 0) {
 		s->hit_at = hit.coordinate;
 		s->hit_timer = hit.timer;
 		return RW_HIT_OWN;
 	}
 	rw_rolled for (i = 0; i < RW_MIRRORS_MAX; i++) {
 		if (!from)
-			break;
+			return RW_HIT_NONE;
 		k = rw_lowest(from) & (RW_MIRRORS_MAX - 1);
 		from &= from - 1;
 		ticks = ctl->mirror_ticks[k];
 		clock = rw_clock_at(ticks & 0xff, ticks >> 8 & 0xff);
-		if (rw_find(x, &clock, k, &hit)) {
-			s->hit_timer = hit.timer;
-			return RW_HIT_MIRROR;
-		}
+		found = rw_find(x, &clock, k, &hit);
+		if (found)
+			break;
 	}
-	return RW_HIT_NONE;
+	/* Behind a mirror that is not there, none is. */
+	s->hit_timer = hit.timer;
+	return i < RW_MIRRORS_MAX && found > 0 ? RW_HIT_MIRROR : RW_HIT_NONE;
 }
 
 /* The way of nearly all packets: the first candidate lives in the own table and stands at its full timer. */
 rw_inline int rw_is_settled(const struct rw_sfr *s, const struct rw_packet_type *type)
 {
 	const struct rw_candidate *c = &type->candidate[0];
-	struct rw_hit hit;
+	struct rw_hit hit = {};
 
 	if (!(c->flags & RW_CAND_FULL_DONE) || c->flags & RW_CAND_NEEDS_REPLY || s->group_answer)
 		return 0;
-	return rw_find(rw_expected(s, s->flow, c->ref), &s->clock, RW_OWN_TABLE, &hit) &&
+	return rw_find(rw_expected(s, s->flow, c->ref), &s->clock, RW_OWN_TABLE, &hit) > 0 &&
 	       rw_rank(&s->clock, hit.timer) == c->full;
+}
+
+/* Does this candidate count for this packet? Bits, not branches: 1 or 0. */
+rw_inline u32 rw_counts(const struct rw_sfr *s, const struct rw_packet_type *type, const struct rw_candidate *c)
+{
+	u32 group_key = c->flags / RW_CAND_GROUP_KEY & 1, needs_reply = c->flags / RW_CAND_NEEDS_REPLY & 1;
+	/* A group's answer teaches nothing: it must not hide what the packet, allowed of itself, would open. */
+	u32 hides = group_key & type->flags & s->forward;
+
+	return (((u32)c->ref + 0xff) >> 8) & ~(needs_reply & ~s->reply) & ~(s->group_answer & ~group_key) &
+	       ~(group_key & ~s->p.direction) & ~hides & 1;
 }
 
 /* Which candidates count for this packet, and their fingerprints. */
 rw_inline void rw_list_candidates(struct rw_sfr *s, const struct rw_packet_type *type)
 {
 	const struct rw_candidate *c;
-	u64 group_flow = 0;
-	u32 i;
+	u64 group_flow;
+	u32 i, any = 0, mask;
 
+	rw_unrolled for (i = 0; i < RW_CANDIDATES_MAX; i++)
+		any |= type->candidate[i].flags;
+	group_flow = s->flow;
+	if (any & RW_CAND_GROUP_KEY)
+		group_flow = rw_flow_of(&s->p, s->p.proto, 1, rw_ports_of(&s->p));
 	s->candidates = 0;
 	rw_rolled for (i = 0; i < RW_CANDIDATES_MAX; i++) {
 		c = &type->candidate[i];
-		if (!c->ref)
-			break;
-		if ((c->flags & RW_CAND_NEEDS_REPLY && !s->reply) || (s->group_answer && !(c->flags & RW_CAND_GROUP_KEY)))
-			continue;
-		s->expected[i] = rw_expected(s, s->flow, c->ref);
-		if (c->flags & RW_CAND_GROUP_KEY) {
-			/* It teaches nothing: it must not hide what the packet, allowed of itself, would open. */
-			if (s->p.direction == RW_SIDE_CLIENT || (type->flags & RW_TYPE_OPENS && s->forward))
-				continue;
-			group_flow = rw_flow_of(&s->p, s->p.proto, 1, rw_ports_of(&s->p));
-			s->expected[i] = rw_expected(s, group_flow, c->ref);
-		}
-		s->candidates |= 1 << i;
+		mask = rw_counts(s, type, c);
+		rw_hide(mask);
+		s->candidates |= mask << i;
+		mask = 0 - (c->flags / RW_CAND_GROUP_KEY & 1);
+		rw_hide(mask);
+		s->expected[i] = rw_expected(s, s->flow ^ ((s->flow ^ group_flow) & ((u64)mask << 32 | mask)), c->ref);
 	}
 }
 

@@ -34,42 +34,48 @@ rw_inline int rw_needs_reply(const struct rw_packet_type *type)
 	return flags & RW_CAND_NEEDS_REPLY;
 }
 
+rw_inline int rw_may_answer_group(const struct rw_packet *p)
+{
+	return p->class == RW_CLASS_UDP && p->direction == RW_SIDE_PEER && !p->group_frame;
+}
+
+/* An answer to a question put to a group: the rule that let the question out stands for it. */
+rw_inline void rw_ask_group_answer(struct rw_sfr *s, const struct rw_client *client)
+{
+	s->question.group = 1;
+	rw_ask(&s->p, &s->question, client, RW_DIRECTION_OUT, RW_TEMPLATES_GROUP_ANSWER);
+}
+
 /* Asks the filters: s->forward (may open), s->reply (may answer), s->group_answer. Returns a reason. */
 rw_inline int rw_ask_acl(struct rw_sfr *s, const struct rw_client *client, const struct rw_packet_type *type)
 {
 	const struct rw_packet *p = &s->p;
-	u32 i;
+	u32 i, allowed;
 
 	s->forward = s->reply = s->group_answer = 0;
 	s->question.group = p->group && p->direction == RW_SIDE_CLIENT;
 	if (!p->group_frame && rw_is_tail(p))
 		return 0;
-	rw_rolled for (i = 0; i < 3; i++) {
-		rw_forget();
-		if (i == 2) {
-			if (s->forward || s->reply)
-				break;
-			if (p->class != RW_CLASS_UDP || p->direction != RW_SIDE_PEER || p->group_frame)
-				break;
-			s->question.group = 1;
-			rw_ask_templates(&s->question, client, RW_DIRECTION_OUT, RW_TEMPLATES_GROUP_ANSWER);
-		} else {
-			rw_ask_templates(&s->question, client, (p->direction + i) & 1, RW_TEMPLATES_ALL);
-		}
-		rw_forget();
-		if (!rw_acl_allows(p, &s->question))
-			continue;
-		if (i == 2) {
-			s->group_answer = 1;
-		} else if (i == 1) {
-			s->reply = 1;
-		} else {
-			s->forward = 1;
-			if (!rw_needs_reply(type))
-				break;
-		}
-	}
+	rw_ask(p, &s->question, client, p->direction, RW_TEMPLATES_ALL);
+	s->forward = rw_acl_allows(p, &s->question);
 	rw_forget();
+	if (s->forward && !rw_needs_reply(type))
+		return 0;
+	rw_rolled for (i = 0; i < 2; i++) {
+		if (i == 0)
+			rw_ask(p, &s->question, client, 1 - p->direction, RW_TEMPLATES_ALL);
+		else
+			rw_ask_group_answer(s, client);
+		rw_forget();
+		allowed = rw_acl_allows(p, &s->question);
+		if (i == 0)
+			s->reply = allowed;
+		else
+			s->group_answer = allowed;
+		rw_forget();
+		if (s->forward || s->reply || !rw_may_answer_group(p))
+			break;
+	}
 	return s->forward || s->reply || s->group_answer ? 0 : RW_REASON_ACL;
 }
 
