@@ -41,8 +41,7 @@ async function act<T>(
   firewall: LabOptions["firewall"],
   play: (lab: Lab, stage: Stage) => Promise<T>,
 ): Promise<T> {
-  const lab = await Lab.open({ prefix: PREFIX, kind: stage.kind, size: SIZE, firewall });
-  stage.opened(lab);
+  const lab = await Lab.open({ prefix: PREFIX, kind: stage.kind, size: SIZE, firewall, built: stage.opened });
   let failed = true;
   try {
     const outcome = await play(lab, stage);

@@ -1,13 +1,13 @@
 import { type ChildProcess, execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type ApiVerb, askAgent } from "../../../src/control/api.ts";
 import type { AgentStatus } from "../../../src/control/status.ts";
 import { REASONS, type Reason } from "../../../src/datapath/abi.ts";
 import { nodePlatform } from "../../../src/platform/node/platform.ts";
 import { BUILT } from "./build.ts";
-import type { Namespaces } from "./namespaces.ts";
+import { isOrphan, type Namespaces } from "./namespaces.ts";
 import { type Processes, tail, until } from "./processes.ts";
 import { type Ap, BACKHAUL, CLIENT, CLIENT_PORT } from "./topology.ts";
 import { PORTS } from "./traffic/plan.ts";
@@ -141,6 +141,13 @@ export class AccessPoint {
   /** Kernel pins outlive their daemon: that is their purpose, so a lab must remove them. */
   removePins(): void {
     rmSync(this.pins, { recursive: true, force: true });
+  }
+
+  /** Removes the pins of runs whose process is gone. */
+  static removeOrphans(prefix: string): void {
+    for (const name of existsSync(BPFFS) ? readdirSync(BPFFS) : []) {
+      if (isOrphan(name, prefix)) rmSync(join(BPFFS, name), { recursive: true, force: true });
+    }
   }
 
   private run(program: string, args: string[], name: string): ChildProcess {

@@ -26,6 +26,8 @@ export interface LabOptions {
   readonly size: Pick<Plan, "clientFlows" | "serverFlows" | "idleFlows">;
   /** `none`: no firewall at all, to know what the place itself does to traffic. */
   readonly firewall: "replicating" | "alone" | "none";
+  /** Called as soon as there is anything to clean up, long before it is ready. */
+  readonly built?: (lab: Lab) => void;
 }
 
 /** Two APs, a client that roams, a server, their traffic and an intruder. */
@@ -63,8 +65,10 @@ export class Lab {
   /** Everything is up, the APs filter and (unless alone) know each other, but nobody speaks yet. */
   static async open(options: LabOptions): Promise<Lab> {
     Namespaces.removeOrphans(options.prefix);
+    AccessPoint.removeOrphans(options.prefix);
     await buildLab();
     const lab = new Lab(options);
+    options.built?.(lab);
     try {
       await Promise.all(lab.aps.map((ap) => ap.start()));
       if (options.firewall === "replicating") await lab.awaitNeighbours();

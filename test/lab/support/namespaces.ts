@@ -58,11 +58,14 @@ export class Namespaces {
 
   /** Removes what runs of this prefix left whose process is gone. */
   static removeOrphans(prefix: string): void {
-    for (const full of existsSync(RUN) ? readdirSync(RUN) : []) {
-      const pid = new RegExp(`^${prefix}-(\\d+)-`).exec(full)?.[1];
-      if (pid !== undefined && !existsSync(`/proc/${pid}`)) removeNamespace(full);
-    }
+    for (const full of existsSync(RUN) ? readdirSync(RUN) : []) if (isOrphan(full, prefix)) removeNamespace(full);
   }
+}
+
+/** Whether `prefix-pid-name` belongs to a process that is gone. */
+export function isOrphan(full: string, prefix: string): boolean {
+  const pid = new RegExp(`^${prefix}-(\\d+)-`).exec(full)?.[1];
+  return pid !== undefined && !existsSync(`/proc/${pid}`);
 }
 
 function removeNamespace(full: string): void {
