@@ -39,7 +39,7 @@ struct rw_sfr {
 	u8 hit;
 	u8 list;
 	u8 candidate;
-	u8 candidates; /* a bit each */
+	u8 candidates, absent; /* a bit each */
 };
 
 rw_inline u32 rw_window_now(const struct rw_ctl *ctl, u32 bits)
@@ -125,16 +125,22 @@ rw_inline int rw_look(struct rw_sfr *s, const struct rw_ctl *ctl, u64 x)
 	return i < RW_MIRRORS_MAX && found > 0 ? RW_HIT_MIRROR : RW_HIT_NONE;
 }
 
-/* The way of nearly all packets: the first candidate lives in the own table and stands at its full timer. */
-rw_inline int rw_is_settled(const struct rw_sfr *s, const struct rw_packet_type *type)
+/*
+ * The way of nearly all packets: the first candidate lives in the own table and stands at its full timer. What was
+ * found to be absent, s->absent, is not looked for again.
+ */
+rw_inline int rw_is_settled(struct rw_sfr *s, const struct rw_packet_type *type)
 {
 	const struct rw_candidate *c = &type->candidate[0];
 	struct rw_hit hit = {};
 
+	s->absent = 0;
 	if (!(c->flags & RW_CAND_FULL_DONE) || c->flags & RW_CAND_NEEDS_REPLY || s->group_answer)
 		return 0;
-	return rw_find(rw_expected(s, s->flow, c->ref), &s->clock, RW_OWN_TABLE, &hit) > 0 &&
-	       rw_rank(&s->clock, hit.timer) == c->full;
+	if (rw_find(rw_expected(s, s->flow, c->ref), &s->clock, RW_OWN_TABLE, &hit) > 0)
+		return rw_rank(&s->clock, hit.timer) == c->full;
+	s->absent = !s->from;
+	return 0;
 }
 
 /* Does this candidate count for this packet? Bits, not branches: 1 or 0. */
@@ -170,6 +176,7 @@ rw_inline void rw_list_candidates(struct rw_sfr *s, const struct rw_packet_type 
 		rw_hide(mask);
 		s->expected[i] = rw_expected(s, s->flow ^ ((s->flow ^ group_flow) & ((u64)mask << 32 | mask)), c->ref);
 	}
+	s->candidates &= ~s->absent;
 }
 
 /* The first candidate that is expected: s->hit, s->candidate. */

@@ -329,22 +329,11 @@ rw_inline void rw_read_mac(struct rw_packet *p)
 /* Two stores of four bytes, as a hash reads them: it would wait for narrower ones to come together. */
 rw_inline struct rw_client_key rw_key_at(const struct rw_packet *p, u32 at)
 {
-	u32 last = *(const u16 *)(p->frame + at + 4);
 	union {
 		u32 words[2];
 		struct rw_client_key key;
-	} both;
+	} both = { .words = { rw_be32(rw_half(p, at) << 16 | rw_half(p, at + 2)), rw_be32(rw_half(p, at + 4) << 16) } };
 
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	last <<= 16;
-#endif
-	both.words[0] = *(const u16 *)(p->frame + at);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	both.words[0] = both.words[0] << 16 | *(const u16 *)(p->frame + at + 2);
-#else
-	both.words[0] |= (u32)*(const u16 *)(p->frame + at + 2) << 16;
-#endif
-	both.words[1] = last;
 	return both.key;
 }
 

@@ -152,6 +152,7 @@ static int silent(enum libbpf_print_level level, const char *format, va_list arg
 
 static void load(char **argv)
 {
+	struct bpf_program *program;
 	uint32_t *seeds;
 	uint32_t row_bytes;
 
@@ -182,6 +183,9 @@ static void load(char **argv)
 	size_map("used", 0, slots);
 	size_map("client_counters", 0, slots);
 	size_map("filter_bits", 0, FILTERS * FILTER_WORDS);
+	/* As architectures without unaligned access verify it. */
+	bpf_object__for_each_program(program, object)
+		bpf_program__set_flags(program, BPF_F_STRICT_ALIGNMENT);
 	if (bpf_object__load(object))
 		die("cannot load %s", argv[1]);
 	table = map_memory("table");

@@ -9,7 +9,7 @@ import { isRoot } from "./support/root.ts";
 
 const built = existsSync(RUNNER) && existsSync(OBJECT);
 if (!isRoot || !built) {
-  const missing = isRoot ? "make -C firmware build/runner has not been run" : "it needs root";
+  const missing = isRoot ? "make -C firmware all runner has not been run" : "it needs root";
   console.warn(`the kernel's program is not compared with the model: ${missing}`);
 }
 
