@@ -42,6 +42,15 @@ missing_packages() {
 	done
 }
 
+# A daemon that comes with a package must not start by itself: 101 is "not allowed".
+keep_daemons_quiet() {
+	local policy=/usr/sbin/policy-rc.d
+	[ ! -e "$policy" ] || return 0
+	printf '#!/bin/sh\nexit 101\n' >"$policy"
+	chmod +x "$policy"
+	trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+}
+
 install_packages() {
 	local missing
 	mapfile -t missing < <(missing_packages)
@@ -56,6 +65,7 @@ install_packages() {
 	fi
 	say "installing Debian packages: ${missing[*]}"
 	export DEBIAN_FRONTEND=noninteractive
+	keep_daemons_quiet
 	quietly "apt-get update" apt-get update -q
 	quietly "apt-get install" apt-get install -y -q --no-install-recommends "${missing[@]}"
 }
