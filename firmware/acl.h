@@ -30,11 +30,12 @@ struct rw_question {
 /* Double hashing as the policy compiler does it; bit = g * bits >> 32 spares a division. */
 rw_inline int rw_filter_holds(const struct rw_filter *f, u64 key)
 {
-	u32 i, g = ((u32)key ^ f->seed) * XXH_1, step = (((u32)(key >> 32) + f->seed) * XXH_2) | 1;
-	u64 bit;
+	u32 g = ((u32)key ^ f->seed) * XXH_1, step = (((u32)(key >> 32) + f->seed) * XXH_2) | 1;
+	u64 bit, i;
 	const u8 *word;
 
 	rw_rolled for (i = 0; i < RW_FILTER_PROBES_MAX; i++) {
+		rw_hide(i);
 		if (i >= f->probes)
 			break;
 		bit = (u64)g * f->bits >> 32;
@@ -66,11 +67,13 @@ rw_inline u64 rw_acl_key(const struct rw_packet *p, const struct rw_question *q,
 rw_inline int rw_any_filter_holds(const struct rw_question *q, u32 template)
 {
 	const struct rw_filter *f;
-	u32 i, todo = 0;
+	u32 todo = 0;
+	u64 i;
 
 	rw_unrolled for (i = 0; i < RW_CLIENT_FILTERS; i++)
 		todo |= (q->mask[i] >> template & 1) << i;
 	rw_rolled for (i = 0; i < RW_CLIENT_FILTERS; i++) {
+		rw_hide(i);
 		f = rw_filter_lookup(q->filter[rw_lowest(todo) & 3]);
 		if (!f)
 			return 0;

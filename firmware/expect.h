@@ -101,8 +101,9 @@ rw_inline int rw_look(struct rw_sfr *s, const struct rw_ctl *ctl, u64 x)
 {
 	struct rw_clock clock;
 	struct rw_hit hit = {};
-	u32 i, k, ticks, from = s->from & ((1 << RW_MIRRORS_MAX) - 1);
+	u32 k, ticks, from = s->from & ((1 << RW_MIRRORS_MAX) - 1);
 	int found;
+	u64 i;
 
 	if (rw_find(x, &s->clock, RW_OWN_TABLE, &hit) > 0) {
 		s->hit_at = hit.coordinate;
@@ -110,6 +111,7 @@ rw_inline int rw_look(struct rw_sfr *s, const struct rw_ctl *ctl, u64 x)
 		return RW_HIT_OWN;
 	}
 	rw_rolled for (i = 0; i < RW_MIRRORS_MAX; i++) {
+		rw_hide(i);
 		if (!from)
 			return RW_HIT_NONE;
 		k = rw_lowest(from) & (RW_MIRRORS_MAX - 1);
@@ -158,8 +160,8 @@ rw_inline u32 rw_counts(const struct rw_sfr *s, const struct rw_packet_type *typ
 rw_inline void rw_list_candidates(struct rw_sfr *s, const struct rw_packet_type *type)
 {
 	const struct rw_candidate *c;
-	u64 group_flow;
-	u32 i, any = 0, mask;
+	u64 group_flow, i;
+	u32 any = 0, mask;
 
 	rw_unrolled for (i = 0; i < RW_CANDIDATES_MAX; i++)
 		any |= type->candidate[i].flags;
@@ -168,6 +170,7 @@ rw_inline void rw_list_candidates(struct rw_sfr *s, const struct rw_packet_type 
 		group_flow = rw_flow_of(&s->p, s->p.proto, 1, rw_ports_of(&s->p));
 	s->candidates = 0;
 	rw_rolled for (i = 0; i < RW_CANDIDATES_MAX; i++) {
+		rw_hide(i);
 		c = &type->candidate[i];
 		mask = rw_counts(s, type, c);
 		rw_hide(mask);
@@ -182,10 +185,11 @@ rw_inline void rw_list_candidates(struct rw_sfr *s, const struct rw_packet_type 
 /* The first candidate that is expected: s->hit, s->candidate. */
 rw_inline void rw_match(struct rw_sfr *s, const struct rw_ctl *ctl)
 {
-	u32 i;
+	u64 i;
 
 	s->hit = RW_HIT_NONE;
 	rw_rolled for (i = 0; i < RW_CANDIDATES_MAX; i++) {
+		rw_hide(i);
 		rw_forget();
 		if (!s->candidates)
 			break;
@@ -216,7 +220,8 @@ rw_inline void rw_supersede(const struct rw_sfr *s)
 rw_inline void rw_choose_list(struct rw_sfr *s, const struct rw_ctl *ctl, const struct rw_packet_type *type)
 {
 	const struct rw_candidate *c = &type->candidate[s->candidate & 3];
-	u32 i, fast, known = 0, asked = 0;
+	u32 fast, known = 0, asked = 0;
+	u64 i;
 
 	s->list = c->learn;
 	if (c->flags & RW_CAND_FULL_DONE && s->hit == RW_HIT_OWN && rw_rank(&s->clock, s->hit_timer) == c->full) {
@@ -229,6 +234,7 @@ rw_inline void rw_choose_list(struct rw_sfr *s, const struct rw_ctl *ctl, const 
 	if (c->flags & RW_CAND_PROBE_IF_FAST && !fast)
 		return;
 	rw_rolled for (i = 0; i < 2; i++) {
+		rw_hide(i);
 		if (!c->probe[i])
 			continue;
 		asked++;
@@ -296,13 +302,15 @@ rw_inline int rw_take_step(struct rw_sfr *s, const struct rw_automata *automata,
 /* The steps of s->list, then that of a head of fragments. A lost race is run again once. */
 rw_inline int rw_learn(struct rw_sfr *s, const struct rw_automata *automata)
 {
-	u32 i, attempt, outcome;
+	u32 i, outcome;
+	u64 attempt;
 
 	rw_unrolled for (i = 0; i <= RW_LEARN_STEPS; i++) {
 		if (!rw_take_step(s, automata, i))
 			continue;
 		rw_forget();
 		rw_rolled for (attempt = 0; attempt < 2; attempt++) {
+			rw_hide(attempt);
 			outcome = rw_try_change(&s->change, &s->clock);
 			if (outcome != RW_LOST_RACE)
 				break;

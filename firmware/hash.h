@@ -16,6 +16,7 @@ typedef __s64 s64;
 #define rw_hide(x) asm volatile("" : "+r"(x))
 /* What lies in memory is read again: the verifier forgets how control came here. */
 #define rw_forget() asm volatile("" ::: "memory")
+/* Counters of rolled loops have 64 bits, and are hidden: kernels before 5.16 forget a narrower one on the stack. */
 #ifdef __clang__
 #define rw_rolled _Pragma("clang loop unroll(disable)")
 #define rw_unrolled _Pragma("clang loop unroll(full)")

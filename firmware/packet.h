@@ -127,9 +127,11 @@ rw_inline int rw_read_ip4(struct rw_packet *p, int embedded)
 /* Walks extension headers; AH, ESP and what is unknown end the chain as a protocol of their own. */
 rw_inline int rw_walk_extensions(struct rw_packet *p)
 {
-	u32 i, next, fragment;
+	u32 next, fragment;
+	u64 i;
 
 	rw_rolled for (i = 0; i <= RW_EXTENSIONS_MAX; i++) {
+		rw_hide(i);
 		rw_forget();
 		next = p->proto;
 		if (next != 0 && next != 43 && next != 44 && next != 60)

@@ -50,7 +50,8 @@ rw_inline void rw_ask_group_answer(struct rw_sfr *s, const struct rw_client *cli
 rw_inline int rw_ask_acl(struct rw_sfr *s, const struct rw_client *client, const struct rw_packet_type *type)
 {
 	const struct rw_packet *p = &s->p;
-	u32 i, allowed;
+	u32 allowed;
+	u64 i;
 
 	s->forward = s->reply = s->group_answer = 0;
 	s->question.group = p->group && p->direction == RW_SIDE_CLIENT;
@@ -62,6 +63,7 @@ rw_inline int rw_ask_acl(struct rw_sfr *s, const struct rw_client *client, const
 	if (s->forward && !rw_needs_reply(type))
 		return 0;
 	rw_rolled for (i = 0; i < 2; i++) {
+		rw_hide(i);
 		if (i == 0)
 			rw_ask(p, &s->question, client, 1 - p->direction, RW_TEMPLATES_ALL);
 		else

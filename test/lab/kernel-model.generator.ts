@@ -1,6 +1,6 @@
 import { filterOf, type Rule, record } from "../support/firewall.ts";
 import * as packets from "../support/packets.ts";
-import { Random, type Step } from "./kernel-model.script.ts";
+import { CONVERSATION, type Flow, Random, type Step } from "./kernel-model.script.ts";
 
 const CLIENTS = ["02:00:00:00:0a:01", "02:00:00:00:0a:02", "02:00:00:00:0a:03", "02:00:00:00:0a:04"] as const;
 const UNKNOWN = "00:00:00:00:00:00";
@@ -24,41 +24,13 @@ const PORTS = [67, 68, 80, 443, 546, 547, 1024, 1025, 5353];
 export const MIRRORS = 3;
 const IFINDEXES = [5, 6, 7];
 
-interface Flow {
-  readonly family: 4 | 6;
-  readonly proto: "tcp" | "udp" | "ping" | "other";
-  readonly mac: string;
-  readonly client: string;
-  readonly peer: string;
-  readonly clientPort: number;
-  readonly peerPort: number;
-  /** Who opens, and how far the conversation has come. */
-  readonly opener: 0 | 1;
-  turn: number;
-}
-
-/** A whole TCP conversation: whose turn (0: the opener's) and the flags. Repeated: the ports are used again. */
-const CONVERSATION = [
-  [0, "S"],
-  [1, "SA"],
-  [0, "A"],
-  [0, "PA"],
-  [1, "A"],
-  [1, "PA"],
-  [0, "A"],
-  [0, "FA"],
-  [1, "A"],
-  [1, "PA"],
-  [1, "FA"],
-  [0, "A"],
-  [1, "FA"],
-] as const;
-
 export class ScriptGenerator {
   readonly #random: Random;
   readonly #flows: Flow[] = [];
   readonly #seeds: readonly number[];
   readonly #cells: number;
+  /** Packets that a storm of one client's ARP still has: more than a window allows. */
+  #storm = 0;
 
   constructor(seed: number, seeds: readonly number[], cells: number) {
     this.#random = new Random(seed);
@@ -81,6 +53,8 @@ export class ScriptGenerator {
 
   next(): Step {
     const r = this.#random;
+    if (this.#storm > 0) return this.#stormy();
+    if (r.chance(0.1)) this.#storm = 300;
     if (!r.chance(4)) return this.#packet();
     switch (r.below(16)) {
       case 0:
@@ -369,6 +343,13 @@ export class ScriptGenerator {
           this.#noise(8),
         );
     }
+  }
+
+  #stormy(): Step {
+    this.#storm--;
+    const bytes = packets.arp({ srcMac: CLIENTS[0], senderIp: "10.0.0.1", targetIp: "10.0.0.254" });
+    const frame = { bytes, direction: 0 as const, tagged: false, fromAp: false, gso: false, ifindex: 9 };
+    return { kind: "packet", frame, what: "storm" };
   }
 
   #noise(bytes: number): Uint8Array {

@@ -48,3 +48,34 @@ export class Random {
     return from[this.below(from.length)] as T;
   }
 }
+
+/** A conversation between a client and a peer. */
+export interface Flow {
+  readonly family: 4 | 6;
+  readonly proto: "tcp" | "udp" | "ping" | "other";
+  readonly mac: string;
+  readonly client: string;
+  readonly peer: string;
+  readonly clientPort: number;
+  readonly peerPort: number;
+  /** Who opens, and how far the conversation has come. */
+  readonly opener: 0 | 1;
+  turn: number;
+}
+
+/** A whole TCP conversation: whose turn (0: the opener's) and the flags. Repeated: the ports are used again. */
+export const CONVERSATION = [
+  [0, "S"],
+  [1, "SA"],
+  [0, "A"],
+  [0, "PA"],
+  [1, "A"],
+  [1, "PA"],
+  [0, "A"],
+  [0, "FA"],
+  [1, "A"],
+  [1, "PA"],
+  [1, "FA"],
+  [0, "A"],
+  [1, "FA"],
+] as const;

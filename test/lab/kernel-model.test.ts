@@ -29,7 +29,17 @@ describe.skipIf(!isRoot || !built)("the kernel's program", () => {
       const result = await compareWithModel({ geometry, atomics, seed: 7, packets: PACKETS });
       expect(result.difference).toBe("");
       // The script would prove little if it never came so far.
-      for (const reason of ["pass", "malformed", "acl", "state", "budget", "full", "fragment", "flags"] as const) {
+      for (const reason of [
+        "pass",
+        "malformed",
+        "acl",
+        "state",
+        "budget",
+        "full",
+        "fragment",
+        "exempt_rate",
+        "flags",
+      ] as const) {
         if (reason === "full" && geometry !== "4x32x8/r26") continue;
         expect(result.reasons[REASON[reason]], reason).toBeGreaterThan(0);
       }

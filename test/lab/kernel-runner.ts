@@ -5,7 +5,7 @@ import { type RecordOf, writeRecord } from "../../src/datapath/layout.ts";
 
 /** The kernel's program behind `firmware/test/runner.c`: commands go in, answers come out in the same order. */
 export const RUNNER = "build/runner";
-export const OBJECT = process.env.RW_OBJECT ?? "build/sfr.bpf.o";
+export const OBJECT = process.env["ROAMWALL_OBJECT"] ?? "build/sfr.bpf.o";
 
 export const COMMAND = {
   run: 100,
