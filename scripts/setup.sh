@@ -30,7 +30,9 @@ missing_packages() {
 		libelf-dev /usr/include/libelf.h zlib1g-dev /usr/include/zlib.h)
 	case $verb in
 	check) return 0 ;;
-	demo | test) ! is_root || wanted+=(iproute2 ip) ;;
+	demo) ! is_root || wanted+=(iproute2 ip) ;;
+	# The sanitizers of clang are a package of their own, by version; 14 is Debian 12's.
+	test) wanted+=(libclang-rt-14-dev /usr/lib/llvm-14/lib/clang/14.0.6/share/asan_ignorelist.txt iproute2 ip) ;;
 	bench) wanted+=(iproute2 ip procps sysctl nftables nft conntrack conntrack conntrackd /usr/sbin/conntrackd) ;;
 	esac
 	local i
@@ -87,7 +89,8 @@ build_firmware() {
 		return 0
 	fi
 	before=$(stat -c %Y build/roamwalld build/sfr.bpf.o 2>/dev/null || true)
-	quietly "make -C firmware" make -C firmware
+	# The tests and the benchmark run single packets through the kernel's program: runner.
+	quietly "make -C firmware" make -C firmware all runner
 	after=$(stat -c %Y build/roamwalld build/sfr.bpf.o)
 	[ "$before" = "$after" ] || say "built build/sfr.bpf.o and build/roamwalld"
 }
