@@ -15,6 +15,7 @@ import { type CompiledPolicy, type CompiledRole, compilePolicy, parsePolicy } fr
 import { ETHERTYPE, Packet } from "../sfr/packet.ts";
 import { Sfr } from "../sfr/sfr.ts";
 import { Conversations, type Side } from "./conversations.ts";
+import { recordOf } from "./role-record.ts";
 
 /** `auto`: whoever speaks first in each conversation. */
 export type ReplayClient = "auto" | { readonly mac: Mac } | { readonly address: Address };
@@ -43,7 +44,6 @@ export interface Judged {
 export const REPLAY_SEEDS = [0x52a4d001, 0x52a4d002, 0x52a4d003, 0x52a4d004] as const;
 
 const PERMISSIVE = "roles: { client: { rules: [out any to any] } }\nunknown: client\n";
-const NO_FILTER = 0xffff;
 const SLOTS = 4096;
 const UNKNOWN_MAC = "00:00:00:00:00:00" as Mac;
 const GROUP_MAC = "ff:ff:ff:ff:ff:ff" as Mac;
@@ -150,13 +150,7 @@ export class Replay {
     this.sfr.setClient(mac, {
       slot,
       presence: CONSTANTS.PRESENCE_HERE,
-      flags: role.monitor ? CONSTANTS.CLIENT_MONITOR : 0,
-      filter: Array.from({ length: CONSTANTS.CLIENT_FILTERS }, (_, i) => role.filters[i] ?? NO_FILTER),
-      from: 0,
-      zone: 0,
-      open_out: role.limits.openOut,
-      open_in: role.limits.openIn,
-      pad: 0,
+      ...recordOf(role),
     });
   }
 

@@ -12,11 +12,11 @@ import type { RoleGrant } from "../proxy/rights.ts";
 import type { createMesh } from "../replication/mesh.ts";
 import type { Mesh } from "../replication/mesh-api.ts";
 import type { NeighbourStatus } from "../replication/status.ts";
+import { NO_FILTER, recordOf } from "./role-record.ts";
 import type { Settings } from "./settings.ts";
 import type { ClientLine, DatapathStatus, PortStatus } from "./status.ts";
 
 const ROOM = "agent";
-const NO_FILTER = 0xffff;
 const UNKNOWN_CLIENT = "00:00:00:00:00:00" as Mac;
 const GROUP_CLIENT = "ff:ff:ff:ff:ff:ff" as Mac;
 /** A name that no policy gives to a role. Not a revocation: its tombstone would outrank the file for ever. */
@@ -239,13 +239,7 @@ export class Session {
       slot: CONSTANTS.SLOT_UNKNOWN,
       // Remote: so that each stranger's frames say that it arrived.
       presence: CONSTANTS.PRESENCE_REMOTE,
-      flags: role.monitor ? CONSTANTS.CLIENT_MONITOR : 0,
-      filter: Array.from({ length: CONSTANTS.CLIENT_FILTERS }, (_, i) => role.filters[i] ?? NO_FILTER),
-      from: 0,
-      zone: 0,
-      open_out: role.limits.openOut,
-      open_in: role.limits.openIn,
-      pad: 0,
+      ...recordOf(role),
     });
   }
 

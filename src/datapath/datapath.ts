@@ -1,4 +1,7 @@
 import type { Mac } from "../base/mac.ts";
+import type { AclFilter } from "../sfr/acl.ts";
+import type { ServiceEntry } from "../sfr/sfr.ts";
+import type { ZoneEntry } from "../sfr/zones.ts";
 import type { BodyOf, ClientRecord, EVENTS, RingEvent } from "./abi.ts";
 
 /**
@@ -54,27 +57,9 @@ export interface DatapathHandlers {
   closed(): void;
 }
 
-export interface FilterBits {
-  readonly id: number;
-  readonly bits: number;
-  readonly seed: number;
-  readonly probes: number;
-  /** Templates in use, a bit each, by direction. */
-  readonly out: number;
-  readonly in: number;
-  /** ceil(bits / 64) * 8 bytes, bit i in byte i >> 3 at i & 7. */
-  readonly data: Uint8Array;
-}
-export interface ZoneEntry {
-  /** 16 bytes, IPv4 mapped. */
-  readonly address: readonly number[];
-  readonly prefixBits: number;
-  readonly zone: number;
-}
-export interface ServiceEntry {
-  readonly port: number;
-  readonly service: number;
-}
+export type FilterBits = AclFilter;
+export type { ServiceEntry, ZoneEntry };
+
 export interface DatapathOptions {
   readonly mode: number;
   readonly holdMs: number;

@@ -10,7 +10,7 @@ import { CONSTANTS } from "../datapath/abi.ts";
 const { PEER_ADDRESS, PEER_ANY, PEER_ZONE, SERVICE_ANY, SERVICE_CLASS, SERVICE_PORT, TEMPLATES } = CONSTANTS;
 export const FILTER_BITS_MAX = 2 ** 27;
 
-/** A Bloom filter of keys. The datapath's `FilterBits` has the same shape. */
+/** A Bloom filter of keys. */
 export interface AclFilter {
   readonly id: number;
   readonly bits: number;
@@ -19,7 +19,7 @@ export interface AclFilter {
   /** Templates in use, a bit each, by direction. */
   readonly out: number;
   readonly in: number;
-  /** Bit i in byte i >> 3 at i & 7. */
+  /** ceil(bits / 64) * 8 bytes, bit i in byte i >> 3 at i & 7. */
   readonly data: Uint8Array;
 }
 
