@@ -15,7 +15,7 @@ import { type CompiledPolicy, type CompiledRole, compilePolicy, parsePolicy } fr
 import { ETHERTYPE, Packet } from "../sfr/packet.ts";
 import { Sfr } from "../sfr/sfr.ts";
 import { Conversations, type Side } from "./conversations.ts";
-import { recordOf } from "./role-record.ts";
+import { recordOfRole } from "./role-record.ts";
 
 /** `auto`: whoever speaks first in each conversation. */
 export type ReplayClient = "auto" | { readonly mac: Mac } | { readonly address: Address };
@@ -150,7 +150,7 @@ export class Replay {
     this.sfr.setClient(mac, {
       slot,
       presence: CONSTANTS.PRESENCE_HERE,
-      ...recordOf(role),
+      ...recordOfRole(role),
     });
   }
 

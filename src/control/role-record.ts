@@ -5,7 +5,7 @@ import type { CompiledRole } from "../policy/policy.ts";
 export const NO_FILTER = 0xffff;
 
 /** What a role says in the record of a client; slot and presence are the client's own. */
-export function recordOf(role: CompiledRole): Omit<ClientRecord, "slot" | "presence"> {
+export function recordOfRole(role: CompiledRole): Omit<ClientRecord, "slot" | "presence"> {
   return {
     flags: role.monitor ? CONSTANTS.CLIENT_MONITOR : 0,
     filter: Array.from({ length: CONSTANTS.CLIENT_FILTERS }, (_, i) => role.filters[i] ?? NO_FILTER),

@@ -12,7 +12,7 @@ import type { RoleGrant } from "../proxy/rights.ts";
 import type { createMesh } from "../replication/mesh.ts";
 import type { Mesh } from "../replication/mesh-api.ts";
 import type { NeighbourStatus } from "../replication/status.ts";
-import { NO_FILTER, recordOf } from "./role-record.ts";
+import { NO_FILTER, recordOfRole } from "./role-record.ts";
 import type { Settings } from "./settings.ts";
 import type { ClientLine, DatapathStatus, PortStatus } from "./status.ts";
 
@@ -239,7 +239,7 @@ export class Session {
       slot: CONSTANTS.SLOT_UNKNOWN,
       // Remote: so that each stranger's frames say that it arrived.
       presence: CONSTANTS.PRESENCE_REMOTE,
-      ...recordOf(role),
+      ...recordOfRole(role),
     });
   }
 
