@@ -13,11 +13,8 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include <linux/membarrier.h>
 
 #include "roamwalld.h"
 
@@ -27,8 +24,6 @@
 #define IN_READ_BYTES (1 << 16)
 #define CELLS_BATCH 512
 #define COMMAND_LEAST_MAX_BYTES (2 << 20)
-/* A filter's old bits stay this long: a packet may be reading them. */
-#define RETIRED_NS (50 * NS_PER_MS)
 #define ZONES_MAX 65536
 #define HOLD_MAX_MS 60000
 #define FLUSH_MAX_MS 1000
@@ -326,94 +321,7 @@ static const char *command_delete_client(const uint8_t *body, size_t bytes)
 	return NULL;
 }
 
-/* --- the filter arena: ranges of words, in order; first fit --- */
-
-struct range {
-	uint32_t base, words, id;
-	uint64_t retired_ns; /* 0: in use */
-};
-
-static struct range ranges[2 * RW_FILTERS_MAX];
-static size_t range_count;
-
-static void range_insert(size_t at, struct range range)
-{
-	memmove(&ranges[at + 1], &ranges[at], (range_count - at) * sizeof(ranges[0]));
-	ranges[at] = range;
-	range_count++;
-}
-
-/* `all`: every reader has left (the call below saw to it), not only those of long ago. */
-static void ranges_reclaim(bool all)
-{
-	uint64_t now = clock_ns();
-	size_t kept = 0;
-
-	for (size_t i = 0; i < range_count; i++)
-		if (!ranges[i].retired_ns || (!all && now - ranges[i].retired_ns < RETIRED_NS))
-			ranges[kept++] = ranges[i];
-	range_count = kept;
-}
-
-static bool range_find(uint32_t words, size_t *at, uint32_t *base)
-{
-	*base = 0;
-	for (*at = 0; *at < range_count; ++*at) {
-		if (ranges[*at].base - *base >= words)
-			return true;
-		*base = ranges[*at].base + ranges[*at].words;
-	}
-	return settings.filter_words - *base >= words;
-}
-
-static bool range_allocate(uint32_t words, uint32_t id, uint32_t *base)
-{
-	size_t at;
-
-	ranges_reclaim(false);
-	if (range_count == ARRAY_SIZE(ranges) || !range_find(words, &at, base)) {
-		/* waits until no packet looks at retired bits */
-		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0);
-		ranges_reclaim(true);
-		if (range_count == ARRAY_SIZE(ranges) || !range_find(words, &at, base))
-			return false;
-	}
-	range_insert(at, (struct range){ .base = *base, .words = words, .id = id });
-	return true;
-}
-
-static void range_retire(uint32_t id, uint32_t but_base)
-{
-	for (size_t i = 0; i < range_count; i++)
-		if (ranges[i].id == id && !ranges[i].retired_ns && ranges[i].base != but_base)
-			ranges[i].retired_ns = clock_ns();
-}
-
-static void range_pick_up(uint32_t id, const struct rw_filter *filter)
-{
-	uint32_t words = filter->bits / 64;
-	struct rw_filter none = { 0 };
-	size_t at = 0;
-
-	/* of an arena that was larger: its bits are gone */
-	if (filter->base > settings.filter_words || words > settings.filter_words - filter->base) {
-		bpf_map_update_elem(maps.filters, &id, &none, BPF_ANY);
-		return;
-	}
-	while (at < range_count && ranges[at].base < filter->base)
-		at++;
-	range_insert(at, (struct range){ .base = filter->base, .words = words, .id = id });
-}
-
-/* What a former process laid there is in use. */
-static void ranges_pick_up(void)
-{
-	struct rw_filter filter;
-
-	for (uint32_t id = 0; id < RW_FILTERS_MAX; id++)
-		if (!bpf_map_lookup_elem(maps.filters, &id, &filter) && filter.bits)
-			range_pick_up(id, &filter);
-}
+/* --- filters --- */
 
 static const char *filter_fault(const struct rw_command_set_filter *filter, size_t data_bytes)
 {
@@ -453,7 +361,7 @@ static const char *command_set_filter(const uint8_t *body, size_t bytes)
 		return fault;
 	if (filter_is_there(&command, body))
 		return NULL;
-	if (!range_allocate(command.bits / 64, command.id, &filter.base))
+	if (!arena_allocate(command.bits / 64, command.id, &filter.base))
 		return refusal("filter %u: no room for %u bytes in %llu (--filter-memory)", command.id,
 			       command.bits / 8, settings.filter_words * 8ull);
 	memcpy(maps.filter_bits + filter.base * 8ull, body, command.bits / 8);
@@ -463,7 +371,7 @@ static const char *command_set_filter(const uint8_t *body, size_t bytes)
 	filter.out = command.out;
 	filter.in = command.in;
 	fault = map_update(maps.filters, &command.id, &filter, "filter");
-	range_retire(command.id, fault ? UINT32_MAX : filter.base);
+	arena_retire(command.id, fault ? UINT32_MAX : filter.base);
 	return fault;
 }
 
@@ -478,7 +386,7 @@ static const char *command_delete_filter(const uint8_t *body, size_t bytes)
 		return refusal("filter %u: accepted are 0 to %d", command.id, RW_FILTERS_MAX - 1);
 	fault = map_update(maps.filters, &command.id, &none, "filter");
 	if (!fault)
-		range_retire(command.id, UINT32_MAX);
+		arena_retire(command.id, UINT32_MAX);
 	return fault;
 }
 
@@ -1020,7 +928,7 @@ void agent_start(void)
 		die(EXIT_USAGE, "--socket %s: accepted are at most %zu characters", settings.socket,
 		    sizeof(address.sun_path) - sizeof(".new"));
 	socket_make_parent();
-	ranges_pick_up();
+	arena_pick_up();
 	strcpy(address.sun_path, settings.socket);
 	listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (listen_fd >= 0 && !connect(listen_fd, (struct sockaddr *)&address, sizeof(address)))

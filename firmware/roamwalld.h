@@ -7,6 +7,7 @@
  *   maps.c       load, pin, reuse
  *   ports.c      netdevs that come and go, the AP's own addresses
  *   sweep.c      ticks and the cells they free, marks, adoption
+ *   arena.c      where the bits of access lists lie
  *   agent.c      the stream to the agent
  */
 #ifndef ROAMWALLD_H
@@ -166,6 +167,13 @@ void sweep_clear_mirror(uint32_t mirror);
 void sweep_mirror_ticks(uint32_t mirror, uint32_t fast, uint32_t slow);
 bool sweep_adopt(uint64_t x, uint32_t code, uint32_t slot, uint32_t mark);
 void sweep_shorten(uint32_t slot, uint32_t code);
+
+/* arena.c */
+/* What a former process laid there is in use. */
+void arena_pick_up(void);
+bool arena_allocate(uint32_t words, uint32_t id, uint32_t *base);
+/* All ranges of the filter but the one at `but_base`; UINT32_MAX: all. */
+void arena_retire(uint32_t id, uint32_t but_base);
 
 /* agent.c */
 void agent_start(void);
