@@ -58,22 +58,15 @@ export class Dlcbf {
 
   /** Coordinate of the first live cell of x, or -1. */
   find(xHi: number, xLo: number): number {
-    const { subtables, buckets, bucketCells, timerBits } = this.geometry;
-    const { permutations, cells } = this;
-    for (let subtable = 0; subtable < subtables; subtable++) {
-      permutations.place(subtable, xHi, xLo);
-      const remainder = permutations.remainder;
-      const start = (subtable * buckets + permutations.bucket) * bucketCells;
-      for (let at = start; at < start + bucketCells; at++) {
-        const cell = cells[at]!;
-        if (cell >>> timerBits === remainder && this.isLive(cell)) return at;
-      }
-    }
-    return -1;
+    return this.seek(xHi, xLo, true);
   }
 
   /** Coordinate of the first used cell of x, live or not, or -1. */
   findUsed(xHi: number, xLo: number): number {
+    return this.seek(xHi, xLo, false);
+  }
+
+  private seek(xHi: number, xLo: number, live: boolean): number {
     const { subtables, buckets, bucketCells, timerBits } = this.geometry;
     const { permutations, cells } = this;
     for (let subtable = 0; subtable < subtables; subtable++) {
@@ -82,7 +75,7 @@ export class Dlcbf {
       const start = (subtable * buckets + permutations.bucket) * bucketCells;
       for (let at = start; at < start + bucketCells; at++) {
         const cell = cells[at]!;
-        if (cell !== 0 && cell >>> timerBits === remainder) return at;
+        if (cell !== 0 && cell >>> timerBits === remainder && (!live || this.isLive(cell))) return at;
       }
     }
     return -1;
