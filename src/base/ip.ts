@@ -33,6 +33,15 @@ export function parsePrefix(text: string, place: string): Prefix {
   return { address, bits };
 }
 
+/** Families never mix: `::/0` holds no IPv4 address. */
+export function prefixHolds({ address, bits }: Prefix, { family, words }: Address): boolean {
+  if (family !== address.family) return false;
+  return address.words.every((word, i) => {
+    const keep = Math.min(32, Math.max(0, bits - i * 32));
+    return keep === 0 || (word ^ words[i]!) >>> (32 - keep) === 0;
+  });
+}
+
 export function addressFromBytes(bytes: ArrayLike<number>, at: number, family: 4 | 6): Address {
   const words: number[] = [];
   for (let i = 0; i < (family === 4 ? 1 : 4); i++) {

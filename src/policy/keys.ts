@@ -44,7 +44,7 @@ export function ruleKeys(rule: Rule, context: KeyContext): AclKey[] {
 }
 
 /** `icmp` stands for both protocols, but an address has only one of them. */
-function isOfOtherFamily(service: RuleService, proto: number, family: 0 | 4 | 6): boolean {
+export function isOfOtherFamily(service: RuleService, proto: number, family: 0 | 4 | 6): boolean {
   const both =
     service.kind === "protocols" && service.protos.includes(PROTO.icmp) && service.protos.includes(PROTO.icmp6);
   return both && ((family === 4 && proto === PROTO.icmp6) || (family === 6 && proto === PROTO.icmp));

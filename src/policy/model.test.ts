@@ -2,12 +2,14 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { tcp, udp } from "../../test/support/packets.ts";
 import { compileAutomata } from "../automata/compile.ts";
-import { type Address, parseAddress, parsePrefix } from "../base/ip.ts";
+import { parseAddress } from "../base/ip.ts";
 import type { Mac } from "../base/mac.ts";
 import { parseGeometry } from "../bloom/geometry.ts";
 import { CONSTANTS, REASON } from "../datapath/abi.ts";
 import { Sfr } from "../sfr/sfr.ts";
+import { ruleFor } from "./explain.ts";
 import type { Seeds } from "./filter.ts";
+import { PROTO } from "./model.ts";
 import { compilePolicy, parsePolicy } from "./policy.ts";
 
 /**
@@ -97,34 +99,12 @@ function opens(sfr: Sfr, p: Opening, own: number): boolean {
   return verdict.pass;
 }
 
-/** The rules as a person reads them. */
+/** The rules as a person reads them: what `roamwall policy explain` says. */
 function allowed(rules: readonly string[], p: Opening): boolean {
-  return rules.some((text) => {
-    const [direction, s, , to] = text.split(" ") as [string, string, string, string];
-    return (direction === "out") === p.out && serviceHolds(s, p) && peerHolds(to, parseAddress(p.peer, "test"));
-  });
-}
-
-function serviceHolds(s: string, p: Opening): boolean {
-  if (s === "any") return true;
-  return (SERVICES[s] ?? [s]).some((item) => {
-    const [proto, ports] = item.split("/") as [string, string];
-    const [first, last = first] = ports.split("-");
-    return proto === p.proto && (ports === "*" || (p.port >= Number(first) && p.port <= Number(last)));
-  });
-}
-
-function peerHolds(to: string, address: Address): boolean {
-  if (to === "any") return true;
-  return (ZONES[to] ?? [to]).some((text) => {
-    const prefix = parsePrefix(text, "test");
-    const bitOf = (words: readonly number[], i: number) => (words[i >> 5]! >>> (31 - (i & 31))) & 1;
-    const bits = Array.from({ length: prefix.bits }, (_, i) => i);
-    return (
-      prefix.address.family === address.family &&
-      bits.every((i) => bitOf(prefix.address.words, i) === bitOf(address.words, i))
-    );
-  });
+  const policy = parsePolicy(textOf(rules, "0.001"), "p");
+  const direction = p.out ? CONSTANTS.DIRECTION_OUT : CONSTANTS.DIRECTION_IN;
+  const opening = { direction, proto: PROTO[p.proto as "tcp"], port: p.port, peer: parseAddress(p.peer, "test") };
+  return ruleFor(policy, policy.roles.get("r")!, opening) !== undefined;
 }
 
 describe("policy over the model", () => {

@@ -7,6 +7,7 @@ import { nodePlatform } from "../../platform/node/platform.ts";
 import type { Terminal } from "../../platform/node/process.ts";
 import { runCli, VERBS } from "./cli.ts";
 import { bar, bytesText, columns, durationText, grouped, styleFor } from "./text.ts";
+import { EXIT } from "./verb.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "roamwall-cli-"));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -151,6 +152,50 @@ describe("roamwall replay", () => {
 
   it("colours on a terminal only", async () => {
     expect((await run(["replay", capture("e.pcap")], true)).out).toContain("\x1b[31m");
+  });
+});
+
+describe("roamwall policy explain", () => {
+  const explain = (...words: string[]) => run(["policy", "explain", "docs/examples/policy.yaml", ...words, "--json"]);
+
+  it("names the rule that allows a flow, and its place", async () => {
+    const { out, code } = await explain("02:00:00:00:0a:01", "10.1.0.3", "tcp/22", "--in");
+    expect(code).toBe(EXIT.ok);
+    expect(JSON.parse(out)).toMatchObject({ role: "staff", source: "file", rule: "in tcp/22 from servers" });
+  });
+
+  it("says what is missing, and who has it", async () => {
+    const { out, code } = await explain("02:00:00:00:0a:02", "192.0.2.1", "icmp");
+    expect(code).toBe(EXIT.failure);
+    expect(JSON.parse(out)).toMatchObject({
+      role: "guest",
+      allowed: false,
+      missing: "out icmp to 192.0.2.1",
+      otherRoles: [{ role: "staff", rule: "out icmp to any" }],
+    });
+  });
+
+  it.each([
+    ["a role that is not there", ["boss", "192.0.2.1", "icmp"], "staff, guest"],
+    ["a service of many ports", ["staff", "192.0.2.1", "tcp/*"], "tcp/PORT"],
+    ["an address that is none", ["staff", "192.0.2", "tcp/1"], "192.0.2.1"],
+  ])("refuses %s", async (_, words, accepted) => {
+    const { err, code } = await explain(...words);
+    expect(code).toBe(EXIT.failure);
+    expect(err).toContain(accepted);
+  });
+});
+
+describe("roamwall policy compile", () => {
+  it("prints every filter bit that an AP would load", async () => {
+    const { out } = await run(["policy", "compile", "docs/examples/policy.yaml"]);
+    const load = JSON.parse(out);
+    expect(load.filters.map((f: { bits: number; data: string }) => f.data.length * 4 === f.bits)).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect(load.clients).toEqual({ "02:00:00:00:0a:01": "staff" });
   });
 });
 

@@ -1,0 +1,112 @@
+import { badInput } from "../../base/errors.ts";
+import { parseAddress } from "../../base/ip.ts";
+import { parseMac } from "../../base/mac.ts";
+import { CONSTANTS } from "../../datapath/abi.ts";
+import { type Explanation, explain, type Opening, serviceText } from "../../policy/explain.ts";
+import { PROTO } from "../../policy/model.ts";
+import { type CompiledPolicy, parseRule } from "../../policy/policy.ts";
+import { fileSources, roleOf } from "../../policy/sources.ts";
+import type { PolicyAction } from "./policy.ts";
+import { readCompiled } from "./policy-file.ts";
+import { facts, printable, styleFor } from "./text.ts";
+import { type Call, EXIT } from "./verb.ts";
+
+const SERVICE_ACCEPTED = "tcp/PORT, udp/PORT, icmp or proto/NUMBER";
+const NO_NAMES = { zones: new Set<string>(), services: new Set<string>() };
+
+/** Exit code 0: a rule allows it; 1: none does. */
+export const explainAction: PolicyAction = {
+  form: "explain FILE CLIENT|ROLE PEER SERVICE [--in]",
+  least: 4,
+  most: 4,
+  run(call, [file, who, peer, service]) {
+    const { policy, compiled, seeds } = readCompiled(call, file!);
+    const { role, source } = roleFor(compiled, who!);
+    const opening = readOpening(peer!, service!, call.options.has("in"));
+    const found = role === undefined ? undefined : explain(policy, compiled, seeds, role, opening);
+    if (call.options.has("json")) call.terminal.out(`${JSON.stringify(jsonOf(who!, role, source, found), null, 2)}\n`);
+    else print(call, who!, role, source, opening, found);
+    return found?.rule ? EXIT.ok : EXIT.failure;
+  },
+};
+
+function roleFor(compiled: CompiledPolicy, who: string): { role: string | undefined; source: string } {
+  if (compiled.roles.has(who)) return { role: who, source: "named" };
+  if (!who.includes(":")) {
+    const roles = [...compiled.roles.keys()].join(", ") || "it has none";
+    throw badInput("client or role", `"${who}"`, `a MAC address, or a role of this policy (${roles})`);
+  }
+  const found = roleOf(fileSources(compiled), parseMac(who, "client"));
+  return found ?? { role: undefined, source: "nobody knows it" };
+}
+
+function readOpening(peerText: string, serviceWord: string, isIn: boolean): Opening {
+  const peer = parseAddress(peerText, "peer");
+  const direction = isIn ? CONSTANTS.DIRECTION_IN : CONSTANTS.DIRECTION_OUT;
+  const { service } = parseRule(`out ${serviceWord} to any`, "service", NO_NAMES);
+  if (service.kind === "ports") return { direction, proto: service.proto, port: service.first, peer };
+  const protos = service.kind === "protocols" ? service.protos : [];
+  if (serviceWord === "icmp") return { direction, proto: peer.family === 4 ? PROTO.icmp : PROTO.icmp6, port: 0, peer };
+  // `tcp/*` and `any` are no single packet's.
+  const proto = protos[0];
+  const hasPorts = proto === PROTO.tcp || proto === PROTO.udp;
+  if (protos.length !== 1 || proto === undefined || hasPorts) {
+    throw badInput("service", `"${serviceWord}"`, SERVICE_ACCEPTED);
+  }
+  return { direction, proto, port: 0, peer };
+}
+
+function jsonOf(who: string, role: string | undefined, source: string, found: Explanation | undefined) {
+  return {
+    asked: who,
+    role: role ?? null,
+    source,
+    allowed: found?.rule !== undefined,
+    rule: found?.rule?.text ?? null,
+    place: found?.rule?.place ?? null,
+    filterAllows: found?.filterAllows ?? false,
+    keysAsked: found?.keysAsked ?? 0,
+    falsePositive: found?.falsePositive ?? 0,
+    zones: found?.zones ?? [],
+    services: found?.services ?? [],
+    missing: found && !found.rule ? found.missing : null,
+    otherRoles: found?.otherRoles.map(({ role: name, rule }) => ({ role: name, rule: rule.text })) ?? [],
+  };
+}
+
+function print(
+  { terminal }: Call,
+  who: string,
+  role: string | undefined,
+  source: string,
+  opening: Opening,
+  found: Explanation | undefined,
+): void {
+  const style = styleFor(terminal.isTerminal);
+  const lines: [string, string][] = [];
+  const isOut = opening.direction === CONSTANTS.DIRECTION_OUT;
+  lines.push(["role", role === undefined ? "none: everything is denied" : `${role} (${sourceText(source)})`]);
+  if (found) {
+    if (found.rule) lines.push(["rule", found.rule.text], ["at", printable(found.rule.place)]);
+    lines.push(["peer is in", found.zones.join(", ") || "no zone"]);
+    lines.push([`${serviceText(opening.proto, opening.port)} is`, found.services.join(", ") || "no named service"]);
+    if (!found.rule) lines.push(["missing", found.missing]);
+    for (const { role: name, rule } of found.otherRoles) lines.push([`role ${name}`, `has ${rule.text}`]);
+    lines.push(["by chance", chanceText(found)]);
+  }
+  const verdict = found?.rule
+    ? style.good("allowed")
+    : found?.filterAllows
+      ? style.bad("passes by chance")
+      : style.bad("denied");
+  terminal.out(`${verdict} ${printable(who)} ${isOut ? "opens" : "is opened to"}\n\n${facts(lines, style)}`);
+}
+
+function sourceText(source: string): string {
+  return source === "unknown" ? "as everybody unknown" : source === "named" ? "as asked" : `from the ${source}`;
+}
+
+function chanceText({ rule, filterAllows, keysAsked, falsePositive }: Explanation): string {
+  const share = `${(falsePositive * 100).toPrecision(2)} % of what no rule allows passes (${keysAsked} keys asked)`;
+  return !rule && filterAllows ? `yes, this very flow: ${share}` : share;
+}
