@@ -8,7 +8,7 @@
  *   ports.c      netdevs that come and go, the AP's own addresses
  *   sweep.c      ticks and the cells they free, marks, adoption
  *   arena.c      where the bits of access lists lie
- *   agent.c      the stream to the agent
+ *   agent.c ...  the stream to the agent: see agent.h
  */
 #ifndef ROAMWALLD_H
 #define ROAMWALLD_H
@@ -158,6 +158,7 @@ uint32_t sweep_used(void);
 uint32_t sweep_used_by(uint32_t slot);
 void sweep_reader_came(void);
 uint64_t sweep_flush(uint64_t now, bool (*room)(void), sweep_report_fn report);
+bool sweep_flush_dirty(bool (*room)(void), sweep_report_fn report);
 void sweep_flush_held(uint32_t slot);
 void sweep_dump(uint32_t coordinate, sweep_report_fn report);
 bool sweep_cell_valid(uint32_t cell);

@@ -321,7 +321,8 @@ void sweep_reader_came(void)
 	wake();
 }
 
-static void flush_dirty(bool (*room)(void), sweep_report_fn report)
+/* Returns whether all that was dirty has been reported: without room some of it waits. */
+bool sweep_flush_dirty(bool (*room)(void), sweep_report_fn report)
 {
 	for (uint32_t block = 0; block < blocks; block++) {
 		if (block % 8 == 0 && !*(volatile uint64_t *)(maps.dirty + block)) {
@@ -331,11 +332,12 @@ static void flush_dirty(bool (*room)(void), sweep_report_fn report)
 		if (!maps.dirty[block])
 			continue;
 		if (!room())
-			return;
+			return false;
 		__atomic_exchange_n(&maps.dirty[block], 0, __ATOMIC_SEQ_CST);
 		held[block] |= block_scan(block, false, report);
 		any_held |= held[block];
 	}
+	return true;
 }
 
 static void flush_aged(bool (*room)(void), sweep_report_fn report)
@@ -356,7 +358,7 @@ uint64_t sweep_flush(uint64_t now, bool (*room)(void), sweep_report_fn report)
 	if (awake && now >= next_flush) {
 		bool found = dirty_any();
 
-		flush_dirty(room, report);
+		sweep_flush_dirty(room, report);
 		next_flush = now + maps.meta->flush_ms * NS_PER_MS;
 		if (!found)
 			sleep_try();
@@ -386,7 +388,6 @@ void sweep_flush_held(uint32_t slot)
 		if (mark_take(owner, &seen, RW_MARK_DIRTY))
 			rw_dirty_set(coordinate);
 	}
-	next_flush = 0;
 }
 
 void sweep_dump(uint32_t coordinate, sweep_report_fn report)
@@ -422,6 +423,16 @@ bool sweep_adopt(uint64_t x, uint32_t code, uint32_t slot, uint32_t mark)
 	return outcome == RW_STORED;
 }
 
+static void mark_set(uint32_t coordinate, uint32_t mark)
+{
+	u16 *owner = maps.owner + coordinate, seen = *owner;
+
+	while (!mark_take(owner, &seen, mark))
+		;
+	rw_dirty_set(coordinate);
+}
+
+/* The mirrors follow: else neighbours would go on believing in flows that are over here. */
 void sweep_shorten(uint32_t slot, uint32_t code)
 {
 	u32 timer_mask = (1u << rw_timer_bits()) - 1;
@@ -433,8 +444,9 @@ void sweep_shorten(uint32_t slot, uint32_t code)
 
 		if (!old || (maps.owner[coordinate] & RW_OWNER_SLOT_MASK) != slot || !rw_is_live(&clock, timer))
 			continue;
-		if (rw_rank(&clock, timer) > code)
-			rw_cell_swap(row, coordinate & 7, old, (old & ~timer_mask) | rw_timer_of(&clock, code));
+		if (rw_rank(&clock, timer) > code &&
+		    rw_cell_swap(row, coordinate & 7, old, (old & ~timer_mask) | rw_timer_of(&clock, code)))
+			mark_set(coordinate, RW_MARK_DIRTY);
 	}
 }
 

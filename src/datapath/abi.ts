@@ -462,7 +462,7 @@ export const COMMANDS = {
       ["pad", "u32"],
     ]),
   },
-  /** lower cells owned by this slot alone to at most `code` */
+  /** lower cells owned by this slot alone to at most `code`; they are dirty then */
   shorten_client: {
     number: 13,
     body: layout([
@@ -470,7 +470,7 @@ export const COMMANDS = {
       ["code", "u16"],
     ]),
   },
-  /** publish held cells now: of one slot, or of all (SLOT_SHARED) */
+  /** report held cells, of one slot or of all (SLOT_SHARED), and what is dirty, before the next command runs */
   flush_held: { number: 14, body: layout([["slot", "u32"]]) },
   /** report used cells of a range; count 0 = to the end */
   dump: {

@@ -26,10 +26,10 @@ export interface Datapath {
   clearMirror(mirror: number): void;
   /** Absolute ticks of the mirror's source. */
   mirrorTicks(mirror: number, fast: number, slow: number): void;
-  /** `xHi`, `xLo`: the fingerprint integer's halves. Later expiry wins. Changed cells come back as `cells` events. */
+  /** `xHi`, `xLo`: the fingerprint integer's halves. Later expiry wins. Changed cells come back as `cells` events; one bad entry costs no other. */
   adopt(slot: number, mark: number, xHi: ArrayLike<number>, xLo: ArrayLike<number>, codes: ArrayLike<number>): void;
   shortenClient(slot: number, code: number): void;
-  /** SLOT_SHARED = all. */
+  /** What is held (SLOT_SHARED: of all clients) and all that is dirty comes before the answer to a later `sync`. */
   flushHeld(slot: number): void;
 
   /** Used cells of a range come as `cells` events (count 0 = to the end). */

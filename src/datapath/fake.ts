@@ -56,7 +56,6 @@ export class FakeDatapath implements Datapath {
   private readonly cells: Uint32Array;
   private readonly owners: Uint16Array;
   private reported = 0;
-  private owes: "nothing" | "asked" | "answered" = "nothing";
   private portZone = 0;
 
   constructor({ geometry, seeds, mirrors = CONSTANTS.MIRRORS_MAX, slots = 1024, tableId = 1n }: FakeOptions) {
@@ -193,7 +192,6 @@ export class FakeDatapath implements Datapath {
     }
   }
 
-  /** Reported with the next flush, which comes after the answer to the `sync` that follows. */
   flushHeld(slot: number): void {
     this.count("flushHeld");
     const { table } = this.sfr;
@@ -202,7 +200,7 @@ export class FakeDatapath implements Datapath {
       if (mark !== MARK_HELD && mark !== MARK_AGED) continue;
       if (slot === SLOT_SHARED || (table.owners[at]! & OWNER_SLOT_MASK) === slot) this.mark(at, MARK_DIRTY);
     }
-    this.owes = "asked";
+    this.flush(this.agedMs);
   }
 
   dump(from: number, count: number): void {
@@ -244,13 +242,7 @@ export class FakeDatapath implements Datapath {
     };
   }
 
-  async sync(): Promise<void> {
-    if (this.owes === "answered") {
-      this.owes = "nothing";
-      this.flush(this.agedMs);
-    }
-    if (this.owes === "asked") this.owes = "answered";
-  }
+  async sync(): Promise<void> {}
 
   close(): void {
     this.handlers.closed();

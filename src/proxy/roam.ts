@@ -322,7 +322,7 @@ export class Roam {
     if (handed && handed.to === to && handed.n === n && atMs - handed.atMs < HANDOVER_EVERY_MS) return;
     context.handed = { to, n, atMs };
     datapath.flushHeld(context.slot);
-    reported(datapath).then(
+    datapath.sync().then(
       () => {
         if (context.n !== n || context.here) return;
         this.counters.handoversSent++;
@@ -395,15 +395,6 @@ export class Roam {
     datapath.adopt(context.slot, MARK_DIRTY, xHi.subarray(0, kept), xLo.subarray(0, kept), codes.subarray(0, kept));
     return kept;
   }
-}
-
-/**
- * What `flushHeld` freed has been reported. The first answer says that the command was done, its reports come with the
- * flush that follows; the second comes after them.
- */
-export async function reported(datapath: Pick<Datapath, "sync">): Promise<void> {
-  await datapath.sync();
-  await datapath.sync();
 }
 
 /** Takes rights heard of, when they outrank what is known. */

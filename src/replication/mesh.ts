@@ -1,6 +1,5 @@
 import type { Mac } from "../base/mac.ts";
 import { CONSTANTS } from "../datapath/abi.ts";
-import { reported } from "../proxy/roam.ts";
 import type { Mesh, MeshOptions, MeshParts } from "./mesh-api.ts";
 import { rehearse } from "./rehearsal.ts";
 import { Replicator } from "./replicator.ts";
@@ -28,7 +27,7 @@ export function createMesh(parts: MeshParts): Mesh {
     },
     async stop() {
       datapath.flushHeld(CONSTANTS.SLOT_SHARED);
-      await reported(datapath);
+      await datapath.sync();
       replicator.stop(parts.nowMs());
     },
     receive: (bytes, from, nowMs) => replicator.receive(bytes, from, nowMs),

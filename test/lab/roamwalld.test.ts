@@ -418,8 +418,10 @@ describe.runIf(isRoot && built)("roamwalld", () => {
     expect(heard.cells.size).toBe(1);
     agent.flushHeld(8);
     await agent.sync();
+    expect(heard.cells.size).toBe(1);
     agent.flushHeld(9);
-    await until("the held cell", PATIENCE_MS, () => heard.cells.size === 2 || undefined);
+    await agent.sync();
+    expect(heard.cells.size).toBe(2);
     agent.setOptions({ mode: 0, holdMs: 40, pickupS: 0, flushMs: 4 });
     agent.adopt(9, CONSTANTS.MARK_HELD, [0], [3], [4]);
     const start = performance.now();
@@ -557,6 +559,46 @@ describe.runIf(isRoot && built)("roamwalld", () => {
     expect(changed.length).toBe(1);
     expect(changed[0]![1]).toMatchObject({ owner: 1 });
     expect(changed[0]![1].cell & 32).toBe(0);
+  });
+
+  it("reports what it shortened, or neighbours would believe in it for hours", async () => {
+    await startDaemon();
+    const agent = await openAgent();
+    agent.adopt(1, CONSTANTS.MARK_CLEAN, [0, 0], [10, 11], [32 + 25, 2]);
+    await agent.sync();
+    expect(heard.cells.size).toBe(0);
+    agent.shortenClient(1, 20);
+    await until("the shortened cell", PATIENCE_MS, () => heard.cells.size > 0 || undefined);
+    expect([...heard.cells.values()].map(({ cell }) => cell & 32)).toEqual([0]);
+  });
+
+  it("reports what was held before it answers, however slowly the agent reads", async () => {
+    await startDaemon("--table", "4x8192x8/r26");
+    const agent = await openAgent();
+    agent.setOptions({ mode: 0, holdMs: 60_000, pickupS: 0, flushMs: 1000 });
+    const { hi, lo } = someX(150_000, 22);
+    agent.adopt(
+      9,
+      CONSTANTS.MARK_HELD,
+      hi,
+      lo,
+      lo.map(() => 4),
+    );
+    await agent.sync();
+    const held = (await dump(agent)).size;
+    heard.cells.clear();
+    agent.flushHeld(9);
+    await agent.sync();
+    expect(held).toBeGreaterThan(100_000);
+    expect(heard.cells.size).toBe(held);
+  });
+
+  it("adopts the good ones of a batch with bad ones in it", async () => {
+    await startDaemon();
+    const agent = await openAgent();
+    agent.adopt(1, CONSTANTS.MARK_CLEAN, [0, 0, 1 << 30, 0], [10, 11, 12, 13], [4, 32, 4, 5]);
+    expect((await dump(agent)).size).toBe(2);
+    expect(heard.refused).toEqual([[COMMANDS.adopt.number, expect.stringContaining("2 such; the others are taken")]]);
   });
 
   it("holds filters of a bounded memory, and replaces them in place", async () => {

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+/* Commands that load what packets are judged by: automata, clients, access lists, zones, services. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent.h"
+
+#define ZONES_MAX 65536
+
+static const char *map_update(int map, const void *key, const void *value, const char *what)
+{
+	if (!bpf_map_update_elem(map, key, value, BPF_ANY))
+		return NULL;
+	if (errno == E2BIG || errno == ENOSPC)
+		return refusal("%s: the map is full", what);
+	return refusal("%s: %s", what, strerror(errno));
+}
+
+const char *command_load_automata(const uint8_t *body, size_t bytes)
+{
+	struct rw_automata automata, present;
+	const char *fault;
+	uint32_t zero = 0;
+
+	(void)bytes;
+	memcpy(&automata, body, sizeof(automata));
+	fault = automata_fault(&automata);
+	if (fault)
+		return fault;
+	/* rewriting what is there would only show packets half a table */
+	if (!bpf_map_lookup_elem(maps.automata, &zero, &present) && !memcmp(&present, &automata, sizeof(present)))
+		return NULL;
+	return map_update(maps.automata, &zero, &automata, "automata");
+}
+
+const char *command_set_client(const uint8_t *body, size_t bytes)
+{
+	struct rw_command_set_client command;
+	struct rw_client_key key = { 0 };
+	struct rw_client client;
+	const char *fault;
+
+	memcpy(&command, body, bytes);
+	memcpy(key.mac, command.mac, sizeof(key.mac));
+	memcpy(&client, command.record, sizeof(client));
+	fault = client_fault(&client);
+	return fault ? fault : map_update(maps.clients, &key, &client, "client");
+}
+
+const char *command_delete_client(const uint8_t *body, size_t bytes)
+{
+	struct rw_command_delete_client command;
+	struct rw_client_key key = { 0 };
+
+	memcpy(&command, body, bytes);
+	memcpy(key.mac, command.mac, sizeof(key.mac));
+	if (bpf_map_delete_elem(maps.clients, &key) && errno != ENOENT)
+		return strerror(errno);
+	return NULL;
+}
+
+/* --- filters --- */
+
+static bool filter_is_there(const struct rw_command_set_filter *command, const uint8_t *data)
+{
+	struct rw_filter now;
+
+	return !bpf_map_lookup_elem(maps.filters, &command->id, &now) && now.bits == command->bits &&
+	       now.seed == command->seed && now.probes == command->probes && now.out == command->out &&
+	       now.in == command->in && !memcmp(maps.filter_bits + now.base * 8ull, data, command->bits / 8);
+}
+
+/* The new bits go to a place of their own, then the record points there: a packet sees the old or the new. */
+const char *command_set_filter(const uint8_t *body, size_t bytes)
+{
+	struct rw_command_set_filter command;
+	struct rw_filter filter = { 0 };
+	const char *fault;
+
+	memcpy(&command, body, sizeof(command));
+	body += sizeof(command);
+	fault = filter_fault(&command, bytes - sizeof(command));
+	if (fault)
+		return fault;
+	if (filter_is_there(&command, body))
+		return NULL;
+	if (!arena_allocate(command.bits / 64, command.id, &filter.base))
+		return refusal("filter %u: no room for %u bytes in %llu (--filter-memory)", command.id,
+			       command.bits / 8, settings.filter_words * 8ull);
+	memcpy(maps.filter_bits + filter.base * 8ull, body, command.bits / 8);
+	filter.bits = command.bits;
+	filter.seed = command.seed;
+	filter.probes = command.probes;
+	filter.out = command.out;
+	filter.in = command.in;
+	fault = map_update(maps.filters, &command.id, &filter, "filter");
+	arena_retire(command.id, fault ? UINT32_MAX : filter.base);
+	return fault;
+}
+
+const char *command_delete_filter(const uint8_t *body, size_t bytes)
+{
+	struct rw_command_delete_filter command;
+	struct rw_filter none = { 0 };
+	const char *fault;
+
+	memcpy(&command, body, bytes);
+	if (command.id >= RW_FILTERS_MAX)
+		return refusal("filter %u: accepted are 0 to %d", command.id, RW_FILTERS_MAX - 1);
+	fault = map_update(maps.filters, &command.id, &none, "filter");
+	if (!fault)
+		arena_retire(command.id, UINT32_MAX);
+	return fault;
+}
+
+/* --- whole sets --- */
+
+static int zone_key_order(const void *left, const void *right)
+{
+	return memcmp(left, right, sizeof(struct rw_zone_key));
+}
+
+static void zones_prune(const struct rw_zone_key *wanted, size_t count)
+{
+	struct rw_zone_key key, next;
+	bool more = !bpf_map_get_next_key(maps.zones, NULL, &next);
+
+	while (more) {
+		key = next;
+		more = !bpf_map_get_next_key(maps.zones, &key, &next);
+		if (!bsearch(&key, wanted, count, sizeof(key), zone_key_order))
+			bpf_map_delete_elem(maps.zones, &key);
+	}
+}
+
+const char *command_set_zones(const uint8_t *body, size_t bytes)
+{
+	size_t count = bytes / sizeof(struct rw_command_set_zones);
+	struct rw_zone_key *keys;
+	const char *fault = NULL;
+
+	if (count > ZONES_MAX)
+		return refusal("%zu prefixes: accepted are %d", count, ZONES_MAX);
+	keys = calloc(count + 1, sizeof(*keys));
+	if (!keys)
+		return "out of memory";
+	for (size_t i = 0; !fault && i < count; i++) {
+		struct rw_command_set_zones entry;
+
+		memcpy(&entry, body + i * sizeof(entry), sizeof(entry));
+		keys[i].prefix_bits = entry.prefix_bits;
+		memcpy(keys[i].address, entry.address, sizeof(entry.address));
+		if (entry.prefix_bits > 128 || entry.zone >= RW_ZONE_GROUP)
+			fault = refusal("prefix /%u, zone %u: accepted are /0 to /128, zones below %d",
+					entry.prefix_bits, entry.zone, RW_ZONE_GROUP);
+		else
+			fault = map_update(maps.zones, &keys[i], &entry.zone, "zones");
+	}
+	if (!fault) {
+		qsort(keys, count, sizeof(*keys), zone_key_order);
+		zones_prune(keys, count);
+	}
+	free(keys);
+	return fault;
+}
+
+const char *command_set_services(const uint8_t *body, size_t bytes)
+{
+	static uint16_t classes[65536];
+
+	memset(classes, 0, sizeof(classes));
+	for (size_t at = 0; at < bytes; at += sizeof(struct rw_command_set_services)) {
+		struct rw_command_set_services entry;
+
+		memcpy(&entry, body + at, sizeof(entry));
+		classes[entry.port] = entry.service;
+	}
+	for (size_t port = 0; port < ARRAY_SIZE(classes); port++)
+		*(volatile uint16_t *)&maps.services[port] = classes[port];
+	return NULL;
+}
