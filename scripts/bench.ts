@@ -3,6 +3,7 @@
  * `npm run bench [-- --json] [--only NAME,...]`. Needs root; makes namespaces of its own and removes them.
  */
 import { availableParallelism } from "node:os";
+import { acl } from "./bench/acl.ts";
 import { connects } from "./bench/connects.ts";
 import { established, newFlow } from "./bench/forward.ts";
 import { replicated, replication } from "./bench/replication.ts";
@@ -10,7 +11,17 @@ import type { Context, Group, Row } from "./bench/row.ts";
 import { bundle, resident } from "./bench/sizes.ts";
 import { testrun } from "./bench/testrun.ts";
 
-const GROUPS: readonly Group[] = [established, newFlow, connects, replicated, testrun, replication, bundle, resident];
+const GROUPS: readonly Group[] = [
+  established,
+  newFlow,
+  acl,
+  connects,
+  replicated,
+  testrun,
+  replication,
+  bundle,
+  resident,
+];
 const NAMES = GROUPS.flatMap((group) => group.names);
 
 const USAGE = `usage: npm run bench -- [--json] [--only NAME,...]

@@ -15,6 +15,8 @@ export interface RoamwallOptions {
   readonly mesh: { readonly address: string; readonly peers: readonly string[] } | undefined;
   /** The core of daemon and agent. */
   readonly cpu: number;
+  /** Default: a dozen rules. */
+  readonly policy?: string;
 }
 
 /** As many rules as the baseline has, of the kinds that people write; what the bench sends matches one by zone. */
@@ -33,7 +35,7 @@ const RULES = [
   "in udp/5353 from uplink",
 ];
 
-export function policyText(clients: readonly string[]): string {
+export function policyText(clients: readonly string[], rules: readonly string[] = RULES): string {
   return JSON.stringify({
     zones: { uplink: ["10.61.0.0/16"], mailers: ["10.61.201.0/24"] },
     services: {
@@ -41,7 +43,7 @@ export function policyText(clients: readonly string[]): string {
       mail: ["tcp/25", "tcp/465", "tcp/587"],
       bench: ["udp/20000-20200", "tcp/8000-8015"],
     },
-    roles: { staff: { rules: RULES } },
+    roles: { staff: { rules } },
     clients: Object.fromEntries(clients.map((mac) => [mac, "staff"])),
   });
 }
@@ -66,7 +68,7 @@ export class Roamwall {
     lab.onCleanup(() => this.remove());
     run("mount", ["-t", "bpf", "bpf", `${this.directory}/bpf`]);
     this.write("key", `mesh ${"5a".repeat(32)}\nseed 9e3779b97f4a7c15c2b2ae3d27d4eb4f\n`);
-    this.write("policy.json", policyText(options.clients));
+    this.write("policy.json", options.policy ?? policyText(options.clients));
   }
 
   get controlPath(): string {
