@@ -133,7 +133,7 @@ class RunningAgent implements Agent {
   private readPolicy(previous?: CompiledPolicy): CompiledPolicy {
     const text = this.platform.files.readText(this.settings.policy);
     const policy = parsePolicy(text, this.settings.policy);
-    return compilePolicy(policy, this.key.seeds, previous ? { previous } : {});
+    return compilePolicy(policy, this.key.seeds, { salt: this.settings.salt, ...(previous && { previous }) });
   }
 
   private async answer(verb: ApiVerb): Promise<unknown> {

@@ -12,6 +12,7 @@ export interface Settings {
   readonly key: string;
   readonly mode: "enforce" | "monitor";
   readonly policy: string;
+  readonly salt: number;
   readonly pickupS: number;
   readonly replication: ReplicationSettings;
 }
@@ -70,6 +71,13 @@ export const SETTINGS: readonly SettingText[] = [
     default: "/etc/roamwall/policy.yaml",
     effect:
       "Rules and clients ([policy.md](policy.md)). Read again when it changes, and at SIGHUP; whole or not at all.",
+  },
+  {
+    name: "salt",
+    form: "0 to 65535",
+    default: "0",
+    effect:
+      "APs with different salts place the same rules at different bits of their filters, so that what one lets through by chance, the next AP of the path stops (ICC'07's several filters). It costs nothing.",
   },
   {
     name: "pickup",
@@ -148,7 +156,7 @@ const DEFAULTS = {
 /** Throws ROAMWALL_ERR_INPUT with the line. */
 export function parseSettings(text: string, place: string): Settings {
   const top = readDocument(text, place);
-  const f = top.fields(["id", "name", "daemon", "control", "key", "mode", "policy", "pickup", "replication"]);
+  const f = top.fields(["id", "name", "daemon", "control", "key", "mode", "policy", "salt", "pickup", "replication"]);
   if (!f.id) throw badInput(place, "no id", "id: a number of 1 to 65534 that no other AP of the mesh has");
   const id = f.id.integer(1, 65534);
   return {
@@ -159,6 +167,7 @@ export function parseSettings(text: string, place: string): Settings {
     key: f.key?.text("a path") ?? DEFAULTS.key,
     mode: f.mode?.oneOf(["enforce", "monitor"]) ?? "enforce",
     policy: f.policy?.text("a path") ?? DEFAULTS.policy,
+    salt: f.salt?.integer(0, 0xffff) ?? 0,
     pickupS: Math.ceil(readDuration(f.pickup, 300_000, 0, 3_600_000) / 1000),
     replication: readReplication(f.replication, place),
   };

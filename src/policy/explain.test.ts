@@ -93,4 +93,24 @@ describe("explain", () => {
     expect(expected).toBeGreaterThan(500);
     expect(Math.abs(strangers - expected) / expected).toBeLessThan(0.15);
   });
+
+  it("with another salt the same rules let other strangers through (the control: with the same salt the same ones)", () => {
+    const rules = Array.from({ length: 300 }, (_, i) => `out tcp/${1000 + i} to 10.1.0.9`);
+    const policy = parsePolicy(JSON.stringify({ roles: { r: { rules } }, rate: "10%" }), "p");
+    const passing = (salt: number) => {
+      const compiled = compilePolicy(policy, SEEDS, { salt });
+      return Array.from({ length: 5_000 }, (_, i) => {
+        const peer = parseAddress(`10.2.${i >> 8}.${i & 255}`, "test");
+        return explain(policy, compiled, SEEDS, "r", { direction: DIRECTION_OUT, proto: 6, port: 80, peer })
+          .filterAllows;
+      });
+    };
+    const first = passing(0);
+    const count = first.filter(Boolean).length;
+    const both = (other: boolean[]) => first.filter((passes, i) => passes && other[i]).length;
+    expect(count).toBeGreaterThan(300);
+    expect(both(passing(0))).toBe(count);
+    // One in ten of one in ten.
+    expect(both(passing(1)) / count).toBeLessThan(0.2);
+  });
 });
