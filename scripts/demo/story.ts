@@ -1,7 +1,7 @@
 import type { Reason } from "../../src/datapath/abi.ts";
 import { Lab, type LabOptions } from "../../test/lab/support/lab.ts";
 import { pause } from "../../test/lab/support/processes.ts";
-import { type Ap, type Kind, otherAp } from "../../test/lab/support/topology.ts";
+import type { Ap, Kind } from "../../test/lab/support/topology.ts";
 import { LOST_AFTER_MS } from "../../test/lab/support/traffic/plan.ts";
 import type { TrafficReport } from "../../test/lab/support/traffic.ts";
 import { type DemoDetails, type DemoResult, grouped } from "./result.ts";
@@ -130,7 +130,7 @@ async function conclude(
 async function roamAlone(lab: Lab, { screen }: Stage): Promise<{ lost: number; of: number }> {
   await lab.traffic.start();
   await watch(lab, screen, WARM_UP_MS / 2);
-  await lab.roam(otherAp(lab.topology.ap));
+  await lab.roam(ROAMS[0]!);
   await lab.traffic.wake();
   const report = await watch(lab, screen, AFTER_ROAM_MS);
   const of = lab.traffic.flows;

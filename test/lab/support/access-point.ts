@@ -27,7 +27,9 @@ export function writeMeshFiles(directory: string): void {
   const rules = [
     `out tcp/${PORTS.web} to servers`,
     `out tcp/${PORTS.chat} to servers`,
+    `out tcp/${PORTS.mail} to servers`,
     `out udp/${PORTS.stream} to servers`,
+    "out icmp to servers",
     `out udp/${PORTS.lookup} to servers`,
     `in tcp/${PORTS.shell} from servers`,
   ];

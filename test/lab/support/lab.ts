@@ -5,12 +5,13 @@ import type { AgentStatus } from "../../../src/control/status.ts";
 import type { Reason } from "../../../src/datapath/abi.ts";
 import type { NeighbourStatus, ReplicationCounters } from "../../../src/replication/status.ts";
 import { AccessPoint, type Denied, writeMeshFiles } from "./access-point.ts";
+import { BadLink } from "./bad-link.ts";
 import { buildLab } from "./build.ts";
 import { Intruder } from "./intruder.ts";
 import { Namespaces } from "./namespaces.ts";
 import { Processes, pause, until } from "./processes.ts";
-import { APS, type Ap, type Kind, Topology } from "./topology.ts";
-import type { Plan } from "./traffic/plan.ts";
+import { type Ap, type Place, Topology } from "./topology.ts";
+import type { TrafficSize } from "./traffic/plan.ts";
 import { Traffic } from "./traffic.ts";
 
 /** How long a station is heard by nobody while it changes its AP: what 802.11r takes. */
@@ -19,18 +20,17 @@ const OFF_AIR_MS = 40;
 const SETTLE_MS = 20;
 const NEIGHBOUR_PATIENCE_MS = 10_000;
 
-export interface LabOptions {
+export interface LabOptions extends Place {
   /** Of namespaces, pins and folders; a few letters. */
   readonly prefix: string;
-  readonly kind: Kind;
-  readonly size: Pick<Plan, "clientFlows" | "serverFlows" | "idleFlows">;
+  readonly size: TrafficSize;
   /** `none`: no firewall at all, to know what the place itself does to traffic. */
   readonly firewall: "replicating" | "alone" | "none";
   /** Called as soon as there is anything to clean up, long before it is ready. */
   readonly built?: (lab: Lab) => void;
 }
 
-/** Two APs, a client that roams, a server, their traffic and an intruder. */
+/** APs (two, if nothing is said), a client that roams, a server, their traffic and an intruder. */
 export class Lab {
   readonly namespaces: Namespaces;
   readonly processes: Processes;
@@ -40,17 +40,21 @@ export class Lab {
   readonly traffic: Traffic;
   readonly intruder: Intruder;
 
+  /** Where the mesh link is a bad one. */
+  readonly link: BadLink | undefined;
+
   private constructor(options: LabOptions) {
     this.directory = mkdtempSync(join(tmpdir(), `${options.prefix}-`));
     mkdirSync(join(this.directory, "logs"));
     this.namespaces = new Namespaces(options.prefix);
     this.processes = new Processes(join(this.directory, "logs"));
-    this.topology = new Topology(this.namespaces, options.kind);
+    this.topology = new Topology(this.namespaces, options);
     try {
       this.topology.build();
+      if (options.backhaul === "bad") this.link = new BadLink(this.namespaces, this.processes, this.topology);
       writeMeshFiles(this.directory);
       const settings = { replication: options.firewall === "replicating" };
-      this.aps = (options.firewall === "none" ? [] : APS).map(
+      this.aps = (options.firewall === "none" ? [] : this.topology.aps).map(
         (ap) => new AccessPoint(ap, this.namespaces, this.processes, this.directory, settings),
       );
       this.traffic = new Traffic(this.namespaces, this.processes, options.size);
@@ -113,12 +117,13 @@ export class Lab {
     return sum;
   }
 
-  /** Resolves when each agent holds the other's table. */
+  /** Resolves when each agent holds the tables of all others. */
   async awaitNeighbours(): Promise<void> {
     for (const ap of this.aps) {
-      await until(`AP ${ap.ap} to hold its neighbour's table`, NEIGHBOUR_PATIENCE_MS, async () => {
+      await until(`AP ${ap.ap} to hold its neighbours' tables`, NEIGHBOUR_PATIENCE_MS, async () => {
         const neighbours = await ap.ask<NeighbourStatus[]>("neighbours");
-        return neighbours.some((one) => one.state === "alive" && one.mirror >= 0 && !one.syncing) || undefined;
+        const held = neighbours.filter((one) => one.state === "alive" && one.mirror >= 0 && !one.syncing);
+        return held.length === this.aps.length - 1 || undefined;
       });
     }
   }
@@ -132,7 +137,7 @@ export class Lab {
 
   /** What replication has cost so far, counted by the kernel on its own network, with all headers. */
   replicated(): { packets: number; bytes: number } {
-    const each = APS.map((ap) => this.namespaces.sent(`ap${ap}`, "back0"));
+    const each = this.topology.aps.map((ap) => this.namespaces.sent(`ap${ap}`, "back0"));
     return {
       packets: each.reduce((sum, one) => sum + one.packets, 0),
       bytes: each.reduce((sum, one) => sum + one.bytes, 0),

@@ -14,7 +14,7 @@ import type { Namespaces } from "./namespaces.ts";
  * Bridged: both APs and the core are switches, which learn the client's new place from the XID frame that mac80211
  * sends after an association. Routed: APs and core are routers, both APs have the gateway's addresses and MAC, and a
  * mesh routing protocol (here: this file) moves the client's host route. Replication has a network of its own
- * (`back0`), so that the kernel's counters there are its cost, with all headers.
+ * (`back0`), so that the kernel's counters there are its cost, with all headers. There may be more than two APs.
  */
 export const CLIENT = { mac: "02:00:00:00:0a:01", v4: "10.1.0.10", v6: "fd00:1::10" } as const;
 export const SERVER = { mac: "02:00:00:00:5e:01", v4: "10.1.1.80", v6: "fd00:1:0:1::80" } as const;
@@ -23,12 +23,21 @@ export const GATEWAY_MAC = "02:00:00:00:00:fe";
 export const CLIENT_PORT = "phy0-ap0";
 export const BACKHAUL = { port: 4755, group: "239.255.77.77", address: (ap: Ap) => `10.9.0.${ap}` } as const;
 
-export type Ap = 1 | 2;
-export const APS: readonly Ap[] = [1, 2];
-export const otherAp = (ap: Ap): Ap => (ap === 1 ? 2 : 1);
+/** Its number in the lab, from 1 on; also its id. */
+export type Ap = number;
 export type Kind = "bridged" | "routed";
+/** `bad`: replication crosses a switch that misbehaves when told to, and a stranger has a port of it. */
+export type Backhaul = "switch" | "bad";
+/** On the mesh link, and no member of the mesh. */
+export const STRANGER = { port: 66, mac: "02:00:00:00:66:01", v4: "10.9.0.66" } as const;
 
-const NAMES = ["client", "radio", "ap1", "ap2", "core", "server"];
+export interface Place {
+  readonly kind: Kind;
+  /** How many; default 2. */
+  readonly aps?: number;
+  readonly backhaul?: Backhaul;
+}
+
 const CLIENT_GATEWAY = { v4: "10.1.0.1", v6: "fd00:1::1" };
 const SERVER_GATEWAY = { v4: "10.1.1.1", v6: "fd00:1:0:1::1" };
 const meshAddress = (ap: Ap) => ({ v4: `10.8.0.${ap}`, v6: `fd00:8::${ap}` });
@@ -37,20 +46,29 @@ const CORE_MESH = { v4: "10.8.0.254", v6: "fd00:8::fe" };
 export class Topology {
   /** Where the client is. */
   ap: Ap = 1;
+  readonly kind: Kind;
+  readonly aps: readonly Ap[];
+  readonly backhaul: Backhaul;
 
   constructor(
     readonly namespaces: Namespaces,
-    readonly kind: Kind,
-  ) {}
+    place: Place,
+  ) {
+    this.kind = place.kind;
+    this.aps = Array.from({ length: place.aps ?? 2 }, (_, i) => i + 1);
+    this.backhaul = place.backhaul ?? "switch";
+  }
 
   build(): void {
     const { namespaces: ns } = this;
-    ns.add(...NAMES);
+    const names = ["client", "radio", "core", "server", ...this.aps.map((ap) => `ap${ap}`)];
+    if (this.backhaul === "bad") names.push("stranger");
+    ns.add(...names);
     // No address of its own on a switch port: nothing but the client speaks there.
-    for (const name of NAMES) ns.sysctl(name, "ipv6/conf/default/disable_ipv6", 1);
-    for (const name of NAMES) ns.sysctl(name, "ipv6/conf/default/accept_dad", 0);
+    for (const name of names) ns.sysctl(name, "ipv6/conf/default/disable_ipv6", 1);
+    for (const name of names) ns.sysctl(name, "ipv6/conf/default/accept_dad", 0);
     // Where br_netfilter is loaded a switch would drop malformed packets before any filter sees them.
-    for (const name of NAMES)
+    for (const name of names)
       ns.exec(name, "sh", "-c", "for f in /proc/sys/net/bridge/bridge-nf-call-*; do [ ! -e $f ] || echo 0 > $f; done");
     this.buildLinks();
     this.buildEnds();
@@ -78,11 +96,13 @@ export class Topology {
     const mesh = meshAddress(ap);
     ns.ip(`ap${ap}`, `route replace ${CLIENT.v4} dev ${CLIENT_PORT}`, `route replace ${CLIENT.v6} dev ${CLIENT_PORT}`);
     ns.ip("core", `route replace ${CLIENT.v4} via ${mesh.v4}`, `route replace ${CLIENT.v6} via ${mesh.v6}`);
-    ns.ip(
-      `ap${otherAp(ap)}`,
-      `route replace ${CLIENT.v4} via ${CORE_MESH.v4}`,
-      `route replace ${CLIENT.v6} via ${CORE_MESH.v6}`,
-    );
+    for (const other of this.aps.filter((one) => one !== ap)) {
+      ns.ip(
+        `ap${other}`,
+        `route replace ${CLIENT.v4} via ${CORE_MESH.v4}`,
+        `route replace ${CLIENT.v6} via ${CORE_MESH.v6}`,
+      );
+    }
   }
 
   /** MAC of the next hop, as a frame from the client (or from the server) has it. */
@@ -97,7 +117,7 @@ export class Topology {
       ns.ip(a, `link add ${aName} type veth peer name ${bName} netns ${ns.full(b)}`);
     link("client", "wlan0", "radio", "air");
     link("core", "srv", "server", "eth0");
-    for (const ap of APS) {
+    for (const ap of this.aps) {
       link(`ap${ap}`, CLIENT_PORT, "radio", `to-ap${ap}`);
       link(`ap${ap}`, "mesh0", "core", `ap${ap}`);
       link(`ap${ap}`, "back0", "core", `back${ap}`);
@@ -131,12 +151,22 @@ export class Topology {
 
   private buildBackhaul(): void {
     const ns = this.namespaces;
-    ns.ip("core", "link add br-back type bridge", "link set br-back up");
-    for (const ap of APS) {
-      ns.ip("core", `link set back${ap} master br-back`, `link set back${ap} up`);
+    if (this.backhaul === "switch") ns.ip("core", "link add br-back type bridge", "link set br-back up");
+    else this.buildStranger();
+    for (const ap of this.aps) {
+      if (this.backhaul === "switch") ns.ip("core", `link set back${ap} master br-back`);
+      ns.ip("core", `link set back${ap} up`);
       ns.ip(`ap${ap}`, `addr add ${BACKHAUL.address(ap)}/24 dev back0`, "link set back0 up");
       ns.ip(`ap${ap}`, "route add 239.0.0.0/8 dev back0");
     }
+  }
+
+  private buildStranger(): void {
+    const { port, mac, v4 } = STRANGER;
+    const ns = this.namespaces;
+    ns.ip("stranger", `link add back0 type veth peer name back${port} netns ${ns.full("core")}`);
+    ns.ip("stranger", `link set back0 address ${mac}`, `addr add ${v4}/24 dev back0`, "link set back0 up");
+    ns.ip("core", `link set back${port} up`);
   }
 
   private buildSwitches(): void {
@@ -148,8 +178,8 @@ export class Topology {
         `link set ${iface} up`,
         ...ports.flatMap((port) => [`link set ${port} master ${iface}`, `link set ${port} up`]),
       );
-    for (const ap of APS) bridge(`ap${ap}`, "br-lan", CLIENT_PORT, "mesh0");
-    bridge("core", "br-mesh", "ap1", "ap2", "srv");
+    for (const ap of this.aps) bridge(`ap${ap}`, "br-lan", CLIENT_PORT, "mesh0");
+    bridge("core", "br-mesh", ...this.aps.map((ap) => `ap${ap}`), "srv");
   }
 
   private buildRouters(): void {
@@ -159,7 +189,7 @@ export class Topology {
       ns.sysctl(name, "ipv6/conf/all/forwarding", 1);
       for (const iface of ifaces) ns.sysctl(name, `ipv6/conf/${iface}/disable_ipv6`, 0);
     };
-    for (const ap of APS) {
+    for (const ap of this.aps) {
       const mesh = meshAddress(ap);
       router(`ap${ap}`, [CLIENT_PORT, "mesh0"]);
       ns.ip(
@@ -183,7 +213,7 @@ export class Topology {
       "core",
       "link add br-mesh type bridge",
       "link set br-mesh up",
-      ...APS.flatMap((ap) => [`link set ap${ap} master br-mesh`, `link set ap${ap} up`]),
+      ...this.aps.flatMap((ap) => [`link set ap${ap} master br-mesh`, `link set ap${ap} up`]),
       `link set srv address ${GATEWAY_MAC}`,
       "link set srv up",
       `addr add ${CORE_MESH.v4}/24 dev br-mesh`,

@@ -1,10 +1,19 @@
 import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { join } from "node:path";
 import { BUILT } from "./build.ts";
 import type { Namespaces } from "./namespaces.ts";
 import type { Processes } from "./processes.ts";
 import { CLIENT, SERVER } from "./topology.ts";
-import { type ClientReport, LOST_AFTER_MS, type Plan, type ServerReport } from "./traffic/plan.ts";
+import {
+  type ClientReport,
+  type Death,
+  LOST_AFTER_MS,
+  PING_PERIOD_MS,
+  type Plan,
+  type ServerReport,
+  type TrafficSize,
+} from "./traffic/plan.ts";
 
 interface Answer {
   readonly id?: number;
@@ -57,23 +66,26 @@ export interface TrafficReport {
   readonly server: ServerReport;
   /** What either end holds for lost, or one end never heard of: a flow's id, or a name. */
   readonly lost: (number | string)[];
+  /** How old what was lost had become; the briefly open ones too. */
+  readonly deaths: Death[];
   readonly longestGapMs: number;
 }
 
-/** They live as long as the message flows, and count as flows. */
-const OTHER_FLOWS = ["download", "stream"];
+export interface PingReport {
+  readonly sent: number;
+  readonly received: number;
+  readonly longestGapMs: number;
+}
 
 /** All valid traffic of a lab. */
 export class Traffic {
   private readonly client: Program;
   private readonly server: Program;
   private readonly plan: Plan;
+  private readonly startPinger: () => ChildProcess;
+  private pinger: ChildProcess | undefined;
 
-  constructor(
-    namespaces: Namespaces,
-    processes: Processes,
-    size: Pick<Plan, "clientFlows" | "serverFlows" | "idleFlows">,
-  ) {
+  constructor(namespaces: Namespaces, processes: Processes, size: TrafficSize) {
     this.plan = { ...size, client: CLIENT, server: SERVER };
     const start = (name: "client" | "server") =>
       new Program(
@@ -84,6 +96,13 @@ export class Traffic {
           ipc: true,
         }),
       );
+    this.startPinger = () =>
+      processes.start(join(BUILT, "pinger"), [SERVER.v4, String(PING_PERIOD_MS)], {
+        netns: namespaces.path("client"),
+        log: join(processes.logs, "pinger.log"),
+        stdin: "pipe",
+        stdout: "pipe",
+      });
     this.server = start("server");
     this.client = start("client");
   }
@@ -93,6 +112,19 @@ export class Traffic {
     await Promise.all([this.client.ready, this.server.ready]);
     await this.client.ask("start", this.plan);
     await this.server.ask("start", this.plan);
+  }
+
+  /** Echo requests from now on, beside all that. */
+  startPings(): void {
+    this.pinger = this.startPinger();
+    this.pinger.stdin!.on("error", () => {});
+  }
+
+  async pings(): Promise<PingReport> {
+    const { stdin, stdout } = this.pinger!;
+    const line = once(stdout!, "data");
+    stdin!.write("report\n");
+    return JSON.parse(String((await line)[0]));
   }
 
   /** Gaps are measured from here. */
@@ -115,29 +147,36 @@ export class Traffic {
       this.client.ask<ClientReport>("report"),
       this.server.ask<ServerReport>("report"),
     ]);
-    const neverHeardOf = this.chats - Math.min(client.flows.known, server.flows.known);
-    const silent = {
-      download: client.download.silentMs,
-      stream: Math.max(client.stream.silentMs, server.stream.silentMs),
-    };
+    const silentMs = (this.plan.download ?? true) ? client.download.silentMs : 0;
+    const deaths = [client.flows, server.flows, client.stream, server.stream].flatMap(({ lost }) => lost);
+    const neverHeardOf = [
+      this.chats - Math.min(client.flows.known, server.flows.known),
+      this.streams - server.stream.known,
+    ].flatMap((count, kind) => Array.from({ length: count }, (_, i) => `never heard of ${kind ? "stream" : ""} ${i}`));
     return {
       client,
       server,
       lost: [
-        ...new Set([...client.flows.lost, ...server.flows.lost]),
-        ...Array.from({ length: neverHeardOf }, (_, i) => `never heard of ${i}`),
-        ...Object.entries(silent).flatMap(([name, silentMs]) => (silentMs > LOST_AFTER_MS ? [name] : [])),
+        ...new Set(deaths.map(({ id }) => id)),
+        ...neverHeardOf,
+        ...(silentMs > LOST_AFTER_MS ? ["download"] : []),
       ],
+      deaths: [...deaths, ...client.connects.lost],
       longestGapMs: Math.max(client.flows.longestGapMs, server.flows.longestGapMs),
     };
   }
 
   /** Long-lived flows in all. */
   get flows(): number {
-    return this.chats + OTHER_FLOWS.length;
+    return this.chats + this.streams + ((this.plan.download ?? true) ? 1 : 0);
+  }
+
+  private get streams(): number {
+    return this.plan.streams ?? 1;
   }
 
   private get chats(): number {
-    return this.plan.clientFlows + this.plan.serverFlows + this.plan.idleFlows;
+    const { clientFlows, serverFlows, idleFlows, greetedFlows = 0, nappingFlows = 0 } = this.plan;
+    return clientFlows + serverFlows + idleFlows + greetedFlows + nappingFlows;
   }
 }

@@ -1,14 +1,19 @@
 import type { Socket } from "node:net";
-import { FIRST_ID, type FlowReport, LOST_AFTER_MS, MESSAGE_PERIOD_MS, SLICES } from "./plan.ts";
+import { FIRST_ID, type FlowReport, LOST_AFTER_MS, MESSAGE_PERIOD_MS, NAP, SLICES } from "./plan.ts";
 
 /** A message is the flow's id and a sequence number; the first one also tells the accepting side which flow it is. */
-const MESSAGE_BYTES = 8;
+export const MESSAGE_BYTES = 8;
 
 class Flow {
   closed = false;
-  /** A sequence number was skipped or repeated: TCP delivered what was not sent. */
+  /** A sequence number was skipped or repeated (TCP delivered what was not sent), or nobody answers. */
   broken = false;
-  lastMs = performance.now();
+  readonly openedMs = performance.now();
+  lastMs = this.openedMs;
+  longestGapMs = 0;
+  isTalking = false;
+  /** When it last began to talk; `lastMs` stays there if nobody answers. */
+  private talkMs = 0;
   private sendSequence = 0;
   private receiveSequence = 0;
   private rest: Buffer = Buffer.alloc(0);
@@ -17,6 +22,12 @@ class Flow {
     readonly socket: Socket,
     readonly id: number,
   ) {}
+
+  /** Its silence is measured from here. A flow of which nothing came since it last began to talk is lost. */
+  beginTalk(now: number): void {
+    if (this.talkMs !== 0 && this.lastMs === this.talkMs) this.broken = true;
+    this.lastMs = this.talkMs = now;
+  }
 
   say(): void {
     const message = Buffer.allocUnsafe(MESSAGE_BYTES);
@@ -43,7 +54,6 @@ export class FlowSet {
   private readonly flows: Flow[] = [];
   private slice = 0;
   private awake = false;
-  private longestGapMs = 0;
   private messages = 0;
 
   constructor() {
@@ -54,7 +64,7 @@ export class FlowSet {
   opened(socket: Socket, id: number): void {
     const flow = this.add(socket, id);
     socket.on("data", (bytes) => this.heard(flow, bytes));
-    if (id >= FIRST_ID.idle) flow.say();
+    if (id >= FIRST_ID.napping) flow.say();
   }
 
   /** The side that accepts learns it. */
@@ -67,7 +77,7 @@ export class FlowSet {
           return;
         }
         flow = this.add(socket, bytes.readUInt32BE(0));
-        if (flow.id >= FIRST_ID.idle) flow.say();
+        if (flow.id >= FIRST_ID.napping) flow.say();
       }
       this.heard(flow, bytes);
     });
@@ -75,26 +85,23 @@ export class FlowSet {
   }
 
   mark(): void {
-    this.longestGapMs = 0;
+    for (const flow of this.flows) flow.longestGapMs = 0;
   }
 
   wake(): void {
     this.awake = true;
-    const now = performance.now();
-    for (const flow of this.flows) if (flow.id >= FIRST_ID.idle) flow.lastMs = now;
   }
 
   report(): FlowReport {
     const now = performance.now();
-    const talking = this.flows.filter((flow) => this.talks(flow));
-    const lost = this.flows.filter(
-      (flow) => flow.closed || flow.broken || (this.talks(flow) && now - flow.lastMs > LOST_AFTER_MS),
-    );
-    const silentMs = talking.map((flow) => now - flow.lastMs);
+    const silentMs = (flow: Flow) => (flow.isTalking ? now - flow.lastMs : 0);
+    const gapsMs = this.flows.filter(isSteady).map((flow) => Math.max(flow.longestGapMs, silentMs(flow)));
+    const lost = this.flows.filter((flow) => flow.closed || flow.broken || silentMs(flow) > LOST_AFTER_MS);
     return {
       known: this.flows.length,
-      lost: lost.map((flow) => flow.id),
-      longestGapMs: Math.max(this.longestGapMs, ...silentMs, 0),
+      lost: lost.map((flow) => ({ id: flow.id, ageMs: flow.lastMs - flow.openedMs })),
+      longestGapMs: Math.max(...gapsMs, 0),
+      gapsMs,
       messages: this.messages,
     };
   }
@@ -112,21 +119,31 @@ export class FlowSet {
     return flow;
   }
 
-  private talks(flow: Flow): boolean {
-    return this.awake || flow.id < FIRST_ID.idle;
-  }
-
   private speak(): void {
     this.slice = (this.slice + 1) % SLICES;
+    const [now, clockMs] = [performance.now(), Date.now()];
     for (const flow of this.flows) {
-      if (flow.id % SLICES === this.slice && !flow.closed && this.talks(flow)) flow.say();
+      if (flow.id % SLICES !== this.slice) continue;
+      const talks = isSteady(flow) || (flow.id >= FIRST_ID.idle ? this.awake : !isNapping(flow.id, clockMs));
+      if (talks && !flow.isTalking) flow.beginTalk(now);
+      flow.isTalking = talks;
+      if (talks && !flow.closed) flow.say();
     }
   }
 
   private heard(flow: Flow, bytes: Buffer): void {
     const now = performance.now();
-    if (this.talks(flow)) this.longestGapMs = Math.max(this.longestGapMs, now - flow.lastMs);
+    if (flow.isTalking) flow.longestGapMs = Math.max(flow.longestGapMs, now - flow.lastMs);
     flow.lastMs = now;
     this.messages += flow.hear(bytes);
   }
+}
+
+/** Talks from beginning to end. */
+function isSteady(flow: Flow): boolean {
+  return flow.id < FIRST_ID.napping;
+}
+
+function isNapping(id: number, clockMs: number): boolean {
+  return (clockMs + id * NAP.shiftMs) % NAP.periodMs >= NAP.talkMs;
 }

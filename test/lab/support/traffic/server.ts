@@ -1,7 +1,7 @@
 import { createSocket } from "node:dgram";
 import { createServer as createWebServer, type ServerResponse } from "node:http";
 import { connect, createServer } from "node:net";
-import { FlowSet } from "./flows.ts";
+import { FlowSet, MESSAGE_BYTES } from "./flows.ts";
 import {
   DOWNLOAD_BYTES_PER_SECOND,
   DOWNLOAD_PERIOD_MS,
@@ -11,7 +11,7 @@ import {
   type ServerReport,
 } from "./plan.ts";
 import { serveQuestions } from "./program.ts";
-import { Stream } from "./stream.ts";
+import { StreamSet } from "./stream.ts";
 
 /** What the client talks to. */
 const flows = new FlowSet();
@@ -37,7 +37,13 @@ web.listen(PORTS.web, "::");
 
 createServer((socket) => flows.accepted(socket)).listen(PORTS.chat, "::");
 
-const stream = Stream.at(PORTS.stream);
+createServer((socket) => {
+  flows.accepted(socket);
+  socket.write(Buffer.alloc(MESSAGE_BYTES));
+}).listen(PORTS.mail, "::");
+
+const streams = new StreamSet();
+streams.serve(PORTS.stream);
 const answers = createSocket("udp4");
 answers.on("message", (_, from) => answers.send("me", from.port, from.address, () => {}));
 answers.on("error", () => {});
@@ -58,7 +64,10 @@ serveQuestions({
         });
       }),
     ).then(() => undefined),
-  mark: () => flows.mark(),
+  mark() {
+    flows.mark();
+    streams.mark();
+  },
   wake: () => flows.wake(),
-  report: (): ServerReport => ({ flows: flows.report(), stream: stream.report() }),
+  report: (): ServerReport => ({ flows: flows.report(), stream: streams.report() }),
 });
