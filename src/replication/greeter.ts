@@ -1,0 +1,297 @@
+import { BitReader } from "../base/bits.ts";
+import type { Endpoint } from "../platform/platform.ts";
+import type { StateProxy } from "../proxy/proxy.ts";
+import { compatHash } from "./compat.ts";
+import { eachRecord } from "./inbox.ts";
+import type { MeshParts } from "./mesh-api.ts";
+import { MirrorSlots } from "./mirror-slots.ts";
+import { DEAD_AFTER_MS, HELLO_EVERY_MS, Neighbour, SUSPECT_AFTER_MS, TickGuard } from "./neighbour.ts";
+import { type Outbox, PREFIX_BYTES, TO_ALL } from "./outbox.ts";
+import { ASK, ask } from "./records/ask.ts";
+import { HELLO_NAME_BYTES_MAX, type Hello, type HelloEntry, hello, SEEN } from "./records/hello.ts";
+import { KIND } from "./records/kinds.ts";
+import type { Header } from "./seal.ts";
+import type { Sender } from "./sender.ts";
+import type { ReplicationCounters } from "./status.ts";
+import { Units } from "./units.ts";
+import { ReplayWindow } from "./window.ts";
+
+const HELLO_WHILE_NEW_MS = 250;
+/** A newcomer that is not believed after this long is no newcomer. */
+const NEW_FOR_MS = 5_000;
+
+type Greeting = NonNullable<Header["hello"]>;
+
+export interface GreeterParts {
+  readonly mesh: MeshParts;
+  readonly proxy: StateProxy;
+  readonly sender: Sender;
+  readonly outbox: Outbox;
+  readonly counters: ReplicationCounters;
+  readonly neighboursMax: number;
+}
+
+/** Who is there: what other APs' hellos make us believe of them, and what ours says. */
+export class Greeter {
+  /** by id */
+  private readonly neighbours = new Map<number, Neighbour>();
+  private readonly mirrors: MirrorSlots;
+  private readonly compat: bigint;
+  /** Its echo proves that a hello is no recording. */
+  private readonly challenge: bigint;
+  private startedMs: number;
+  private dueMs: number;
+
+  constructor(private readonly parts: GreeterParts) {
+    const { geometry, seedId, datapath, nowMs } = parts.mesh;
+    this.challenge = random64(parts.mesh);
+    this.compat = compatHash(geometry, seedId);
+    this.mirrors = new MirrorSlots(geometry, datapath, () => parts.proxy.mirrorsChanged());
+    this.startedMs = nowMs();
+    this.dueMs = this.startedMs;
+  }
+
+  start(nowMs: number): void {
+    this.startedMs = nowMs;
+    this.dueMs = nowMs;
+  }
+
+  get(id: number): Neighbour | undefined {
+    return this.neighbours.get(id);
+  }
+
+  list(): Neighbour[] {
+    return [...this.neighbours.values()];
+  }
+
+  /** Is there anybody whom a publication would reach? */
+  get heardBySomebody(): boolean {
+    for (const { believed, state } of this.neighbours.values()) if (believed && state !== "dead") return true;
+    return false;
+  }
+
+  nextAtMs(): number {
+    return this.dueMs;
+  }
+
+  /** A new epoch is taken by nobody before its hello. */
+  speakNow(): void {
+    this.dueMs = Number.NEGATIVE_INFINITY;
+  }
+
+  // --- what is heard
+
+  /** A hello of an epoch that is not believed: it must give back our challenge, or it may be a recording. */
+  ofStranger(header: Header, greeting: Greeting, body: Uint8Array, from: Endpoint, nowMs: number): void {
+    const heard = soleHello(body);
+    if (!heard) return;
+    const neighbour = this.neighbours.get(header.sender) ?? this.meet(header.sender, from, nowMs);
+    if (!neighbour) return;
+    const epoch = hex(greeting.epoch);
+    if (neighbour.isSuperseded(epoch)) {
+      this.parts.counters.epochsRefused++;
+      return;
+    }
+    const entry = this.entryOfUs(heard);
+    if (entry?.echo !== this.challenge) {
+      if (!neighbour.believed) {
+        neighbour.address = from;
+        neighbour.helloMs = nowMs;
+      }
+      const { sender: id } = header;
+      this.answer(from, { id, echo: heard.challenge, ackVer: 0, lost: 0, state: SEEN.fresh }, neighbour, nowMs);
+      return;
+    }
+    if (neighbour.believed) neighbour.supersede(neighbour.epoch);
+    neighbour.address = from;
+    this.believe(neighbour, header, greeting, epoch, heard, nowMs);
+    this.ofBelieved(neighbour, heard, nowMs);
+  }
+
+  ofBelieved(neighbour: Neighbour, heard: Hello, nowMs: number): void {
+    neighbour.hello = heard;
+    neighbour.helloMs = nowMs;
+    neighbour.state = "alive";
+    neighbour.phases.set(heard.fastPhase, heard.slowPhase, nowMs);
+    const ticks = { fast: heard.fast, slow: heard.slow };
+    if (neighbour.guard.clamp(ticks, nowMs)) this.parts.counters.ticksClamped++;
+    neighbour.setTicks(ticks.fast, ticks.slow);
+    neighbour.gaps.announced(heard.edgeVer, nowMs);
+    const entry = this.entryOfUs(heard);
+    neighbour.ackVer = entry?.ackVer ?? 0;
+    if (!entry || entry.state === SEEN.fresh) this.answer(neighbour.address, this.entryOf(neighbour), neighbour, nowMs);
+    this.compareDigest(neighbour, heard, nowMs);
+  }
+
+  private meet(id: number, from: Endpoint, nowMs: number): Neighbour | undefined {
+    if (this.neighbours.size >= this.parts.neighboursMax) {
+      const gone = this.list().find(
+        (n) => (!n.believed && nowMs - n.helloMs > NEW_FOR_MS) || (n.state === "dead" && n.mask === 0),
+      );
+      if (!gone) return undefined;
+      this.neighbours.delete(gone.id);
+    }
+    const neighbour = new Neighbour(id, from, this.parts.mesh.geometry, () => this.randomShare(), nowMs);
+    this.neighbours.set(id, neighbour);
+    return neighbour;
+  }
+
+  private believe(
+    neighbour: Neighbour,
+    header: Header,
+    greeting: Greeting,
+    epoch: string,
+    heard: Hello,
+    nowMs: number,
+  ): void {
+    const { geometry, log } = this.parts.mesh;
+    const sameTable = neighbour.believed && neighbour.tableId === heard.tableId;
+    if (neighbour.believed && !sameTable) this.mirrors.orphan(neighbour);
+    neighbour.believed = true;
+    neighbour.identity = greeting.identity;
+    neighbour.epoch = epoch;
+    // The same epoch, believed again, goes on where it was: nothing of it counts twice.
+    if (!neighbour.window || neighbour.epochTag !== header.epochTag) neighbour.window = new ReplayWindow(header.pn + 1);
+    neighbour.epochTag = header.epochTag;
+    neighbour.beginCounting();
+    neighbour.tableId = heard.tableId;
+    neighbour.compatible = heard.compat === this.compat;
+    neighbour.guard = new TickGuard(geometry, heard.fast, heard.slow, nowMs);
+    neighbour.resetTicks(heard.fast, heard.slow);
+    this.mirrors.assign(neighbour, this.list());
+    neighbour.mirror?.forgetVers();
+    neighbour.rights.forgetVers();
+    neighbour.mirror?.advance(heard.fast, heard.slow);
+    neighbour.units = new Units(heard.slots, neighbour.mirror ? geometry : undefined);
+    neighbour.gaps.reset(heard.edgeVer);
+    neighbour.startSync(undefined, nowMs);
+    this.parts.proxy.mirrorsChanged();
+    const mirror = neighbour.mirror ? `mirror ${neighbour.mirror.index}` : "no mirror left";
+    const what = neighbour.compatible ? mirror : "other table: rights only";
+    log.info("replication", `neighbour ${neighbour.id} (${heard.name}) is there: ${what}`);
+  }
+
+  private compareDigest(neighbour: Neighbour, heard: Hello, nowMs: number): void {
+    const { counters, outbox } = this.parts;
+    const { mirror, gaps, sync, units } = neighbour;
+    if (sync || gaps.count > 0 || gaps.highest !== heard.edgeVer) return;
+    if (neighbour.rights.digest() !== heard.rightsDigest) {
+      counters.digestMismatches++;
+      neighbour.startSync([{ from: 0, count: units.slotUnits }], nowMs);
+      return;
+    }
+    const stamped = mirror && mirror.ticks.fast === heard.fast && mirror.ticks.slow === heard.slow;
+    if (!stamped || mirror.digest.value() === heard.digest || nowMs - neighbour.digestAskedMs < HELLO_EVERY_MS / 2)
+      return;
+    counters.digestMismatches++;
+    neighbour.digestAskedMs = nowMs;
+    outbox.add(ask, { what: ASK.digests, round: 0, window: 1, units: [] });
+    outbox.flush(neighbour.id, neighbour.address);
+  }
+
+  age(nowMs: number): void {
+    for (const neighbour of this.neighbours.values()) {
+      const silentMs = nowMs - neighbour.helloMs;
+      if (neighbour.believed && neighbour.state !== "dead") {
+        neighbour.state = silentMs > DEAD_AFTER_MS ? "dead" : silentMs > SUSPECT_AFTER_MS ? "suspect" : "alive";
+      }
+      // Before it is dead its ticks may stand still for a reason: its timers then do too.
+      if (neighbour.state === "dead" && neighbour.believed) {
+        const { fast, slow } = neighbour.guard.estimate(nowMs);
+        neighbour.setTicks(fast, slow);
+      }
+      for (const { mirror, guard } of neighbour.orphans) {
+        const { fast, slow } = guard.estimate(nowMs);
+        mirror.advance(fast, slow);
+      }
+      this.mirrors.releaseEmpty(neighbour);
+    }
+  }
+
+  private anybodyNew(nowMs: number): boolean {
+    if (nowMs - this.startedMs < HELLO_EVERY_MS) return true;
+    return this.list().some((n) => !n.believed && nowMs - n.helloMs < NEW_FOR_MS);
+  }
+
+  // --- what is said
+
+  private answer(to: Endpoint, entry: HelloEntry, neighbour: Neighbour, nowMs: number): void {
+    if (nowMs - neighbour.answeredMs < HELLO_WHILE_NEW_MS) return;
+    neighbour.answeredMs = nowMs;
+    this.parts.outbox.add(hello, this.helloOf([entry], nowMs));
+    this.parts.outbox.flush(neighbour.id, to, true);
+  }
+
+  sayHello(nowMs: number): void {
+    const believed = this.list().filter((n) => n.believed && n.state !== "dead");
+    const entries = believed.map((n) => this.entryOf(n));
+    this.parts.outbox.add(hello, this.helloOf(entries, nowMs));
+    this.parts.outbox.flush(TO_ALL, undefined, true);
+    this.dueMs = nowMs + (this.anybodyNew(nowMs) ? HELLO_WHILE_NEW_MS : HELLO_EVERY_MS);
+  }
+
+  private entryOf(neighbour: Neighbour): HelloEntry {
+    return {
+      id: neighbour.id,
+      echo: neighbour.hello?.challenge ?? 0n,
+      ackVer: neighbour.sync ? 0 : neighbour.gaps.contiguous,
+      lost: neighbour.takeLost(),
+      state: SEEN[neighbour.state],
+    };
+  }
+
+  private entryOfUs(heard: Hello): HelloEntry | undefined {
+    return heard.entries.find(({ id }) => id === this.parts.mesh.id);
+  }
+
+  private helloOf(entries: HelloEntry[], nowMs: number): Hello {
+    const { sender } = this.parts;
+    const { ticks, phases, published } = this.parts.proxy;
+    const { geometry, datapath, name } = this.parts.mesh;
+    return {
+      name: shortened(name),
+      tableId: datapath.hello.table_id,
+      challenge: this.challenge,
+      compat: this.compat,
+      edgeVer: sender.ver,
+      digest: published.digest.value(),
+      rightsDigest: sender.rights.digest(),
+      fast: ticks.fast,
+      slow: ticks.slow,
+      fastPhase: phases.atLatest(false, nowMs),
+      slowPhase: phases.atLatest(true, nowMs),
+      slots: published.slots,
+      fill: Math.min(255, Math.floor((published.used * 256) / geometry.cells)),
+      keySlots: 1,
+      entries,
+    };
+  }
+
+  private randomShare(): number {
+    const [a, b] = this.parts.mesh.random(2);
+    return ((a! << 8) | b!) / 65536;
+  }
+}
+
+export function random64({ random }: Pick<MeshParts, "random">): bigint {
+  return random(8).reduce((value, byte) => (value << 8n) | BigInt(byte), 0n);
+}
+
+function hex(bytes: Uint8Array): string {
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function shortened(name: string): string {
+  let short = name;
+  while (new TextEncoder().encode(short).length > HELLO_NAME_BYTES_MAX) short = short.slice(0, -1);
+  return short;
+}
+
+/** Of a stranger nothing else is read. */
+function soleHello(body: Uint8Array): Hello | undefined {
+  let heard: Hello | undefined;
+  eachRecord(body, PREFIX_BYTES, (kind, from, to) => {
+    if (kind === KIND.hello) heard = hello.parse(new BitReader(body, from, to));
+  });
+  return heard;
+}
