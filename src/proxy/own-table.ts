@@ -1,5 +1,5 @@
 import type { Geometry } from "../bloom/geometry.ts";
-import type { PublishedCache } from "./published.ts";
+import { type PublishedCache, URGENCY } from "./published.ts";
 import type { Ticks } from "./ticks.ts";
 
 /**
@@ -11,9 +11,14 @@ export class OwnTable {
   readonly owners: Uint16Array;
   /** by slot: used cells */
   readonly cellsOfSlot = new Uint32Array(1 << 14);
+  /** by coordinate: its urgency while it waits */
   private readonly waits: Uint8Array;
+  /** Changes that wait; refreshes are found by their mark, from `cursor` on, so that none waits for another twice. */
   private readonly waiting: Uint32Array;
-  private waitingCount = 0;
+  /** Changes and refreshes that wait. */
+  changes = 0;
+  refreshes = 0;
+  private cursor = 0;
   private seen: Uint8Array | undefined;
 
   constructor(
@@ -28,25 +33,33 @@ export class OwnTable {
   }
 
   get pending(): number {
-    return this.waitingCount;
+    return this.changes + this.refreshes;
   }
 
   note(coordinates: Uint32Array, cells: Uint32Array, owners: Uint16Array, count: number): void {
     for (let i = 0; i < count; i++) this.noteCell(coordinates[i]!, cells[i]!, owners[i]!);
   }
 
-  /** What waits and still differs, ascending; it waits no more. The array is reused by the next call. */
-  take(): Uint32Array {
-    const taken = this.waiting.subarray(0, this.waitingCount);
-    this.waitingCount = 0;
-    taken.sort();
+  /**
+   * All changes and at most `refreshesMost` refreshes that wait and still differ, ascending; they wait no more. The array
+   * is reused by the next call.
+   */
+  take(refreshesMost: number): Uint32Array {
     let kept = 0;
-    for (let i = 0; i < taken.length; i++) {
-      const at = taken[i]!;
-      this.waits[at] = 0;
-      if (this.published.differs(at, this.cells[at]!, this.owners[at]!)) taken[kept++] = at;
+    for (let i = 0; i < this.changes; i++) {
+      const at = this.waiting[i]!;
+      this.waits[at] = URGENCY.none;
+      if (this.urgency(at) !== URGENCY.none) this.waiting[kept++] = at;
     }
-    return taken.subarray(0, kept);
+    this.changes = 0;
+    const end = kept + refreshesMost;
+    for (; this.refreshes > 0 && kept < end; this.cursor = (this.cursor + 1) % this.waits.length) {
+      if (this.waits[this.cursor] !== URGENCY.refresh) continue;
+      this.waits[this.cursor] = URGENCY.none;
+      this.refreshes--;
+      if (this.urgency(this.cursor) !== URGENCY.none) this.waiting[kept++] = this.cursor;
+    }
+    return this.waiting.subarray(0, kept).sort();
   }
 
   /** From here to `endReread` every cell that is reported is known to be used; the others are known to be free. */
@@ -81,10 +94,19 @@ export class OwnTable {
   }
 
   private compare(coordinate: number): void {
-    if (this.waits[coordinate] === 1) return;
-    if (!this.published.differs(coordinate, this.cells[coordinate]!, this.owners[coordinate]!)) return;
-    this.waits[coordinate] = 1;
-    this.waiting[this.waitingCount++] = coordinate;
+    if (this.waits[coordinate] === URGENCY.change) return;
+    const urgency = this.urgency(coordinate);
+    if (urgency === this.waits[coordinate] || urgency === URGENCY.none) return;
+    if (urgency === URGENCY.refresh) this.refreshes++;
+    else {
+      if (this.waits[coordinate] === URGENCY.refresh) this.refreshes--;
+      this.waiting[this.changes++] = coordinate;
+    }
+    this.waits[coordinate] = urgency;
+  }
+
+  private urgency(coordinate: number) {
+    return this.published.urgency(coordinate, this.cells[coordinate]!, this.owners[coordinate]!);
   }
 
   private set(coordinate: number, cell: number, owner: number): void {

@@ -2,6 +2,10 @@ import type { Geometry } from "../bloom/geometry.ts";
 import { Digest } from "./digest.ts";
 import type { Ticks } from "./ticks.ts";
 
+/** How soon neighbours must hear of a cell: not at all, when there is room, at the next flush. */
+export const URGENCY = { none: 0, refresh: 1, change: 2 } as const;
+export type Urgency = (typeof URGENCY)[keyof typeof URGENCY];
+
 /**
  * What was last published of the own table: the thing that mirrors equal. Each coordinate keeps its `ver`, used or
  * free, for ever: a free cell without one could be brought back by an older message that comes late. A doubly linked
@@ -40,18 +44,18 @@ export class PublishedCache {
   }
 
   /**
-   * Whether neighbours must hear of it: another flow in the cell, freed, another speed, lowered, another owner; of a
-   * mere refresh only when what they know has fallen below three quarters, or every busy flow would cost a record each
-   * phase.
+   * Whether neighbours must hear of a cell: another flow in it, freed, another speed, lowered, another owner. A mere
+   * refresh is worth a record when what they know has fallen below three quarters, or every busy flow would cost one
+   * each phase; below a half it may wait no longer.
    */
-  differs(coordinate: number, cell: number, owner: number): boolean {
+  urgency(coordinate: number, cell: number, owner: number): Urgency {
     const known = this.cells[coordinate]!;
     const left = this.ticks.left(cell);
     const knownLeft = known === 0 ? -1 : this.ticks.left(known);
-    if (left < 0) return knownLeft >= 0;
-    if (knownLeft < 0 || left < knownLeft) return true;
-    if (this.identity(known) !== this.identity(cell)) return true;
-    return this.owners[coordinate] !== owner || knownLeft * 4 < left * 3;
+    if (left < 0) return knownLeft >= 0 ? URGENCY.change : URGENCY.none;
+    if (knownLeft < 0 || left < knownLeft || this.identity(known) !== this.identity(cell)) return URGENCY.change;
+    if (this.owners[coordinate] !== owner || knownLeft * 2 < left) return URGENCY.change;
+    return knownLeft * 4 < left * 3 ? URGENCY.refresh : URGENCY.none;
   }
 
   /** `cell` 0 frees. The item goes to the young end of the list. */

@@ -10,13 +10,22 @@ export class TokenBucket {
     this.tokens = burstBytes;
   }
 
-  /** Takes the bytes, or nothing. */
-  take(bytes: number, nowMs: number): boolean {
+  has(bytes: number, nowMs: number): boolean {
     const gained = Math.max(0, nowMs - this.filledMs) * (this.bytesPerSecond / 1000);
     this.tokens = Math.min(this.burstBytes, this.tokens + gained);
     this.filledMs = nowMs;
-    if (this.tokens < bytes) return false;
+    return this.tokens >= bytes;
+  }
+
+  /** Takes the bytes, or nothing. */
+  take(bytes: number, nowMs: number): boolean {
+    if (!this.has(bytes, nowMs)) return false;
     this.tokens -= bytes;
     return true;
+  }
+
+  /** When so many bytes may be taken; `bytes` at most the burst. */
+  readyAtMs(bytes: number): number {
+    return this.filledMs + (Math.max(0, bytes - this.tokens) / this.bytesPerSecond) * 1000;
   }
 }

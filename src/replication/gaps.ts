@@ -87,7 +87,13 @@ export class Gaps {
     return this.list.reduce((next, gap) => Math.min(next, gap.dueMs), Number.POSITIVE_INFINITY);
   }
 
+  /** Beyond what a snapshot is cheaper for, gaps grow together: the list stays short however much is lost. */
   private open(from: number, to: number, nowMs: number): void {
+    const last = this.list[this.list.length - 1];
+    if (last && this.list.length > GAPS_MAX) {
+      this.list = [...this.list.slice(0, -1), { ...last, to }];
+      return;
+    }
     this.list.push({ from, to, dueMs: nowMs + REORDER_MS + this.random() * SPREAD_MS, tries: 0 });
   }
 

@@ -1,15 +1,17 @@
 import { BitReader } from "../base/bits.ts";
 import type { Endpoint } from "../platform/platform.ts";
 import type { StateProxy } from "../proxy/proxy.ts";
-import { compatHash } from "./compat.ts";
+import { differencesOf, type Shape, shapeOf } from "./compat.ts";
 import { eachRecord } from "./inbox.ts";
-import type { MeshParts } from "./mesh-api.ts";
+import type { MeshOptions, MeshParts } from "./mesh-api.ts";
 import { MirrorSlots } from "./mirror-slots.ts";
+import { MODES, modeOf } from "./modes.ts";
 import { DEAD_AFTER_MS, HELLO_EVERY_MS, Neighbour, SUSPECT_AFTER_MS, TickGuard } from "./neighbour.ts";
 import { type Outbox, PREFIX_BYTES, TO_ALL } from "./outbox.ts";
 import { ASK, ask } from "./records/ask.ts";
 import { HELLO_NAME_BYTES_MAX, type Hello, type HelloEntry, hello, SEEN } from "./records/hello.ts";
 import { KIND } from "./records/kinds.ts";
+import { Account } from "./repairs.ts";
 import type { Header } from "./seal.ts";
 import type { Sender } from "./sender.ts";
 import type { ReplicationCounters } from "./status.ts";
@@ -28,7 +30,7 @@ export interface GreeterParts {
   readonly sender: Sender;
   readonly outbox: Outbox;
   readonly counters: ReplicationCounters;
-  readonly neighboursMax: number;
+  readonly options: MeshOptions;
 }
 
 /** Who is there: what other APs' hellos make us believe of them, and what ours says. */
@@ -36,7 +38,7 @@ export class Greeter {
   /** by id */
   private readonly neighbours = new Map<number, Neighbour>();
   private readonly mirrors: MirrorSlots;
-  private readonly compat: bigint;
+  private readonly shape: Shape;
   /** Its echo proves that a hello is no recording. */
   private readonly challenge: bigint;
   private startedMs: number;
@@ -45,7 +47,7 @@ export class Greeter {
   constructor(private readonly parts: GreeterParts) {
     const { geometry, seedId, datapath, nowMs } = parts.mesh;
     this.challenge = random64(parts.mesh);
-    this.compat = compatHash(geometry, seedId);
+    this.shape = shapeOf(geometry, seedId);
     this.mirrors = new MirrorSlots(geometry, datapath, () => parts.proxy.mirrorsChanged());
     this.startedMs = nowMs();
     this.dueMs = this.startedMs;
@@ -98,8 +100,8 @@ export class Greeter {
         neighbour.address = from;
         neighbour.helloMs = nowMs;
       }
-      const { sender: id } = header;
-      this.answer(from, { id, echo: heard.challenge, ackVer: 0, lost: 0, state: SEEN.fresh }, neighbour, nowMs);
+      const unknown = { echo: heard.challenge, ackVer: 0, lost: 0, state: SEEN.fresh };
+      this.answer(from, { ...this.entryOf(neighbour), ...unknown }, neighbour, nowMs);
       return;
     }
     if (neighbour.believed) neighbour.supersede(neighbour.epoch);
@@ -119,19 +121,26 @@ export class Greeter {
     neighbour.gaps.announced(heard.edgeVer, nowMs);
     const entry = this.entryOfUs(heard);
     neighbour.ackVer = entry?.ackVer ?? 0;
+    neighbour.account.acknowledged(neighbour.ackVer);
+    neighbour.breath.hear(entry?.slow ?? false, nowMs);
     if (!entry || entry.state === SEEN.fresh) this.answer(neighbour.address, this.entryOf(neighbour), neighbour, nowMs);
     this.compareDigest(neighbour, heard, nowMs);
   }
 
   private meet(id: number, from: Endpoint, nowMs: number): Neighbour | undefined {
-    if (this.neighbours.size >= this.parts.neighboursMax) {
+    if (this.neighbours.size >= this.parts.options.neighboursMax) {
       const gone = this.list().find(
         (n) => (!n.believed && nowMs - n.helloMs > NEW_FOR_MS) || (n.state === "dead" && n.mask === 0),
       );
       if (!gone) return undefined;
       this.neighbours.delete(gone.id);
     }
-    const neighbour = new Neighbour(id, from, this.parts.mesh.geometry, () => this.randomShare(), nowMs);
+    const neighbour = new Neighbour(id, from, {
+      geometry: this.parts.mesh.geometry,
+      account: new Account(this.parts.options.bytesPerSecond),
+      random: () => this.randomShare(),
+      nowMs,
+    });
     this.neighbours.set(id, neighbour);
     return neighbour;
   }
@@ -155,7 +164,9 @@ export class Greeter {
     neighbour.epochTag = header.epochTag;
     neighbour.beginCounting();
     neighbour.tableId = heard.tableId;
-    neighbour.compatible = heard.compat === this.compat;
+    neighbour.differences = differencesOf(this.shape, heard.shape);
+    neighbour.mode = modeOf(heard.mode);
+    neighbour.account.welcome(this.parts.sender.snapshots.wholeBytes);
     neighbour.guard = new TickGuard(geometry, heard.fast, heard.slow, nowMs);
     neighbour.resetTicks(heard.fast, heard.slow);
     this.mirrors.assign(neighbour, this.list());
@@ -164,17 +175,17 @@ export class Greeter {
     neighbour.mirror?.advance(heard.fast, heard.slow);
     neighbour.units = new Units(heard.slots, neighbour.mirror ? geometry : undefined);
     neighbour.gaps.reset(heard.edgeVer);
-    neighbour.startSync(undefined, nowMs);
+    if (neighbour.mode.snapshots) neighbour.startSync(undefined, nowMs);
     this.parts.proxy.mirrorsChanged();
     const mirror = neighbour.mirror ? `mirror ${neighbour.mirror.index}` : "no mirror left";
-    const what = neighbour.compatible ? mirror : "other table: rights only";
+    const what = neighbour.compatible ? mirror : `rights only; ${neighbour.differences.join("; ")}`;
     log.info("replication", `neighbour ${neighbour.id} (${heard.name}) is there: ${what}`);
   }
 
   private compareDigest(neighbour: Neighbour, heard: Hello, nowMs: number): void {
     const { counters, outbox } = this.parts;
     const { mirror, gaps, sync, units } = neighbour;
-    if (sync || gaps.count > 0 || gaps.highest !== heard.edgeVer) return;
+    if (!neighbour.mode.repairs || sync || gaps.count > 0 || gaps.highest !== heard.edgeVer) return;
     if (neighbour.rights.digest() !== heard.rightsDigest) {
       counters.digestMismatches++;
       neighbour.startSync([{ from: 0, count: units.slotUnits }], nowMs);
@@ -237,6 +248,9 @@ export class Greeter {
       ackVer: neighbour.sync ? 0 : neighbour.gaps.contiguous,
       lost: neighbour.takeLost(),
       state: SEEN[neighbour.state],
+      slow: neighbour.account.slow,
+      heardGroup: true,
+      heardAlone: true,
     };
   }
 
@@ -245,14 +259,15 @@ export class Greeter {
   }
 
   private helloOf(entries: HelloEntry[], nowMs: number): Hello {
-    const { sender } = this.parts;
+    const { sender, options } = this.parts;
     const { ticks, phases, published } = this.parts.proxy;
     const { geometry, datapath, name } = this.parts.mesh;
     return {
       name: shortened(name),
       tableId: datapath.hello.table_id,
       challenge: this.challenge,
-      compat: this.compat,
+      shape: this.shape,
+      mode: MODES[options.mode].number,
       edgeVer: sender.ver,
       digest: published.digest.value(),
       rightsDigest: sender.rights.digest(),

@@ -159,14 +159,14 @@ export class Inbox {
   private nack(from: Neighbour, { target, ranges }: ReturnType<typeof nack.parse> & object, nowMs: number): void {
     const { id, sender, neighbour } = this.parts;
     for (const range of ranges) {
-      if (target === id) sender.repair(from, range, nowMs);
+      if (target === id) sender.repairs.answer(from, range, nowMs);
       else neighbour(target)?.gaps.askedByOther(range.from, range.from + range.count - 1, nowMs);
     }
   }
 
   private asked(from: Neighbour, value: NonNullable<ReturnType<typeof ask.parse>>, nowMs: number): void {
     const { sender, proxy, outbox } = this.parts;
-    if (value.what === ASK.snapshot) sender.snapshot(from, value, nowMs);
+    if (value.what === ASK.snapshot) sender.snapshots.answer(from, value, nowMs);
     if (value.what !== ASK.digests) return;
     const { fast, slow } = proxy.ticks;
     outbox.add(digests, { asOf: sender.ver, fast, slow, regions: proxy.published.digest.regions });

@@ -5,6 +5,7 @@ import type { Endpoint, Log } from "../platform/platform.ts";
 import type { ClientStatus } from "../proxy/contexts.ts";
 import type { Grant, RoleGrant } from "../proxy/rights.ts";
 import type { RoamCounters } from "../proxy/roam.ts";
+import type { ModeName } from "./modes.ts";
 import type { NeighbourStatus, ReplicationCounters } from "./status.ts";
 
 /** What the agent hands to `createMesh`. Nothing in the mesh reads a clock or makes randomness by itself. */
@@ -34,8 +35,12 @@ export interface MeshOptions {
   readonly flushMs: number;
   /** UDP payload; never fragmented. */
   readonly datagramBytes: number;
-  /** Ceiling of snapshots; repairs get a quarter of it. Deltas are never delayed. */
+  /** Ceiling of snapshots and repairs together; one neighbour's repairs get a quarter of it. Changes are never delayed. */
   readonly bytesPerSecond: number;
+  /** How what is lost on the way is made good: see `modes.ts`. */
+  readonly mode: ModeName;
+  /** `alarm` only: everything is sent again so often. */
+  readonly resendMs: number;
   /** What an old AP leaves of a handed-over client's expectations, in seconds; 0: they age normally. */
   readonly handoverLifetimeS: number;
   /** Neighbours that are remembered at all. */

@@ -8,6 +8,8 @@ export const MESH_DEFAULTS: MeshOptions = {
   flushMs: 4,
   datagramBytes: 1200,
   bytesPerSecond: 2_000_000,
+  mode: "ftfw",
+  resendMs: 15_000,
   handoverLifetimeS: 600,
   neighboursMax: 32,
 };

@@ -5,8 +5,10 @@ import type { Mirror } from "../proxy/mirror.ts";
 import { PhaseClock } from "../proxy/phase.ts";
 import { unwrapTick } from "../proxy/ticks.ts";
 import { Gaps } from "./gaps.ts";
+import { MODES, type Mode } from "./modes.ts";
 import type { UnitRange } from "./records/ask.ts";
 import type { Hello } from "./records/hello.ts";
+import type { Account } from "./repairs.ts";
 import { RightsMap } from "./rights-map.ts";
 import type { NeighbourStatus } from "./status.ts";
 import { SyncSession } from "./sync.ts";
@@ -64,6 +66,14 @@ export class TickGuard {
   }
 }
 
+export interface NeighbourParts {
+  readonly geometry: Geometry;
+  readonly account: Account;
+  readonly nowMs: number;
+  /** In [0, 1). */
+  random(): number;
+}
+
 /** Another AP: what it said of itself, and how much of what it published is known here. */
 export class Neighbour {
   identity = 0n;
@@ -80,12 +90,18 @@ export class Neighbour {
   answeredMs = Number.NEGATIVE_INFINITY;
   hello: Hello | undefined;
   tableId = 0n;
-  compatible = false;
+  /** What its cells differ in from ours, in words; empty: it can be mirrored. */
+  differences: readonly string[] = [];
+  mode: Mode = MODES.ftfw;
+  /** Change sets that are lost for good: nobody repairs them. */
+  givenUp = 0;
   mirror: Mirror | undefined;
   rights = new RightsMap();
   units: Units;
   sync: SyncSession | undefined;
   readonly gaps: Gaps;
+  /** What it may cost us. */
+  readonly account: Account;
   readonly orphans: Orphan[] = [];
   phases: PhaseClock;
   guard: TickGuard;
@@ -104,10 +120,9 @@ export class Neighbour {
   constructor(
     readonly id: number,
     public address: Endpoint,
-    geometry: Geometry,
-    random: () => number,
-    nowMs: number,
+    { geometry, account, random, nowMs }: NeighbourParts,
   ) {
+    this.account = account;
     this.helloMs = nowMs;
     this.gaps = new Gaps(random);
     this.units = new Units(0, undefined);
@@ -144,6 +159,17 @@ export class Neighbour {
   startSync(wanted: readonly UnitRange[] | undefined, nowMs: number): void {
     const all = [{ from: 0, count: this.units.count }];
     this.sync = new SyncSession(this.units.count, wanted ?? all, this.gaps.highest, nowMs);
+  }
+
+  get compatible(): boolean {
+    return this.believed && this.differences.length === 0;
+  }
+
+  /** What it will not repair is not waited for. */
+  giveUpGaps(): void {
+    if (this.gaps.count === 0) return;
+    this.givenUp += this.gaps.missing;
+    this.gaps.reset(this.gaps.highest);
   }
 
   /** Slot that it gave the client, if it told. */

@@ -3,18 +3,18 @@ import type { Endpoint } from "../platform/platform.ts";
 import { type ProxyWire, StateProxy } from "../proxy/proxy.ts";
 import type { Handed } from "../proxy/roam.ts";
 import { Greeter, random64 } from "./greeter.ts";
+import { Healer } from "./healer.ts";
 import { Inbox } from "./inbox.ts";
 import type { MeshOptions, MeshParts } from "./mesh-api.ts";
+import { MODES } from "./modes.ts";
 import type { Neighbour } from "./neighbour.ts";
 import { Outbox, PREFIX_BYTES, TO_ALL } from "./outbox.ts";
 import { adopted } from "./records/adopted.ts";
-import { ASK, ask } from "./records/ask.ts";
 import { bye } from "./records/bye.ts";
 import { CLAIM_HOLDERS_MAX, claim } from "./records/claim.ts";
 import { handoverCapacity, handoverCodec } from "./records/handover.ts";
-import { NACK_RANGES_MAX, nack } from "./records/nack.ts";
 import { clearSeal, type Header, type Seal } from "./seal.ts";
-import { REPAIR_VERS_MAX, Sender } from "./sender.ts";
+import { Sender } from "./sender.ts";
 import { newCounters } from "./status.ts";
 
 const HANDOVER_PARTS_MAX = 255;
@@ -27,6 +27,7 @@ export class Replicator {
   private readonly outbox: Outbox;
   private readonly inbox: Inbox;
   private readonly greeter: Greeter;
+  private readonly healer: Healer;
   private readonly identity: bigint;
   private readonly handover;
   private readonly xBits: number;
@@ -71,6 +72,8 @@ export class Replicator {
       counters,
       flushMs: options.flushMs,
       bytesPerSecond: options.bytesPerSecond,
+      mode: MODES[options.mode],
+      resendMs: options.resendMs,
       audience: () => this.greeter.heardBySomebody,
       contextOf: (slot) => contexts.ofSlot(slot),
     });
@@ -80,8 +83,9 @@ export class Replicator {
       sender: this.sender,
       outbox: this.outbox,
       counters,
-      neighboursMax: options.neighboursMax,
+      options,
     });
+    this.healer = new Healer({ geometry, outbox: this.outbox, counters });
     this.inbox = new Inbox({
       id,
       geometry,
@@ -120,10 +124,8 @@ export class Replicator {
   nextAtMs(): number {
     if (!this.running) return Number.POSITIVE_INFINITY;
     let next = Math.min(this.greeter.nextAtMs(), this.sender.nextAtMs(), this.proxy.roam.nextAtMs());
-    for (const neighbour of this.greeter.list()) {
-      if (!neighbour.believed || neighbour.state === "dead") continue;
-      next = Math.min(next, neighbour.sync ? neighbour.sync.nextAtMs() : neighbour.gaps.nextAtMs());
-    }
+    const nowMs = this.parts.nowMs();
+    for (const neighbour of this.greeter.list()) next = Math.min(next, this.healer.nextAtMs(neighbour, nowMs));
     return next;
   }
 
@@ -132,7 +134,7 @@ export class Replicator {
     if (this.sender.epochEnds) this.renewEpoch();
     this.proxy.roam.tick(nowMs);
     this.sender.tick(nowMs);
-    for (const neighbour of this.greeter.list()) this.driveNeighbour(neighbour, nowMs);
+    for (const neighbour of this.greeter.list()) this.healer.heal(neighbour, nowMs);
     if (nowMs < this.greeter.nextAtMs()) return;
     this.greeter.age(nowMs);
     this.proxy.expireRights(nowMs);
@@ -200,33 +202,6 @@ export class Replicator {
   }
 
   // --- what is said
-
-  private driveNeighbour(neighbour: Neighbour, nowMs: number): void {
-    if (!neighbour.believed || neighbour.state === "dead") return;
-    const { gaps } = neighbour;
-    if (!neighbour.sync && gaps.count > 0 && (gaps.hopeless || gaps.missing > this.gapMax()))
-      neighbour.startSync(undefined, nowMs);
-    const wanted = neighbour.sync?.ask(nowMs);
-    if (wanted) {
-      const { copies, ...question } = wanted;
-      this.counters.snapshotsAsked++;
-      for (let i = 0; i < copies; i++) {
-        this.outbox.add(ask, { what: ASK.snapshot, ...question });
-        this.outbox.flush(neighbour.id, neighbour.address);
-      }
-    }
-    if (neighbour.sync) return;
-    const due = gaps.takeDue(nowMs, NACK_RANGES_MAX);
-    if (due.length === 0) return;
-    this.counters.nacksSent++;
-    const ranges = due.map(({ from, to }) => ({ from, count: to - from + 1 }));
-    this.outbox.add(nack, { target: neighbour.id, ranges });
-    this.outbox.flush(TO_ALL, undefined);
-  }
-
-  private gapMax(): number {
-    return Math.min(REPAIR_VERS_MAX, this.parts.geometry.cells / 4);
-  }
 
   /** Numbers would wrap: all that is published becomes the first change set of a new epoch on the same table. */
   private renewEpoch(): void {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CONSTANTS } from "../datapath/abi.ts";
-import { PublishedCache } from "../proxy/published.ts";
+import { PublishedCache, URGENCY } from "../proxy/published.ts";
 import { Ticks } from "../proxy/ticks.ts";
 import { eachRecord } from "./inbox.ts";
 import { PREFIX_BYTES } from "./outbox.ts";
@@ -95,9 +95,10 @@ describe("two numbers (A.1)", () => {
     const lab = await pair(5);
     for (const { replicator } of lab.aps) {
       const { sender } = replicator;
-      const repair = sender.repair.bind(sender);
-      sender.repair = (...args) => {
-        repair(...args);
+      const { repairs } = sender;
+      const answer = repairs.answer.bind(repairs);
+      repairs.answer = (...args) => {
+        answer(...args);
         // The naive sender: the repair is the newest change set, which only one neighbour has seen.
         sender.ver++;
       };
@@ -388,20 +389,21 @@ describe("the published cache", () => {
     expect(cache.firstFrom(1)).toBe(14 % 7);
   });
 
-  it("wants a refresh sent only when what was sent has fallen below three quarters", () => {
+  it("wants a refresh sent when what was sent has fallen below three quarters, at once below a half", () => {
     const { geometry } = new Lab(0);
     const ticks = new Ticks(geometry);
     const cache = new PublishedCache(geometry, 8, ticks);
     const cell = (left: number) => (77 << geometry.timerBits) | ticks.timer(1, left);
     cache.publish(3, cell(24), 1, 1);
-    const wants = [0, 1, 2, 3, 4, 5, 6, 7].map((passed) => {
+    const wants = [0, 6, 7, 12, 13].map((passed) => {
       ticks.set(0, passed);
-      return cache.differs(3, cell(24), 1);
+      return cache.urgency(3, cell(24), 1);
     });
-    expect(wants).toEqual([false, false, false, false, false, false, false, true]);
+    const { none, refresh, change } = URGENCY;
+    expect(wants).toEqual([none, none, refresh, refresh, change]);
     ticks.set(0, 0);
-    expect(cache.differs(3, cell(23), 1)).toBe(true);
-    expect(cache.differs(3, cell(24), 2)).toBe(true);
-    expect(cache.differs(3, 0, 0)).toBe(true);
+    expect(cache.urgency(3, cell(23), 1)).toBe(change);
+    expect(cache.urgency(3, cell(24), 2)).toBe(change);
+    expect(cache.urgency(3, 0, 0)).toBe(change);
   });
 });

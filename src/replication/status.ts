@@ -31,6 +31,8 @@ export interface ReplicationCounters {
   nacksSent: number;
   repairsSent: number;
   repairsThrottled: number;
+  /** Times that a neighbour missed more than its share of the rate can repair. */
+  slowNeighbours: number;
   snapshotsAsked: number;
   snapshotsSent: number;
   snapshotsDone: number;
@@ -53,6 +55,7 @@ export function newCounters(): ReplicationCounters {
     nacksSent: 0,
     repairsSent: 0,
     repairsThrottled: 0,
+    slowNeighbours: 0,
     snapshotsAsked: 0,
     snapshotsSent: 0,
     snapshotsDone: 0,

@@ -1,3 +1,4 @@
+import { emitShape, parseShape, SHAPE_BYTES, type Shape } from "../compat.ts";
 import { type Codec, KIND } from "./kinds.ts";
 
 /** How the sender sees a neighbour. APPEND ONLY. */
@@ -12,6 +13,11 @@ export interface HelloEntry {
   /** Share of the last datagrams that did not arrive, 256ths. */
   readonly lost: number;
   readonly state: number;
+  /** It lost more than its share can repair: it gets no repairs until it has caught up by a snapshot. */
+  readonly slow: boolean;
+  /** By which paths its datagrams came of late. */
+  readonly heardGroup: boolean;
+  readonly heardAlone: boolean;
 }
 
 /** Who is there, and where it stands. Its datagram alone carries identity and epoch in clear. */
@@ -20,8 +26,10 @@ export interface Hello {
   /** Made with the table: the same after a restart of the agent, another after a power cycle. */
   readonly tableId: bigint;
   readonly challenge: bigint;
-  /** Geometry, multipliers, hashes, seeds, automata numbering, tick lengths: other value, no mirrors. */
-  readonly compat: bigint;
+  /** What cells mean here: where anything differs there are no mirrors. */
+  readonly shape: Shape;
+  /** What it does about loss: a number of `MODES`. */
+  readonly mode: number;
   readonly edgeVer: number;
   /** Of the published cache, at this `edgeVer` and these ticks. */
   readonly digest: bigint;
@@ -41,8 +49,13 @@ export interface Hello {
 }
 
 export const HELLO_NAME_BYTES_MAX = 32;
-const FIXED_BYTES = 1 + 8 * 4 + 4 + 4 + 4 + 4 + 1 + 1 + 2 + 1 + 1;
+const FIXED_BYTES = 1 + 8 * 3 + SHAPE_BYTES + 1 + 4 + 4 + 4 + 4 + 1 + 1 + 2 + 1 + 1;
 const ENTRY_BYTES = 2 + 8 + 4 + 1 + 1;
+/** Beside the state in an entry's last byte. */
+const STATE_MASK = 15;
+const SLOW = 16;
+const HEARD_GROUP = 32;
+const HEARD_ALONE = 64;
 
 export const hello: Codec<Hello> = {
   kind: KIND.hello,
@@ -51,40 +64,46 @@ export const hello: Codec<Hello> = {
     const name = utf8(value.name);
     writer.write(name.length, 8);
     writer.writeBytes(name);
-    for (const word of [value.tableId, value.challenge, value.compat, value.digest]) writer.write64(word);
+    for (const word of [value.tableId, value.challenge, value.digest]) writer.write64(word);
+    emitShape(writer, value.shape);
+    writer.write(value.mode, 8);
     for (const word of [value.edgeVer, value.rightsDigest, value.fast, value.slow]) writer.write(word, 32);
     writer.write(value.fastPhase, 8);
     writer.write(value.slowPhase, 8);
     writer.write(value.slots, 16);
     writer.write(value.fill, 8);
     writer.write(value.keySlots, 8);
-    for (const { id, echo, ackVer, lost, state } of value.entries) {
+    for (const { id, echo, ackVer, lost, state, slow, heardGroup, heardAlone } of value.entries) {
       writer.write(id, 16);
       writer.write64(echo);
       writer.write(ackVer, 32);
       writer.write(lost, 8);
-      writer.write(state, 8);
+      writer.write(state | (slow ? SLOW : 0) | (heardGroup ? HEARD_GROUP : 0) | (heardAlone ? HEARD_ALONE : 0), 8);
     }
   },
   parse(reader) {
     const nameBytes = reader.read(8);
     if (nameBytes > HELLO_NAME_BYTES_MAX) return undefined;
     const name = new TextDecoder().decode(reader.readBytes(nameBytes));
-    const [tableId, challenge, compat, digest] = [reader.read64(), reader.read64(), reader.read64(), reader.read64()];
+    const [tableId, challenge, digest] = [reader.read64(), reader.read64(), reader.read64()];
+    const shape = parseShape(reader);
+    const mode = reader.read(8);
     const [edgeVer, rightsDigest, fast, slow] = [reader.read(32), reader.read(32), reader.read(32), reader.read(32)];
     const [fastPhase, slowPhase, slots] = [reader.read(8), reader.read(8), reader.read(16)];
     const [fill, keySlots] = [reader.read(8), reader.read(8)];
     const entries: HelloEntry[] = [];
     while (!reader.failed && reader.bytesLeft >= ENTRY_BYTES) {
       const [id, echo, ackVer] = [reader.read(16), reader.read64(), reader.read(32)];
-      entries.push({ id, echo, ackVer, lost: reader.read(8), state: reader.read(8) });
+      const [lost, flags] = [reader.read(8), reader.read(8)];
+      entries.push({ id, echo, ackVer, lost, ...seenBy(flags) });
     }
     if (!reader.atEnd) return undefined;
     return {
       name,
       tableId,
       challenge,
-      compat,
+      shape,
+      mode,
       edgeVer,
       digest,
       rightsDigest,
@@ -99,6 +118,15 @@ export const hello: Codec<Hello> = {
     };
   },
 };
+
+function seenBy(flags: number) {
+  return {
+    state: flags & STATE_MASK,
+    slow: (flags & SLOW) !== 0,
+    heardGroup: (flags & HEARD_GROUP) !== 0,
+    heardAlone: (flags & HEARD_ALONE) !== 0,
+  };
+}
 
 function utf8(text: string): Uint8Array {
   return new TextEncoder().encode(text);

@@ -40,7 +40,16 @@ const greeting = {
   name: "ap1",
   tableId: 0xfedcba9876543210n,
   challenge: 1n,
-  compat: 2n,
+  shape: {
+    fingerprints: 1,
+    bucketBits: 10,
+    remainderBits: 26,
+    timerBits: 6,
+    fastTickMs: 10_000,
+    slowTickMs: 300_000,
+    seedId: 0xfffffffe,
+  },
+  mode: 2,
   edgeVer: 3,
   digest: 4n,
   rightsDigest: 5,
@@ -51,7 +60,7 @@ const greeting = {
   slots: 1024,
   fill: 10,
   keySlots: 1,
-  entries: [{ id: 2, echo: 0xffffffffffffffffn, ackVer: 99, lost: 3, state: 1 }],
+  entries: [{ id: 2, echo: 0xffffffffffffffffn, ackVer: 99, lost: 3, state: 1, slow: true, heardGroup: false, heardAlone: true }],
 };
 
 /** Each row: a record and how it is written. */

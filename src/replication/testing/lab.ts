@@ -3,6 +3,7 @@ import type { Mac } from "../../base/mac.ts";
 import { parseGeometry } from "../../bloom/geometry.ts";
 import { FakeDatapath } from "../../datapath/fake.ts";
 import type { Endpoint } from "../../platform/platform.ts";
+import { URGENCY } from "../../proxy/published.ts";
 import type { RoleGrant } from "../../proxy/rights.ts";
 import { MESH_DEFAULTS } from "../mesh.ts";
 import type { MeshOptions } from "../mesh-api.ts";
@@ -228,7 +229,7 @@ export function unpublished(lab: Lab, of: number): number {
   const { table } = lab.ap(of).datapath.sfr;
   let count = 0;
   for (let i = 0; i < table.cells.length; i++)
-    if (proxy.published.differs(i, table.cells[i]!, table.owners[i]! & 0x3fff)) count++;
+    if (proxy.published.urgency(i, table.cells[i]!, table.owners[i]! & 0x3fff) !== URGENCY.none) count++;
   return count;
 }
 
