@@ -107,6 +107,7 @@ export class Gaps {
         if (gap.to > to) rest.push({ ...gap, from: to + 1 });
       }
     }
-    this.list = rest;
+    // Split up by what came between, however often: one gap again.
+    this.list = rest.length > 2 * GAPS_MAX ? [{ ...rest[0]!, to: rest[rest.length - 1]!.to }] : rest;
   }
 }

@@ -27,12 +27,14 @@ const NEIGHBOUR_BURST = 1 / 2;
 export const BURST_MIN_BYTES = 4096;
 
 /**
- * What one neighbour costs the sender beyond the change sets that all get. A neighbour that loses more than its share can
- * repair is `slow`: it gets nothing of single gaps any more, hears so in hello, and asks for a snapshot, which comes
- * from the same share, until its hello says that it has caught up.
+ * What one neighbour costs the sender beyond the change sets that all get: a share of the rate, and a first snapshot. A
+ * neighbour that loses more than its share can repair is `slow`: single gaps are repaired no more, which it hears in
+ * hello; it asks for a snapshot, out of the same share, and is slow until it knows what was newest when it became so.
  */
 export class Account {
   slow = false;
+  private slowVer = 0;
+  private welcomeBytes = 0;
   private readonly bucket: TokenBucket;
 
   constructor(bytesPerSecond: number) {
@@ -44,9 +46,26 @@ export class Account {
     return this.bucket.take(bytes, nowMs);
   }
 
-  /** It knows everything up to `ver` of our newest. */
-  caughtUp(): void {
+  /** It has just met us: a snapshot of so many bytes does not count. */
+  welcome(bytes: number): void {
+    this.welcomeBytes = bytes;
     this.slow = false;
+  }
+
+  takeForSnapshot(bytes: number, nowMs: number): boolean {
+    if (this.welcomeBytes < bytes) return this.take(bytes, nowMs);
+    this.welcomeBytes -= bytes;
+    return true;
+  }
+
+  becomeSlow(ver: number): void {
+    this.slow = true;
+    this.slowVer = ver;
+  }
+
+  /** It knows all change sets up to `ver`. */
+  acknowledged(ver: number): void {
+    if (ver >= this.slowVer) this.slow = false;
   }
 }
 
@@ -124,7 +143,7 @@ export class Repairs {
   private afford(account: Account, bytes: number, nowMs: number): boolean {
     const { counters } = this.parts;
     if (!account.take(bytes, nowMs)) {
-      account.slow = true;
+      account.becomeSlow(this.stream.ver);
       counters.slowNeighbours++;
       return false;
     }

@@ -68,11 +68,15 @@ export class Snapshots {
     if (this.resendAt >= this.units.count) this.resendAt = 0;
   }
 
-  /** Who is slow gets no more of snapshots than it would get of repairs. */
   private afford({ account }: Asker, nowMs: number): boolean {
     const bytes = this.parts.outbox.room;
-    if (account.slow && !account.take(bytes, nowMs)) return false;
-    return this.budget.take(bytes, nowMs);
+    return this.budget.has(bytes, nowMs) && account.takeForSnapshot(bytes, nowMs) && this.budget.take(bytes, nowMs);
+  }
+
+  /** Of everything, with room for what is lost on the way. */
+  get wholeBytes(): number {
+    const { cells, remainderBits } = this.parts.geometry;
+    return Math.ceil((cells * (remainderBits + 16)) / 8) * 2 + this.units.slotUnits * this.parts.outbox.room;
   }
 
   private chunkAt(unit: number, end: number): Chunk {
