@@ -1,5 +1,5 @@
-import type { Geometry } from "../bloom/geometry.ts";
 import type { BitReader, BitWriter } from "../base/bits.ts";
+import type { Geometry } from "../bloom/geometry.ts";
 
 /** Raised whenever the same packet would make another cell: permutations, hashes, mixing, numbers of automata states. */
 const FINGERPRINT_VERSION = 1;
@@ -19,7 +19,10 @@ export interface Shape {
   readonly seedId: number;
 }
 
-export function shapeOf({ buckets, remainderBits, timerBits, fastTickMs, slowTickMs }: Geometry, seedId: number): Shape {
+export function shapeOf(
+  { buckets, remainderBits, timerBits, fastTickMs, slowTickMs }: Geometry,
+  seedId: number,
+): Shape {
   const bucketBits = Math.log2(buckets);
   const fingerprints = FINGERPRINT_VERSION;
   return { fingerprints, bucketBits, remainderBits, timerBits, fastTickMs, slowTickMs, seedId: seedId >>> 0 };

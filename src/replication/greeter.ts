@@ -121,7 +121,7 @@ export class Greeter {
     neighbour.gaps.announced(heard.edgeVer, nowMs);
     const entry = this.entryOfUs(heard);
     neighbour.ackVer = entry?.ackVer ?? 0;
-    neighbour.account.acknowledged(neighbour.ackVer);
+    neighbour.account.acknowledged(neighbour.ackVer, this.parts.sender.ver);
     neighbour.breath.hear(entry?.slow ?? false, nowMs);
     if (!entry || entry.state === SEEN.fresh) this.answer(neighbour.address, this.entryOf(neighbour), neighbour, nowMs);
     this.compareDigest(neighbour, heard, nowMs);

@@ -4,6 +4,7 @@ import type { Endpoint } from "../platform/platform.ts";
 import type { Mirror } from "../proxy/mirror.ts";
 import { PhaseClock } from "../proxy/phase.ts";
 import { unwrapTick } from "../proxy/ticks.ts";
+import { Breath } from "./breath.ts";
 import { Gaps } from "./gaps.ts";
 import { MODES, type Mode } from "./modes.ts";
 import type { UnitRange } from "./records/ask.ts";
@@ -102,6 +103,7 @@ export class Neighbour {
   readonly gaps: Gaps;
   /** What it may cost us. */
   readonly account: Account;
+  readonly breath = new Breath();
   readonly orphans: Orphan[] = [];
   phases: PhaseClock;
   guard: TickGuard;

@@ -63,9 +63,9 @@ export class Account {
     this.slowVer = ver;
   }
 
-  /** It knows all change sets up to `ver`. */
-  acknowledged(ver: number): void {
-    if (ver >= this.slowVer) this.slow = false;
+  /** It knows all change sets up to `ver`; a new epoch may have begun to count since it became slow. */
+  acknowledged(ver: number, newest: number): void {
+    if (ver >= Math.min(this.slowVer, newest)) this.slow = false;
   }
 }
 

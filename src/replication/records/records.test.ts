@@ -60,7 +60,18 @@ const greeting = {
   slots: 1024,
   fill: 10,
   keySlots: 1,
-  entries: [{ id: 2, echo: 0xffffffffffffffffn, ackVer: 99, lost: 3, state: 1, slow: true, heardGroup: false, heardAlone: true }],
+  entries: [
+    {
+      id: 2,
+      echo: 0xffffffffffffffffn,
+      ackVer: 99,
+      lost: 3,
+      state: 1,
+      slow: true,
+      heardGroup: false,
+      heardAlone: true,
+    },
+  ],
 };
 
 /** Each row: a record and how it is written. */
