@@ -1,9 +1,11 @@
 /**
  * Measures Roamwall beside what it would replace, in one run on one machine, and prints ratios.
- * `npm run bench [-- --json] [--only NAME,...]`. Needs root; makes namespaces of its own and removes them.
+ * `npm run bench [-- --json] [--only NAME,...]`, or `-- --suite replication` for the table beside conntrackd. Needs
+ * root; makes namespaces of its own and removes them.
  */
 import { availableParallelism } from "node:os";
 import { acl } from "./bench/acl.ts";
+import { MEASURE_NAMES, runSuite, SYSTEM_NAMES, suiteJson, suiteTable } from "./bench/beside/suite.ts";
 import { connects } from "./bench/connects.ts";
 import { established, newFlow } from "./bench/forward.ts";
 import { replicated, replication } from "./bench/replication.ts";
@@ -25,34 +27,74 @@ const GROUPS: readonly Group[] = [
 const NAMES = GROUPS.flatMap((group) => group.names);
 
 const USAGE = `usage: npm run bench -- [--json] [--only NAME,...]
+       npm run bench -- --suite replication [--json] [--rounds N] [--only MEASURE,...] [--systems NAME,...]
   --json       one JSON object on standard output, and nothing else
   --only NAME  only these rows (and what is measured with them):
-               ${NAMES.join("\n               ")}`;
+               ${NAMES.join("\n               ")}
+  --suite replication  every way to replicate, ours and conntrackd's, in one table
+               measures: ${MEASURE_NAMES.join(", ")}
+               systems: ${SYSTEM_NAMES.join(", ")}`;
 
 interface Options {
   readonly json: boolean;
   readonly only: readonly string[];
+  readonly suite: boolean;
+  readonly rounds: number | undefined;
+  readonly systems: readonly string[];
 }
 
 class UsageError extends Error {}
 
 function parseArguments(list: readonly string[]): Options {
-  let json = false;
-  const only: string[] = [];
-  for (let i = 0; i < list.length; i++) {
-    const argument = list[i] as string;
-    if (argument === "--json") json = true;
-    else if (argument === "--only") only.push(...namesOf(list[++i]));
-    else if (argument.startsWith("--only=")) only.push(...namesOf(argument.slice("--only=".length)));
-    else throw new UsageError(`${argument}: not an option`);
+  const words = list.flatMap((argument) => (argument.startsWith("--") ? splitOption(argument) : [argument]));
+  let [json, suite] = [false, false];
+  let rounds: number | undefined;
+  let only = "";
+  let systems = "";
+  const take = (option: string): string => {
+    const value = words.shift();
+    if (!value) throw new UsageError(`${option}: a value is missing`);
+    return value;
+  };
+  for (let option = words.shift(); option !== undefined; option = words.shift()) {
+    if (option === "--json") json = true;
+    else if (option === "--only") only = `${only},${take(option)}`;
+    else if (option === "--systems") systems = `${systems},${take(option)}`;
+    else if (option === "--rounds") rounds = roundsOf(take(option));
+    else if (option === "--suite") suite = suiteOf(take(option));
+    else throw new UsageError(`${option}: not an option`);
   }
-  return { json, only };
+  const names = (option: string, text: string, known: readonly string[]) => namesOf(option, text, known);
+  if (!suite && (systems || rounds)) throw new UsageError("--systems, --rounds: only with --suite");
+  return {
+    json,
+    suite,
+    rounds,
+    only: names("--only", only, suite ? MEASURE_NAMES : NAMES),
+    systems: names("--systems", systems, SYSTEM_NAMES),
+  };
 }
 
-function namesOf(text: string | undefined): string[] {
-  if (!text) throw new UsageError("--only: a name is missing");
-  const names = text.split(",");
-  for (const name of names) if (!NAMES.includes(name)) throw new UsageError(`--only ${name}: no such row`);
+function splitOption(argument: string): string[] {
+  const at = argument.indexOf("=");
+  return at < 0 ? [argument] : [argument.slice(0, at), argument.slice(at + 1)];
+}
+
+function suiteOf(text: string): true {
+  if (text !== "replication") throw new UsageError(`--suite ${text}: accepted: replication`);
+  return true;
+}
+
+function roundsOf(text: string): number {
+  const rounds = Number(text);
+  if (!Number.isInteger(rounds) || rounds < 1) throw new UsageError(`--rounds ${text}: a whole number from 1 on`);
+  return rounds;
+}
+
+function namesOf(option: string, text: string, known: readonly string[]): string[] {
+  const names = text.split(",").filter((name) => name !== "");
+  for (const name of names)
+    if (!known.includes(name)) throw new UsageError(`${option} ${name}: accepted: ${known.join(", ")}`);
   return names;
 }
 
@@ -119,7 +161,7 @@ async function measureAll(options: Options): Promise<{ rows: Row[]; failed: stri
     }
   };
   const attempt = async (name: string, work: () => Promise<Row[]>) => (wanted(name) ? guard(name, work) : []);
-  const context: Context = { attempt, trafficCpu: availableParallelism() - 1, otherCpu: 0 };
+  const context = contextOf(attempt);
   const rows: Row[] = [];
   for (const group of GROUPS) {
     const names = group.names.filter(wanted).join(", ");
@@ -129,11 +171,34 @@ async function measureAll(options: Options): Promise<{ rows: Row[]; failed: stri
   return { rows, failed };
 }
 
+interface Measured {
+  readonly text: string;
+  readonly failed: readonly string[];
+}
+
+const contextOf = (attempt: Context["attempt"]): Context => ({
+  attempt,
+  trafficCpu: availableParallelism() - 1,
+  otherCpu: 0,
+});
+
+async function measureRows(options: Options): Promise<Measured> {
+  const { rows, failed } = await measureAll(options);
+  return { text: options.json ? jsonOf(rows) : tableOf(rows), failed };
+}
+
+async function measureSuite({ json, rounds, only, systems }: Options): Promise<Measured> {
+  const context = contextOf((_name, work) => work());
+  const result = await runSuite(context, { rounds, measures: only, systems, progress });
+  progress("");
+  return { text: json ? suiteJson(result) : suiteTable(result), failed: result.failed };
+}
+
 async function main(): Promise<number> {
   const options = parseArguments(process.argv.slice(2));
   if (process.getuid?.() !== 0) throw new Error("the bench needs root: it makes network namespaces and loads BPF");
-  const { rows, failed } = await measureAll(options);
-  process.stdout.write(`${options.json ? jsonOf(rows) : tableOf(rows)}\n`);
+  const { text, failed } = await (options.suite ? measureSuite(options) : measureRows(options));
+  process.stdout.write(`${text}\n`);
   for (const text of failed) process.stderr.write(`not measured: ${text}\n`);
   return failed.length === 0 ? 0 : 1;
 }

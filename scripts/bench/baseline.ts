@@ -1,15 +1,16 @@
 /**
  * What Roamwall is compared with: the ruleset that OpenWrt's firewall4 renders for a router with `lan` and `wan`, with
- * the chains it always has, `drop_invalid` on and a dozen rules of its owner. No address translation: an access point
+ * the chains it always has, `drop_invalid` on and a dozen rules of its owner; the link to a neighbour is trusted. No address translation: an access point
  * that forwards has none, and with it the baseline would cost more.
  */
-import type { Lab, Path } from "./lab.ts";
+import type { Lab } from "./lab.ts";
 
 const RULESET = `
 table inet fw4 {
   chain input {
     type filter hook input priority filter; policy drop;
     iif "lo" accept
+    iifname "mesh" accept
     ct state vmap { established : accept, related : accept, invalid : drop }
     tcp flags & (fin | syn | rst | ack) == syn jump syn_flood
     iifname "lan" jump input_lan
@@ -78,15 +79,15 @@ table inet fw4 {
 }
 `;
 
-export function startNft(lab: Lab, path: Path): void {
-  lab.inside(path.namespace, "nft", ["-f", "-"], RULESET);
+export function startNft(lab: Lab, { namespace }: { readonly namespace: string }): void {
+  lab.inside(namespace, "nft", ["-f", "-"], RULESET);
 }
 
 /** Forgets all flows, as a wiped table does on the other side. */
-export function forgetFlows(lab: Lab, path: Path): void {
-  lab.inside(path.namespace, "conntrack", ["-F"]);
+export function forgetFlows(lab: Lab, { namespace }: { readonly namespace: string }): void {
+  lab.inside(namespace, "conntrack", ["-F"]);
 }
 
-export function countFlows(lab: Lab, path: Path): number {
-  return Number(lab.inside(path.namespace, "conntrack", ["-C"]).trim());
+export function countFlows(lab: Lab, { namespace }: { readonly namespace: string }): number {
+  return Number(lab.inside(namespace, "conntrack", ["-C"]).trim());
 }

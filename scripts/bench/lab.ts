@@ -7,7 +7,7 @@
  *           c2 ------ lan  [ap 2: Roamwall  ]  wan ------ s2
  */
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from "node:child_process";
-import { mkdirSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { createInterface } from "node:readline";
 
 const PREFIX = `rwbench-${process.pid}`;
@@ -50,7 +50,9 @@ export function tool(name: string, libraries: readonly string[] = []): string {
   const binary = `${TOOLS}/${name}`;
   mkdirSync(TOOLS, { recursive: true });
   const built = statSync(binary, { throwIfNoEntry: false });
-  if (!built || built.mtimeMs < statSync(source).mtimeMs) {
+  const headers = readdirSync("scripts/bench").filter((file) => file.endsWith(".h"));
+  const changedMs = [source, ...headers.map((file) => `scripts/bench/${file}`)].map((file) => statSync(file).mtimeMs);
+  if (!built || built.mtimeMs < Math.max(...changedMs)) {
     const includes = ["-Ifirmware"];
     run("gcc", ["-O2", "-Wall", "-Wextra", "-Werror", ...includes, "-o", binary, source, ...libraries]);
   }
@@ -73,6 +75,10 @@ export class LineTool {
       for (const one of this.waiting.splice(0)) one.failed(new Error(`${command} ended with ${code}: ${said.trim()}`));
     });
     this.child.stdin.on("error", () => undefined);
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0;
   }
 
   /** A tool whose first line is `ready`. */
@@ -219,39 +225,79 @@ export class Lab {
     this.link(this.client, `c${index}`, path.namespace, "lan");
     this.link(this.server, `s${index}`, path.namespace, "wan");
     this.ip(this.client, `addr add ${path.clientAddress}/24 dev c${index}`);
-    this.ip(path.namespace, `addr add 10.60.${index}.254/24 dev lan`);
-    this.ip(path.namespace, `addr add 10.61.${index}.254/24 dev wan`);
+    this.route(path, path.namespace);
     this.ip(this.server, `addr add 10.61.${index}.1/24 dev s${index}`);
     this.ip(this.client, `route add 10.61.${index}.0/24 via 10.60.${index}.254`);
     this.ip(this.server, `route add 10.60.${index}.0/24 via 10.61.${index}.254`);
-    for (const [host, port] of [
-      [path.burstClient, "lan"],
-      [path.burstServer, "wan"],
-    ] as const) {
-      this.ip(path.namespace, `neigh add ${host.address} lladdr ${host.mac} dev ${port} nud permanent`);
-    }
     this.paths.push(path);
     return path;
   }
 
   /** Gives a path's access point a neighbour, which has a client port too, with nobody behind it. */
   addNeighbour(path: Path): void {
+    this.linkNeighbour(path);
+    this.ip(path.neighbour, "link add lan type veth peer name nobody");
+    this.ip(path.neighbour, "link set lan up");
+  }
+
+  /** A neighbour to which the path's client can go: it forwards between the same two networks. */
+  addServingNeighbour(path: Path): void {
+    this.linkNeighbour(path);
+    this.sysctl(path.neighbour, "net.ipv4.ip_forward=1");
+    this.link(this.client, `d${path.index}`, path.neighbour, "lan");
+    this.link(this.server, `t${path.index}`, path.neighbour, "wan");
+    this.route(path, path.neighbour);
+  }
+
+  private linkNeighbour(path: Path): void {
     this.addNamespace(path.neighbour);
     this.link(path.namespace, "mesh", path.neighbour, "mesh");
     this.ip(path.namespace, `addr add ${path.meshAddress}/24 dev mesh`);
     this.ip(path.neighbour, `addr add ${path.neighbourAddress}/24 dev mesh`);
-    this.ip(path.neighbour, "link add lan type veth peer name nobody");
-    this.ip(path.neighbour, "link set lan up");
+  }
+
+  /** Gives an access point its two networks, and the hosts that bursts stand for. */
+  private route({ index, burstClient, burstServer }: Path, namespace: string): void {
+    this.ip(namespace, `addr add 10.60.${index}.254/24 dev lan`);
+    this.ip(namespace, `addr add 10.61.${index}.254/24 dev wan`);
+    for (const [host, port] of [
+      [burstClient, "lan"],
+      [burstServer, "wan"],
+    ] as const) {
+      this.ip(namespace, `neigh add ${host.address} lladdr ${host.mac} dev ${port} nud permanent`);
+    }
+  }
+
+  /** Client's and server's end of an access point, as the tools read them. */
+  private endsOf(path: Path, namespace: string, client: string, server: string): [string, string] {
+    const { burstClient, burstServer } = path;
+    const lan = this.macOf(namespace, "lan");
+    const wan = this.macOf(namespace, "wan");
+    return [
+      [this.client, client, lan, burstClient.mac, burstClient.address].join(","),
+      [this.server, server, wan, burstServer.mac, burstServer.address].join(","),
+    ];
+  }
+
+  /** A process that lets the path's client go to its serving neighbour. */
+  async startRoamer(path: Path, cpu: number): Promise<LineTool> {
+    const { index, namespace, neighbour } = path;
+    const home = this.endsOf(path, namespace, `c${index}`, `s${index}`);
+    const away = this.endsOf(path, neighbour, `d${index}`, `t${index}`);
+    const roamer = await LineTool.start("roam", tool("roam"), [`${cpu}`, ...home, ...away]);
+    this.undo.push(() => roamer.stop());
+    return roamer;
+  }
+
+  get trafficPid(): number {
+    return this.traffic?.pid ?? 0;
   }
 
   /** Starts the traffic process over all paths, on one core. */
   async start(cpu: number): Promise<void> {
     const described = this.paths.map((path) => {
-      const lan = this.macOf(path.namespace, "lan");
-      const wan = this.macOf(path.namespace, "wan");
-      const client = [this.client, `c${path.index}`, lan, path.burstClient.mac, path.burstClient.address];
-      const server = [this.server, `s${path.index}`, wan, path.burstServer.mac, path.burstServer.address];
-      return [path.name, client.join(","), server.join(","), `10.61.${path.index}.1`].join("/");
+      const ends = this.endsOf(path, path.namespace, `c${path.index}`, `s${path.index}`);
+      return [path.name, ...ends, `10.61.${path.index}.1`].join("/");
     });
     this.traffic = await LineTool.start("traffic", tool("traffic"), [`${cpu}`, ...described]);
   }
@@ -289,6 +335,13 @@ export async function withLab<T>(work: (lab: Lab) => Promise<T>): Promise<T> {
     process.removeListener("exit", interrupted);
     lab.cleanup();
   }
+}
+
+/** CPU seconds of a process, all its threads, as the scheduler counts them. */
+export function cpuSecondsOf(pid: number): number {
+  const tasks = readdirSync(`/proc/${pid}/task`);
+  const ns = tasks.map((task) => Number(readFileSync(`/proc/${pid}/task/${task}/schedstat`, "utf8").split(" ")[0]));
+  return ns.reduce((sum, one) => sum + one, 0) / 1e9;
 }
 
 export const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));

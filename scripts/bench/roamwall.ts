@@ -1,10 +1,9 @@
 /** One Roamwall in a namespace of the lab: its daemon, its agent, and a look into its maps. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { type Lab, LineTool, run, sleep, tool } from "./lab.ts";
+import { cpuSecondsOf, type Lab, LineTool, run, sleep, tool } from "./lab.ts";
 
 const READY_MS = 15_000;
-const KERNEL_TICKS_PER_SECOND = 100;
 
 export interface RoamwallOptions {
   readonly namespace: string;
@@ -17,6 +16,8 @@ export interface RoamwallOptions {
   readonly cpu: number;
   /** Default: a dozen rules. */
   readonly policy?: string;
+  /** What `replication` says besides; the bench's own values stand where it says nothing. */
+  readonly replication?: Readonly<Record<string, string>>;
 }
 
 /** As many rules as the baseline has, of the kinds that people write; what the bench sends matches one by zone. */
@@ -108,6 +109,7 @@ export class Roamwall {
           flush: "4ms",
           rate: "20MB/s",
           enabled: true,
+          ...options.replication,
         },
       }),
     };
@@ -179,12 +181,9 @@ export class Roamwall {
     return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? Number.NaN) / 1024;
   }
 
-  cpuSeconds(name: "daemon" | "agent"): number {
-    const fields =
-      readFileSync(`/proc/${this.pidOf(name)}/stat`, "utf8")
-        .split(") ")[1]
-        ?.split(" ") ?? [];
-    return (Number(fields[11]) + Number(fields[12])) / KERNEL_TICKS_PER_SECOND;
+  /** Of daemon and agent together. */
+  cpuSeconds(): number {
+    return cpuSecondsOf(this.pidOf("daemon")) + cpuSecondsOf(this.pidOf("agent"));
   }
 
   /** Ends the agent, and waits until it is gone. */
