@@ -178,6 +178,8 @@ export class Session {
         flushMs: replication.flushMs,
         bytesPerSecond: replication.bytesPerSecond,
         handoverLifetimeS: replication.handoverS,
+        mode: replication.mode,
+        resendMs: replication.alarmMs,
       },
       nowMs: () => platform.clock.nowMs(),
       random: (bytes) => platform.entropy(bytes),

@@ -3,6 +3,7 @@ import { badInput } from "../base/errors.ts";
 import { parseAddress } from "../base/ip.ts";
 import type { Endpoint } from "../platform/platform.ts";
 import { type Field, readDocument } from "../policy/document.ts";
+import { MODE_NAMES, type ModeName } from "../replication/modes.ts";
 
 export interface Settings {
   readonly id: number;
@@ -28,6 +29,8 @@ export interface ReplicationSettings {
   readonly flushMs: number;
   readonly bytesPerSecond: number;
   readonly handoverS: number;
+  readonly mode: ModeName;
+  readonly alarmMs: number;
 }
 
 export interface SettingText {
@@ -134,7 +137,21 @@ export const SETTINGS: readonly SettingText[] = [
     name: "replication.rate",
     form: "rate, 10 kB/s to 1 GB/s",
     default: "2MB/s",
-    effect: "Ceiling of snapshots (repairs: a quarter of it). Changes are never delayed by it.",
+    effect:
+      "Ceiling of snapshots and repairs together; repairs for one neighbour: a quarter of it; mere refreshes: an eighth. Changes are never delayed by it.",
+  },
+  {
+    name: "replication.mode",
+    form: "ftfw, notrack, alarm",
+    default: "ftfw",
+    effect:
+      "What is done about lost changes. `ftfw`: they are found and repaired. `notrack`: nothing; a newcomer gets a snapshot. `alarm`: everything is sent again every `replication.alarm`. For comparison; APs of a mesh may differ.",
+  },
+  {
+    name: "replication.alarm",
+    form: "duration, 1 s to 1 h",
+    default: "15s",
+    effect: "Mode `alarm` only. Shorter: what is lost is known earlier; longer: less traffic.",
   },
   {
     name: "replication.handover",
@@ -174,7 +191,20 @@ export function parseSettings(text: string, place: string): Settings {
 }
 
 function readReplication(field: Field | undefined, place: string): ReplicationSettings {
-  const names = ["enabled", "bind", "port", "group", "iface", "peers", "hold", "flush", "rate", "handover"] as const;
+  const names = [
+    "enabled",
+    "bind",
+    "port",
+    "group",
+    "iface",
+    "peers",
+    "hold",
+    "flush",
+    "rate",
+    "handover",
+    "mode",
+    "alarm",
+  ] as const;
   const f = field?.fields(names) ?? {};
   const enabled = f.enabled?.boolean() ?? field !== undefined;
   if (enabled && !f.bind) throw badInput(field?.place ?? place, "no bind", "bind: this AP's address on the mesh link");
@@ -200,6 +230,8 @@ function readReplication(field: Field | undefined, place: string): ReplicationSe
     flushMs: readDuration(f.flush, 4, 1, 1000),
     bytesPerSecond: readRate(f.rate, 2_000_000),
     handoverS: Math.ceil(readDuration(f.handover, 240_000, 0, 7_200_000) / 1000),
+    mode: f.mode?.oneOf(MODE_NAMES) ?? "ftfw",
+    alarmMs: readDuration(f.alarm, 15_000, 1_000, 3_600_000),
   };
 }
 

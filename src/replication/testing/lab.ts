@@ -26,6 +26,8 @@ export interface LabOptions {
   readonly holdMs?: number;
   readonly seed?: number;
   readonly options?: Partial<MeshOptions>;
+  /** What one AP has otherwise. */
+  optionsOf?(id: number): Partial<MeshOptions>;
   prepare?(ap: Ap): void;
 }
 
@@ -172,7 +174,7 @@ export class Lab {
         resolveRole: (role) => this.roles.get(role),
         localRole: (mac) => this.localRoles.get(mac),
       },
-      { ...MESH_DEFAULTS, ...this.setup.options },
+      { ...MESH_DEFAULTS, ...this.setup.options, ...this.setup.optionsOf?.(ap.id) },
     );
     ap.datapath.handlers = { ...ap.datapath.handlers, ...replicator.proxy.handlers };
     return replicator;
