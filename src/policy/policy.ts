@@ -9,6 +9,7 @@ import { formatAddress, type Prefix, parseAddress, parsePrefix } from "../base/i
 import { type Mac, parseMac } from "../base/mac.ts";
 import { CONSTANTS } from "../datapath/abi.ts";
 import { type Field, readDocument } from "./document.ts";
+import { parseIpFilters, type RuleNames, type RuleText } from "./ipfilter.ts";
 
 import {
   type Policy,
@@ -21,6 +22,7 @@ import {
 } from "./model.ts";
 
 export { type CompiledPolicy, type CompiledRole, type CompileOptions, compilePolicy } from "./compile.ts";
+export type { RuleNames, RuleText } from "./ipfilter.ts";
 export type { Limits, Policy, Role, Rule } from "./model.ts";
 
 const RATE_DEFAULT = 0.001;
@@ -39,7 +41,7 @@ export function parsePolicy(text: string, place: string): Policy {
   const fields = top.fields(["zones", "services", "roles", "clients", "unknown", "group", "rate"]);
   const zones = readNamed(fields.zones, "zone", (prefix) => readPrefix(prefix));
   const services = readNamed(fields.services, "service", (item) => readServiceItem(item));
-  const names: Names = { zones: new Set(zones.keys()), services: new Set(services.keys()) };
+  const names: RuleNames = { zones, services };
   const roles = new Map<string, Role>();
   for (const [name, field] of fields.roles?.entries("a mapping of role names") ?? []) {
     if (!NAME.test(name)) throw badInput(field.place, `role "${name}"`, NAME_ACCEPTED);
@@ -60,9 +62,11 @@ export function parsePolicy(text: string, place: string): Policy {
   };
 }
 
-interface Names {
-  readonly zones: ReadonlySet<string>;
-  readonly services: ReadonlySet<string>;
+/** Rules in either spelling, as a source brings them: `place` names it. Throws ROAMWALL_ERR_INPUT for the first wrong one. */
+export function parseRules(texts: readonly RuleText[], names: RuleNames): Rule[] {
+  const isFilter = ({ text }: RuleText) => /^\s*(permit|deny)\b/.test(text);
+  const filters = parseIpFilters(texts.filter(isFilter), names);
+  return [...texts.filter((one) => !isFilter(one)).map(({ text, place }) => parseRule(text, place, names)), ...filters];
 }
 
 function readNamed<T>(field: Field | undefined, what: string, read: (item: Field) => T): Map<string, T[]> {
@@ -90,11 +94,13 @@ function readPrefix(field: Field): Prefix {
   return prefix;
 }
 
-function readRole(field: Field, names: Names): Role {
+function readRole(field: Field, names: RuleNames): Role {
   const { rules, limits, mode } = field.fields(["rules", "limits", "mode"]);
   const limit = limits?.fields(["open-out", "open-in"]);
+  const texts =
+    rules?.list("a list of rules").map((rule) => ({ text: rule.text(RULE_ACCEPTED), place: rule.place })) ?? [];
   return {
-    rules: rules?.list("a list of rules").map((rule) => parseRule(rule.text(RULE_ACCEPTED), rule.place, names)) ?? [],
+    rules: parseRules(texts, names),
     limits: {
       openOut: limit?.["open-out"]?.integer(0, 0xffff) ?? 0,
       openIn: limit?.["open-in"]?.integer(0, 0xffff) ?? 0,
@@ -130,7 +136,7 @@ function readRate(field: Field): number {
 }
 
 /** One rule. Exported for the tests and for sources that bring rules one at a time. */
-export function parseRule(text: string, place: string, names: Names): Rule {
+export function parseRule(text: string, place: string, names: RuleNames): Rule {
   const words = text.trim().split(/\s+/);
   const [direction, service, link, peer] = words;
   if (words.length !== 4 || (direction !== "out" && direction !== "in")) {
@@ -146,9 +152,13 @@ export function parseRule(text: string, place: string, names: Names): Rule {
   };
 }
 
-function parseRuleService(text: string, place: string, names: Names): RuleService {
+function parseRuleService(text: string, place: string, names: RuleNames): RuleService {
   if (names.services.has(text)) return { kind: "named", name: text };
-  const item = parseServiceItem(text, place, `${SERVICE_ACCEPTED} (${[...names.services].join(", ") || "none named"})`);
+  const item = parseServiceItem(
+    text,
+    place,
+    `${SERVICE_ACCEPTED} (${[...names.services.keys()].join(", ") || "none named"})`,
+  );
   if (item.kind === "ports" && item.first !== item.last) {
     throw badInput(
       place,
@@ -159,7 +169,7 @@ function parseRuleService(text: string, place: string, names: Names): RuleServic
   return item;
 }
 
-function parsePeer(text: string, place: string, names: Names): RulePeer {
+function parsePeer(text: string, place: string, names: RuleNames): RulePeer {
   if (text === "any") return { kind: "any" };
   if (text === "group") return { kind: "group" };
   if (names.zones.has(text)) return { kind: "zone", name: text };
@@ -173,7 +183,7 @@ function parsePeer(text: string, place: string, names: Names): RulePeer {
     );
   }
   if (/^[\d.]+$|:/.test(text)) return { kind: "address", ...parseAddress(text, place) };
-  const zones = [...names.zones].join(", ") || "none named";
+  const zones = [...names.zones.keys()].join(", ") || "none named";
   throw badInput(place, `unknown peer "${text}"`, `any, group, an address, or a zone (${zones})`);
 }
 

@@ -12,7 +12,7 @@ import { facts, printable, styleFor } from "./text.ts";
 import { type Call, EXIT } from "./verb.ts";
 
 const SERVICE_ACCEPTED = "tcp/PORT, udp/PORT, icmp or proto/NUMBER";
-const NO_NAMES = { zones: new Set<string>(), services: new Set<string>() };
+const NO_NAMES = { zones: new Map(), services: new Map() };
 
 /** Exit code 0: a rule allows it; 1: none does. */
 export const explainAction: PolicyAction = {
