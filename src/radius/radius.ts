@@ -1,0 +1,245 @@
+/**
+ * RADIUS for the agent: relays logins between hostapd and the servers, learns from them what a client may, and takes the
+ * servers' changes. hostapd itself hands no attribute on.
+ */
+import { RoamwallError } from "../base/errors.ts";
+import type { Mac } from "../base/mac.ts";
+import type { Endpoint, Platform } from "../platform/platform.ts";
+import { checkRequest } from "./authenticator.ts";
+import { changed, isRefusal, readChanges } from "./changes.ts";
+import { Das, type DasStatus } from "./das.ts";
+import { type HostapdDas, openHostapdDas } from "./hostapd.ts";
+import { endOf, executeOrder, grantNow } from "./orders.ts";
+import { CODE, integerOf, type Packet } from "./packet.ts";
+import { ACCOUNTING, AUTHENTICATION, Relay, type RelayKind, type RelayStatus } from "./relay.ts";
+import { NOTHING_SAID, type RadiusGrant, type RadiusRights } from "./rights.ts";
+import { macOf, Sessions } from "./sessions.ts";
+
+export type { CarriedFilter } from "./carried-filter.ts";
+export type { RadiusGrant, RadiusRights } from "./rights.ts";
+
+const ROOM = "radius";
+/** hostapd ends or renews the session at its timeout; the rights must not go before the new ones come. */
+const GRACE_S = 30;
+/** Acct-Status-Type of RFC 2866. */
+const STATUS = { 1: "start", 2: "stop", 3: "interim", 7: "on", 8: "off" } as const;
+
+export interface RadiusOptions {
+  readonly secret: Uint8Array;
+  readonly authentication?: { readonly listen: Endpoint; readonly servers: readonly Endpoint[] };
+  readonly accounting?: { readonly listen: Endpoint; readonly servers: readonly Endpoint[] };
+  readonly demandMessageAuthenticator: boolean;
+  readonly das?: {
+    readonly listen: Endpoint;
+    readonly clients: readonly string[];
+    readonly secret: Uint8Array;
+    readonly demandTimestamp: boolean;
+    /** DAS ports of hostapd. */
+    readonly hostapd: readonly Endpoint[];
+  };
+}
+
+export interface RadiusParts {
+  readonly platform: Platform;
+  readonly options: RadiusOptions;
+  readonly rights: RadiusRights;
+  /** Undefined: this machine does not know what time it is. */
+  wallSeconds(): number | undefined;
+}
+
+export interface SessionLine {
+  readonly mac: Mac;
+  readonly user: string;
+  readonly role: string | null;
+  readonly rules: number;
+  readonly filters: number;
+  readonly leftSeconds: number | null;
+  readonly byCoa: boolean;
+}
+
+export interface RadiusStatus {
+  readonly sessions: number;
+  readonly relays: readonly RelayStatus[];
+  /** by Acct-Status-Type */
+  readonly accounting: Readonly<Record<string, number>>;
+  readonly das?: DasStatus;
+}
+
+export interface Radius {
+  status(): RadiusStatus;
+  sessions(): SessionLine[];
+  /** Gives every client its rights again, to a datapath that lost them. */
+  reapply(): Promise<void>;
+  close(): void;
+}
+
+/** Rejects with ROAMWALL_ERR_BIND. */
+export async function startRadius(parts: RadiusParts): Promise<Radius> {
+  const radius = new RunningRadius(parts);
+  try {
+    await radius.start();
+    return radius;
+  } catch (error) {
+    radius.close();
+    throw error;
+  }
+}
+
+class RunningRadius implements Radius {
+  private readonly known = new Sessions();
+  private readonly relays: Relay[] = [];
+  private readonly accounting: Record<string, number> = {};
+  /** by client: the end of its last change */
+  private readonly turns = new Map<Mac, Promise<unknown>>();
+  private das: Das | undefined;
+  private hostapd: HostapdDas | undefined;
+
+  constructor(private readonly parts: RadiusParts) {}
+
+  async start(): Promise<void> {
+    const { authentication, accounting, das } = this.parts.options;
+    if (authentication) {
+      await this.openRelay(AUTHENTICATION, authentication, (request, reply) => this.loggedIn(request, reply));
+    }
+    if (accounting) await this.openRelay(ACCOUNTING, accounting, (request) => this.accounted(request));
+    if (das) await this.openDas(das);
+  }
+
+  status(): RadiusStatus {
+    return {
+      sessions: this.known.size,
+      relays: this.relays.map((relay) => relay.status),
+      accounting: this.accounting,
+      ...(this.das && { das: this.das.status }),
+    };
+  }
+
+  sessions(): SessionLine[] {
+    const nowMs = this.parts.platform.clock.nowMs();
+    return this.known.all().map((session) => {
+      const { role, rules, filters, leftSeconds, changed: byCoa } = grantNow(session, nowMs);
+      return {
+        mac: session.mac,
+        user: session.user,
+        role: role ?? null,
+        rules: rules?.length ?? 0,
+        filters: filters.size,
+        leftSeconds: leftSeconds ?? null,
+        byCoa,
+      };
+    });
+  }
+
+  async reapply(): Promise<void> {
+    const { rights, platform } = this.parts;
+    for (const session of this.known.all()) {
+      const give = () => rights.grant(session.mac, grantNow(session, platform.clock.nowMs()));
+      await this.inTurn(session.mac, give).catch((error: Error) => {
+        platform.log.error(ROOM, "rights could not be given again", { mac: session.mac, reason: error.message });
+      });
+    }
+  }
+
+  close(): void {
+    for (const relay of this.relays.splice(0)) relay.close();
+    this.das?.close();
+    this.hostapd?.close();
+  }
+
+  private async openRelay(
+    kind: RelayKind,
+    ends: { readonly listen: Endpoint; readonly servers: readonly Endpoint[] },
+    answered: (request: Packet, reply: Packet) => Promise<boolean>,
+  ): Promise<void> {
+    const { secret, demandMessageAuthenticator } = this.parts.options;
+    const options = { kind, ...ends, secret, demandMessageAuthenticator, answered };
+    this.relays.push(await Relay.open(this.parts.platform, options));
+  }
+
+  private async openDas(das: NonNullable<RadiusOptions["das"]>): Promise<void> {
+    const { platform, rights, wallSeconds, options } = this.parts;
+    if (das.hostapd.length) this.hostapd = await openHostapdDas(platform, das.hostapd, das.secret, wallSeconds);
+    const { hostapd } = this;
+    const orderParts = {
+      clock: platform.clock,
+      sessions: this.known,
+      rights,
+      inTurn: <T>(mac: Mac, run: () => Promise<T>) => this.inTurn(mac, run),
+      ...(hostapd && { disconnect: (mac: Mac) => hostapd.disconnect(mac) }),
+    };
+    this.das = await Das.open(platform, {
+      ...das,
+      demandMessageAuthenticator: options.demandMessageAuthenticator,
+      wallSeconds,
+      execute: (request) => executeOrder(request, orderParts),
+    });
+  }
+
+  /**
+   * A reject takes nothing away: anybody can fail to log in under somebody else's address. hostapd sends away whom the
+   * server no longer wants.
+   */
+  private async loggedIn(request: Packet, reply: Packet): Promise<boolean> {
+    if (reply.code !== CODE.accessAccept) return true;
+    const mac = macOf(request);
+    if (mac === undefined) {
+      this.parts.platform.log.warn(ROOM, "an Access-Accept for a station without an address: no rights learnt");
+      return true;
+    }
+    return this.inTurn(mac, () => this.give(mac, request, reply));
+  }
+
+  private async give(mac: Mac, request: Packet, reply: Packet): Promise<boolean> {
+    const { platform, rights } = this.parts;
+    const changes = readChanges(reply);
+    const asked = isRefusal(changes) ? changes : changed(NOTHING_SAID, changes);
+    const grant = isRefusal(asked) ? this.closed(mac, asked.reason) : withGrace(asked);
+    const session = this.known.open(mac, request, reply);
+    session.grant = grant;
+    session.endsAtMs = endOf(grant, platform.clock.nowMs());
+    try {
+      await rights.grant(mac, grant);
+    } catch (error) {
+      if (!(error instanceof RoamwallError) || error.code !== "ROAMWALL_ERR_INPUT") {
+        this.known.forget(mac);
+        throw error;
+      }
+      session.grant = this.closed(mac, error.message);
+      await rights.grant(mac, session.grant);
+    }
+    platform.log.info(ROOM, "logged in", { mac, user: session.user, role: session.grant.role ?? "" });
+    return true;
+  }
+
+  /** Rules that cannot be kept are no reason to let everything through: the client gets none, and the log says why. */
+  private closed(mac: Mac, reason: string): RadiusGrant {
+    this.parts.platform.log.error(ROOM, "rights refused, the client gets none", { mac, reason });
+    return { ...NOTHING_SAID, rules: [] };
+  }
+
+  private async accounted(request: Packet): Promise<boolean> {
+    const { options, platform } = this.parts;
+    const type = STATUS[integerOf(request, "Acct-Status-Type") as keyof typeof STATUS] ?? "other";
+    this.accounting[type] = (this.accounting[type] ?? 0) + 1;
+    platform.log.debug(ROOM, `accounting ${type}`, { mac: macOf(request) ?? "" });
+    if ((type === "on" || type === "off") && checkRequest(request, options.secret, false) === "signed") {
+      platform.log.info(ROOM, `hostapd turned a BSS ${type}`, { sessions: this.known.forgetBss(request) });
+    }
+    return true;
+  }
+
+  private inTurn<T>(mac: Mac, run: () => Promise<T>): Promise<T> {
+    const next = (this.turns.get(mac) ?? Promise.resolve()).then(run);
+    const end = next
+      .catch(() => {})
+      .then(() => {
+        if (this.turns.get(mac) === end) this.turns.delete(mac);
+      });
+    this.turns.set(mac, end);
+    return next;
+  }
+}
+
+function withGrace(grant: RadiusGrant): RadiusGrant {
+  return grant.leftSeconds === undefined ? grant : { ...grant, leftSeconds: grant.leftSeconds + GRACE_S };
+}
