@@ -9,6 +9,8 @@ import { build } from "esbuild";
 process.chdir(join(dirname(fileURLToPath(import.meta.url)), ".."));
 const OUTFILE = "dist/roamwall.cjs";
 const BYTES_MAX = 400_000;
+/** Larger than the agent: a file beside it, read by those whose settings name a broker. */
+const MQTT_OUTFILE = "dist/roamwall-mqtt.cjs";
 
 /**
  * What the packages carry and we never run: the hash functions and random numbers of bloom-filters (our filters place their
@@ -32,6 +34,7 @@ const LEFT_OUT = [
 const trim = {
   name: "trim",
   setup(pluginBuild) {
+    pluginBuild.onResolve({ filter: /^mqtt$/ }, () => ({ path: "./roamwall-mqtt.cjs", external: true }));
     pluginBuild.onResolve({ filter: /^bloom-filters$/ }, () => ({ path: "bloom-filters", namespace: "slim" }));
     pluginBuild.onLoad({ filter: /.*/, namespace: "slim" }, () => ({
       contents: "exports.BloomFilter = require('bloom-filters/dist/bloom/bloom-filter.js').default;",
@@ -55,6 +58,21 @@ function checkVersion() {
   }
 }
 
+async function bundleMqtt() {
+  await build({
+    stdin: { contents: 'module.exports = { default: require("mqtt") };', resolveDir: process.cwd() },
+    outfile: MQTT_OUTFILE,
+    bundle: true,
+    platform: "node",
+    format: "cjs",
+    target: "node20",
+    legalComments: "none",
+    minify: true,
+    lineLimit: 160,
+    logLevel: "warning",
+  });
+}
+
 async function bundle() {
   const { metafile } = await build({
     entryPoints: ["src/main.ts"],
@@ -65,16 +83,17 @@ async function bundle() {
     target: "node20",
     banner: { js: "#!/usr/bin/env node" },
     legalComments: "none",
-    // Names stay, so that a stack trace says something; blanks and comments are a third of the bytes.
-    minifyWhitespace: true,
-    minifySyntax: true,
+    // An access point keeps it in flash and in memory. `node --enable-source-maps` reads stack traces with the map beside it.
+    minify: true,
+    sourcemap: "linked",
+    sourcesContent: false,
     lineLimit: 160,
     plugins: [trim],
     metafile: true,
     logLevel: "warning",
   });
   chmodSync(OUTFILE, 0o755);
-  const output = Object.values(metafile.outputs)[0];
+  const output = metafile.outputs[OUTFILE];
   const shares = { ours: 0 };
   for (const [path, { bytesInOutput }] of Object.entries(output.inputs)) {
     const owner = /node_modules\/([^/]+)/.exec(path)?.[1] ?? "ours";
@@ -105,6 +124,7 @@ try {
   checkVersion();
   execFileSync(process.execPath, ["scripts/ts.mjs", "scripts/gen-abi.ts"], { stdio: "inherit" });
   execFileSync(process.execPath, ["scripts/ts.mjs", "scripts/gen-settings.ts"], { stdio: "inherit" });
+  await bundleMqtt();
   await bundle();
   tryBundle();
   firmware();

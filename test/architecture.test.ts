@@ -17,7 +17,8 @@ const ARROWS: Record<string, { readonly rooms: readonly string[]; readonly types
   datapath: { rooms: ["base", "platform", "bloom", "sfr"] },
   proxy: { rooms: ["base", "platform", "bloom", "sfr", "datapath"] },
   replication: { rooms: ["base", "platform", "bloom", "sfr", "datapath", "proxy"] },
-  policy: { rooms: ["base", "sfr"], types: ["datapath"] },
+  policy: { rooms: ["base", "sfr"], types: ["datapath", "platform"] },
+  mqtt: { rooms: ["base", "policy"], types: ["platform"] },
   radius: { rooms: ["base"], types: ["platform"] },
   control: {
     rooms: [
@@ -32,6 +33,7 @@ const ARROWS: Record<string, { readonly rooms: readonly string[]; readonly types
       "replication",
       "policy",
       "radius",
+      "mqtt",
     ],
     types: ["platform/node"],
   },

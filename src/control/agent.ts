@@ -4,14 +4,17 @@ import { RoamwallError } from "../base/errors.ts";
 import { connectDatapath as connectRoamwalld } from "../datapath/client.ts";
 import type { Datapath } from "../datapath/datapath.ts";
 import type { Platform } from "../platform/platform.ts";
-import { type CompiledPolicy, compilePolicy, parsePolicy } from "../policy/policy.ts";
+import { type CompiledPolicy, compilePolicy, type Policy, parsePolicy } from "../policy/policy.ts";
+import type { SignedPolicy } from "../policy/signed.ts";
+import { overlay } from "../policy/sources.ts";
 import { createMesh } from "../replication/mesh.ts";
 import { type ApiVerb, serveApi } from "./api.ts";
 import { DeniedLog, type DeniedPacket } from "./denied-log.ts";
 import { type MeshKey, readKey } from "./key.ts";
+import { NetworkPolicy } from "./network-policy.ts";
 import { Session } from "./session.ts";
-import type { Settings } from "./settings.ts";
-import type { AgentStatus } from "./status.ts";
+import type { MqttSettings, Settings } from "./settings.ts";
+import type { AgentStatus, PolicyStatus } from "./status.ts";
 import { VERSION } from "./version.ts";
 
 const ROOM = "agent";
@@ -48,7 +51,11 @@ export async function startAgent(platform: Platform, settings: Settings, rooms: 
 
 class RunningAgent implements Agent {
   private policy: CompiledPolicy;
+  private readonly network: NetworkPolicy | undefined;
   private policyProblem: string | undefined;
+  /** The network's policy in force. */
+  private signed: SignedPolicy | undefined;
+  private fileProblem: string | undefined;
   private session: Session | undefined;
   private readonly deniedLog = new DeniedLog();
   private readonly startedMs: number;
@@ -66,7 +73,8 @@ class RunningAgent implements Agent {
     private readonly rooms: AgentRooms,
   ) {
     this.startedMs = platform.clock.nowMs();
-    this.policy = this.readPolicy();
+    this.network = settings.mqtt && this.makeNetwork(settings.mqtt);
+    this.policy = this.firstPolicy();
   }
 
   async start(): Promise<void> {
@@ -76,42 +84,44 @@ class RunningAgent implements Agent {
     this.closers.push(platform.files.watch(settings.policy, () => void this.reload()));
     platform.log.info(ROOM, "started", { id: settings.id, name: settings.name, mode: settings.mode });
     await this.inTurn(() => this.connect(RETRY_FIRST_MS));
+    await this.network?.start();
   }
 
   reload(): Promise<void> {
     return this.inTurn(async () => {
-      const { log } = this.platform;
-      let next: CompiledPolicy;
-      try {
-        next = this.readPolicy(this.policy);
-      } catch (error) {
-        this.policyProblem = (error as Error).message;
-        log.error(ROOM, "policy refused, the one before stays", { reason: this.policyProblem });
-        return;
-      }
-      const previous = this.policy;
-      this.policy = next;
-      this.policyProblem = undefined;
-      await this.session?.changePolicy(next, previous);
-      log.info(ROOM, "policy loaded", { roles: next.roles.size, clients: next.clients.size });
+      this.policyProblem = await this.adopt(this.signed);
     });
   }
 
+  /** Compiles and loads what the file and the network's policy say now; answers why not, and then changes nothing. */
+  private async adopt(network: SignedPolicy | undefined): Promise<string | undefined> {
+    const { log } = this.platform;
+    let next: CompiledPolicy;
+    try {
+      next = this.readPolicy(network, this.policy);
+    } catch (error) {
+      const reason = (error as Error).message;
+      log.error(ROOM, "policy refused, the one before stays", { reason });
+      return reason;
+    }
+    const previous = this.policy;
+    this.policy = next;
+    this.signed = network;
+    await this.session?.changePolicy(next, previous);
+    log.info(ROOM, "policy loaded", { roles: next.roles.size, clients: next.clients.size });
+    return undefined;
+  }
+
   async status(): Promise<AgentStatus> {
-    const { settings, policy } = this;
+    const { settings } = this;
     return {
       name: settings.name,
       id: settings.id,
       version: VERSION,
       mode: settings.mode,
       uptimeMs: Math.round(this.platform.clock.nowMs() - this.startedMs),
-      policy: {
-        file: settings.policy,
-        roles: policy.roles.size,
-        clients: policy.clients.size,
-        filters: policy.filters.length,
-        ...(this.policyProblem !== undefined && { problem: this.policyProblem }),
-      },
+      policy: this.policyStatus(),
+      ...(this.network && { mqtt: this.network.state }),
       ...(this.session && { datapath: await this.session.status() }),
     };
   }
@@ -125,15 +135,79 @@ class RunningAgent implements Agent {
     this.stopped = true;
     this.cancelRetry();
     for (const close of this.closers.splice(0).reverse()) close();
+    await this.network?.stop();
     await this.inTurn(async () => this.session?.stop());
     this.session = undefined;
     this.platform.log.info(ROOM, "stopped; the kernel keeps filtering by the last policy");
   }
 
-  private readPolicy(previous?: CompiledPolicy): CompiledPolicy {
-    const text = this.platform.files.readText(this.settings.policy);
-    const policy = parsePolicy(text, this.settings.policy);
-    return compilePolicy(policy, this.key.seeds, { salt: this.settings.salt, ...(previous && { previous }) });
+  private makeNetwork(mqtt: MqttSettings): NetworkPolicy {
+    const { platform, settings } = this;
+    return new NetworkPolicy({
+      platform,
+      settings,
+      mqtt,
+      apply: async (policy) => {
+        let problem: string | undefined;
+        await this.inTurn(async () => {
+          problem = await this.adopt(policy);
+        });
+        return problem;
+      },
+      status: async () => ({ mode: settings.mode, policy: this.policyStatus(), filtering: this.session !== undefined }),
+      counters: async () => (await this.session?.status()) ?? {},
+    });
+  }
+
+  /** What the network had in force, or the file alone: a start must not hang on a broker. */
+  private firstPolicy(): CompiledPolicy {
+    const kept = this.network?.restore();
+    if (kept) {
+      try {
+        const policy = this.readPolicy(kept);
+        this.signed = kept;
+        return policy;
+      } catch (error) {
+        this.network?.forget();
+        this.platform.log.error(ROOM, "the kept policy is not used", { reason: (error as Error).message });
+      }
+    }
+    return this.readPolicy(undefined);
+  }
+
+  private readPolicy(network: SignedPolicy | undefined, previous?: CompiledPolicy): CompiledPolicy {
+    return compilePolicy(this.combined(network), this.key.seeds, {
+      salt: this.settings.salt,
+      ...(previous && { previous }),
+    });
+  }
+
+  private combined(network: SignedPolicy | undefined): Policy {
+    const { platform, settings } = this;
+    if (!network) return parsePolicy(platform.files.readText(settings.policy), settings.policy);
+    this.fileProblem = undefined;
+    const whole = parsePolicy(network.text, `policy revision ${network.revision}`);
+    try {
+      return overlay(whole, parsePolicy(platform.files.readText(settings.policy), settings.policy));
+    } catch (error) {
+      // The file's part is small beside the network's: its fault must not keep that out.
+      this.fileProblem = (error as Error).message;
+      platform.log.warn(ROOM, "the policy file is not used", { reason: this.fileProblem });
+      return overlay(whole, undefined);
+    }
+  }
+
+  private policyStatus(): PolicyStatus {
+    const { settings, policy, signed } = this;
+    const problem = this.policyProblem ?? this.fileProblem;
+    return {
+      file: settings.policy,
+      ...(signed && { revision: signed.revision }),
+      roles: policy.roles.size,
+      clients: policy.clients.size,
+      filters: policy.filters.length,
+      ...(problem !== undefined && { problem }),
+    };
   }
 
   private async answer(verb: ApiVerb): Promise<unknown> {
@@ -196,7 +270,10 @@ class RunningAgent implements Agent {
       createMesh: rooms.createMesh,
       policy: this.policy,
       automata: (geometry) => compileAutomata({ geometry, shorten: geometry.cellBits === 32 && mayShorten(geometry) }),
-      denied: (event) => this.deniedLog.add(event),
+      denied: (event) => {
+        const denied = this.deniedLog.add(event);
+        this.network?.event("denied", denied);
+      },
       lost: () => this.lostDatapath(),
     });
   }

@@ -22,9 +22,11 @@ const KEPT = 256;
 export class DeniedLog {
   private readonly kept: DeniedPacket[] = [];
 
-  add(event: RingEvent): void {
-    this.kept.push(deniedPacket(event));
+  add(event: RingEvent): DeniedPacket {
+    const denied = deniedPacket(event);
+    this.kept.push(denied);
     if (this.kept.length > KEPT) this.kept.shift();
+    return denied;
   }
 
   list(): DeniedPacket[] {

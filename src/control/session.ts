@@ -7,7 +7,7 @@ import type { ClientDump, Datapath } from "../datapath/datapath.ts";
 import { readRecord } from "../datapath/layout.ts";
 import type { Endpoint, Platform, Udp } from "../platform/platform.ts";
 import type { CompiledPolicy, CompiledRole } from "../policy/policy.ts";
-import { fileSources, roleOf } from "../policy/sources.ts";
+import { policySources, roleOf } from "../policy/sources.ts";
 import type { RoleGrant } from "../proxy/rights.ts";
 import type { createMesh } from "../replication/mesh.ts";
 import type { Mesh } from "../replication/mesh-api.ts";
@@ -266,7 +266,7 @@ export class Session {
 
   /** What the file says of a client, listed or not. */
   private roleOf(mac: Mac): string | undefined {
-    return roleOf(fileSources(this.policy), mac)?.role;
+    return roleOf(policySources(this.policy), mac)?.role;
   }
 
   /** Drops filters that the policy no longer has and no record names any more. */

@@ -82,9 +82,10 @@ describe("parseSettings", () => {
       }
       return [];
     };
+    const groups = ["replication", "mqtt"];
     const read = [
-      ...accepted(top).filter((name) => name !== "replication"),
-      ...accepted("id: 1\nreplication: {x: 1}").map((name) => `replication.${name}`),
+      ...accepted(top).filter((name) => !groups.includes(name)),
+      ...groups.flatMap((group) => accepted(`id: 1\n${group}: {x: 1}`).map((name) => `${group}.${name}`)),
     ];
     expect(read.sort()).toEqual(SETTINGS.map((s) => s.name).sort());
   });

@@ -3,6 +3,7 @@ import { badInput } from "../base/errors.ts";
 import { parseAddress } from "../base/ip.ts";
 import type { Endpoint } from "../platform/platform.ts";
 import { type Field, readDocument } from "../policy/document.ts";
+import { MESH_NAME, parseKeyHex } from "../policy/signed.ts";
 import { MODE_NAMES, type ModeName } from "../replication/modes.ts";
 
 export interface Settings {
@@ -16,6 +17,22 @@ export interface Settings {
   readonly salt: number;
   readonly pickupS: number;
   readonly replication: ReplicationSettings;
+  /** Absent: no broker. */
+  readonly mqtt?: MqttSettings;
+}
+
+export interface MqttSettings {
+  readonly url: string;
+  readonly mesh: string;
+  /** Public keys of those whose policies count. */
+  readonly keys: readonly Uint8Array[];
+  readonly user: string | undefined;
+  readonly passwordFile: string | undefined;
+  readonly ca: string | undefined;
+  readonly certificate: string | undefined;
+  readonly privateKey: string | undefined;
+  readonly store: string;
+  readonly everyMs: number;
 }
 
 export interface ReplicationSettings {
@@ -160,6 +177,52 @@ export const SETTINGS: readonly SettingText[] = [
     effect:
       "What the AP that a client left keeps of its expectations. Shorter frees the table earlier; 0 lets them age normally.",
   },
+  {
+    name: "mqtt.url",
+    form: "mqtt://host:port, mqtts://host:port",
+    default: "-",
+    effect: "The broker that brings the policy of the whole mesh, and hears of this AP ([mqtt.md](mqtt.md)).",
+  },
+  {
+    name: "mqtt.mesh",
+    form: "name",
+    default: "-",
+    effect: "Names the mesh in topics; a policy counts only if it was signed for this name.",
+  },
+  {
+    name: "mqtt.keys",
+    form: "list of 64 hex digits",
+    default: "-",
+    effect:
+      "Public keys whose signature makes a policy count: what `roamwall policy keygen` prints. Two while one replaces the other.",
+  },
+  { name: "mqtt.user", form: "text", default: "none", effect: "Name for the broker." },
+  { name: "mqtt.password-file", form: "path", default: "none", effect: "File with the password for the broker." },
+  {
+    name: "mqtt.ca",
+    form: "path",
+    default: "the system's",
+    effect: "Certificates (PEM) that vouch for the broker, with mqtts.",
+  },
+  {
+    name: "mqtt.certificate",
+    form: "path",
+    default: "none",
+    effect: "This AP's own certificate (PEM), where the broker asks for one.",
+  },
+  { name: "mqtt.private-key", form: "path", default: "none", effect: "The key of that certificate (PEM)." },
+  {
+    name: "mqtt.store",
+    form: "path",
+    default: "/etc/roamwall/policy.signed",
+    effect: "Keeps the policy in force, for a start without broker. Written only when a new one comes.",
+  },
+  {
+    name: "mqtt.every",
+    form: "duration, 1 s to 1 h",
+    default: "30s",
+    effect: "How often counters are told. Changes of status are told with it.",
+  },
 ];
 
 const DEFAULTS = {
@@ -173,7 +236,19 @@ const DEFAULTS = {
 /** Throws ROAMWALL_ERR_INPUT with the line. */
 export function parseSettings(text: string, place: string): Settings {
   const top = readDocument(text, place);
-  const f = top.fields(["id", "name", "daemon", "control", "key", "mode", "policy", "salt", "pickup", "replication"]);
+  const f = top.fields([
+    "id",
+    "name",
+    "daemon",
+    "control",
+    "key",
+    "mode",
+    "policy",
+    "salt",
+    "pickup",
+    "replication",
+    "mqtt",
+  ]);
   if (!f.id) throw badInput(place, "no id", "id: a number of 1 to 65534 that no other AP of the mesh has");
   const id = f.id.integer(1, 65534);
   return {
@@ -187,6 +262,39 @@ export function parseSettings(text: string, place: string): Settings {
     salt: f.salt?.integer(0, 0xffff) ?? 0,
     pickupS: Math.ceil(readDuration(f.pickup, 300_000, 0, 3_600_000) / 1000),
     replication: readReplication(f.replication, place),
+    ...(f.mqtt && { mqtt: readMqtt(f.mqtt) }),
+  };
+}
+
+function readMqtt(field: Field): MqttSettings {
+  const f = field.fields([
+    "url",
+    "mesh",
+    "keys",
+    "user",
+    "password-file",
+    "ca",
+    "certificate",
+    "private-key",
+    "store",
+    "every",
+  ]);
+  if (!f.url || !f.mesh || !f.keys) throw badInput(field.place, "url, mesh or keys are missing", "all three of them");
+  const mesh = f.mesh.text("a name");
+  if (!MESH_NAME.test(mesh)) throw badInput(f.mesh.place, `"${mesh}"`, "letters, digits, _ . and -, up to 63");
+  const keys = f.keys.list("a list of public keys").map((key) => parseKeyHex(key.text("64 hex digits"), key.place));
+  if (keys.length === 0) throw badInput(f.keys.place, "no key", "at least one");
+  return {
+    url: f.url.text("mqtt://host:port"),
+    mesh,
+    keys,
+    user: f.user?.text("a name"),
+    passwordFile: f["password-file"]?.text("a path"),
+    ca: f.ca?.text("a path"),
+    certificate: f.certificate?.text("a path"),
+    privateKey: f["private-key"]?.text("a path"),
+    store: f.store?.text("a path") ?? "/etc/roamwall/policy.signed",
+    everyMs: readDuration(f.every, 30_000, 1_000, 3_600_000),
   };
 }
 

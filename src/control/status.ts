@@ -8,17 +8,32 @@ export interface AgentStatus {
   readonly mode: string;
   readonly uptimeMs: number;
   readonly policy: PolicyStatus;
+  readonly mqtt?: MqttStatus;
   /** Absent while roamwalld is away. */
   readonly datapath?: DatapathStatus;
 }
 
 export interface PolicyStatus {
   readonly file: string;
+  /** Of the network's policy, which stands for the file while it is in force. */
+  readonly revision?: number;
   readonly roles: number;
   readonly clients: number;
   readonly filters: number;
   /** Why the file as it is now was refused; the policy before it is in force. */
   readonly problem?: string;
+}
+
+export interface MqttStatus {
+  readonly url: string;
+  readonly connected: boolean;
+  /** Why not. */
+  readonly problem: string;
+  readonly published: number;
+  readonly eventsLost: number;
+  /** In force; 0: none. */
+  readonly revision: number;
+  readonly id: string;
 }
 
 export interface DatapathStatus {

@@ -13,6 +13,45 @@ export interface Platform {
   connect(path: string): Promise<Stream>;
   /** Serves a unix socket; replaces a dead one. */
   serve(path: string, onStream: (stream: Stream) => void): Promise<{ close(): void }>;
+  readonly ed25519: Ed25519;
+  /**
+   * A connection to an MQTT broker, kept up by itself: a broker that cannot be reached is tried again. Rejects with
+   * ROAMWALL_ERR_INPUT where the URL is wrong, and where this platform cannot speak what it asks for.
+   */
+  broker(options: BrokerOptions): Promise<Broker>;
+}
+
+/** RFC 8032. Seed and public key are 32 bytes, a signature 64. */
+export interface Ed25519 {
+  publicKey(seed: Uint8Array): Uint8Array;
+  sign(seed: Uint8Array, message: Uint8Array): Uint8Array;
+  /** False for a wrong signature and for a key that is none. */
+  verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
+}
+
+export interface BrokerOptions {
+  /** mqtt://host:port, or mqtts:// for TLS. */
+  readonly url: string;
+  readonly clientId: string;
+  readonly user?: string;
+  readonly password?: string;
+  /** PEM. `ca` replaces the system's authorities. */
+  readonly ca?: string;
+  readonly certificate?: string;
+  readonly privateKey?: string;
+  /** Said by the broker, retained, when this connection breaks. */
+  readonly will?: { readonly topic: string; readonly payload: string };
+  /** `why`: of a lost or refused connection. */
+  onState(isConnected: boolean, why?: string): void;
+  onMessage(topic: string, payload: Uint8Array): void;
+}
+
+export interface Broker {
+  /** At least once, while connected; false, and nothing is kept, when it is not. */
+  publish(topic: string, payload: string, isRetained: boolean): boolean;
+  /** Kept over reconnections. `+` stands for one level. */
+  subscribe(topic: string): void;
+  close(): Promise<void>;
 }
 
 export interface Clock {
@@ -33,6 +72,8 @@ export interface Files {
   /** Throws ROAMWALL_ERR_FILE with path and reason. */
   readText(path: string): string;
   readBytes(path: string): Uint8Array;
+  /** Whole or not at all, also when the power goes; permission bits as 0o600. Throws ROAMWALL_ERR_FILE. */
+  writeText(path: string, text: string, mode: number): void;
   /** Permission bits, as 0o600. */
   mode(path: string): number;
   /** Calls back after the file's content changed. Returns a function that stops. */

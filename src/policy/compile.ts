@@ -27,6 +27,7 @@ export interface CompiledPolicy {
   readonly services: readonly ServiceEntry[];
   readonly roles: ReadonlyMap<string, CompiledRole>;
   readonly clients: ReadonlyMap<Mac, string>;
+  readonly fromFile?: ReadonlyMap<Mac, string>;
   readonly unknown?: string;
   readonly group?: CompiledRole;
 }
@@ -68,6 +69,7 @@ export function compilePolicy(policy: Policy, seeds: Seeds, options: CompileOpti
     services: services.entries,
     roles,
     clients: policy.clients,
+    ...(policy.fromFile && { fromFile: policy.fromFile }),
     ...(policy.unknown !== undefined && { unknown: policy.unknown }),
     ...(group && { group }),
   };

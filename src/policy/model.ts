@@ -44,6 +44,8 @@ export interface Policy {
   readonly roles: ReadonlyMap<string, Role>;
   /** by client: name of its role */
   readonly clients: ReadonlyMap<Mac, string>;
+  /** Those of `clients` that only the AP's own file lists, below a policy of the whole network. */
+  readonly fromFile?: ReadonlyMap<Mac, string>;
   /** Role of clients that no source knows. Absent: they are denied. */
   readonly unknown?: string;
   /** What may leave a client port to group addresses. Absent: all of it. */

@@ -4,6 +4,7 @@
  */
 import type { Mac } from "../base/mac.ts";
 import type { CompiledPolicy } from "./compile.ts";
+import type { Policy } from "./model.ts";
 
 export interface RoleSource {
   /** For people: shown beside the role. */
@@ -25,10 +26,25 @@ export function roleOf(sources: readonly RoleSource[], mac: Mac): SourcedRole | 
   return undefined;
 }
 
-/** Clients that the policy file lists, then everybody, if it says what everybody may. */
-export function fileSources(policy: CompiledPolicy): RoleSource[] {
+/** The network's policy (or the file, if there is none), the clients that only the file lists, then everybody. */
+export function policySources(policy: CompiledPolicy): RoleSource[] {
+  const { clients, fromFile, unknown } = policy;
+  const everybody = { name: "unknown", roleOf: () => unknown };
+  if (!fromFile) return [{ name: "file", roleOf: (mac) => clients.get(mac) }, everybody];
   return [
-    { name: "file", roleOf: (mac) => policy.clients.get(mac) },
-    { name: "unknown", roleOf: () => policy.unknown },
+    { name: "mqtt", roleOf: (mac) => (fromFile.has(mac) ? undefined : clients.get(mac)) },
+    { name: "file", roleOf: (mac) => fromFile.get(mac) },
+    everybody,
   ];
+}
+
+/**
+ * The policy of the whole network stands for the file; what the file says of single clients still counts for those that
+ * the network's does not list, where the network has the role.
+ */
+export function overlay(network: Policy, file: Policy | undefined): Policy {
+  const fromFile = new Map(
+    [...(file?.clients ?? [])].filter(([mac, role]) => !network.clients.has(mac) && network.roles.has(role)),
+  );
+  return { ...network, clients: new Map([...fromFile, ...network.clients]), fromFile };
 }

@@ -5,7 +5,7 @@ import { CONSTANTS } from "../../datapath/abi.ts";
 import { type Explanation, explain, type Opening, serviceText } from "../../policy/explain.ts";
 import { PROTO } from "../../policy/model.ts";
 import { type CompiledPolicy, parseRule } from "../../policy/policy.ts";
-import { fileSources, roleOf } from "../../policy/sources.ts";
+import { policySources, roleOf } from "../../policy/sources.ts";
 import type { PolicyAction } from "./policy.ts";
 import { readCompiled } from "./policy-file.ts";
 import { facts, printable, styleFor } from "./text.ts";
@@ -36,7 +36,7 @@ function roleFor(compiled: CompiledPolicy, who: string): { role: string | undefi
     const roles = [...compiled.roles.keys()].join(", ") || "it has none";
     throw badInput("client or role", `"${who}"`, `a MAC address, or a role of this policy (${roles})`);
   }
-  const found = roleOf(fileSources(compiled), parseMac(who, "client"));
+  const found = roleOf(policySources(compiled), parseMac(who, "client"));
   return found ?? { role: undefined, source: "nobody knows it" };
 }
 

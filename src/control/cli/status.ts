@@ -1,5 +1,5 @@
 import { REASONS } from "../../datapath/abi.ts";
-import type { AgentStatus, DatapathStatus } from "../status.ts";
+import type { AgentStatus, DatapathStatus, MqttStatus } from "../status.ts";
 import { ask, SOCKET_OPTION } from "./ask.ts";
 import { bar, bytesText, columns, durationText, facts, grouped, printable, type Style, styleFor } from "./text.ts";
 import { type Call, EXIT, JSON_OPTION, type Verb } from "./verb.ts";
@@ -18,15 +18,16 @@ export const statusVerb: Verb = {
 
 function print({ terminal }: Call, status: AgentStatus): void {
   const style = styleFor(terminal.isTerminal);
-  const { datapath, policy } = status;
+  const { datapath, policy, mqtt } = status;
   const pairs: [string, string][] = [
     ["ap", `${style.bold(printable(status.name))} (${status.id}), up ${durationText(status.uptimeMs)}`],
     ["mode", status.mode === "enforce" ? status.mode : style.bad(`${status.mode}: denials pass`)],
     [
       "policy",
-      `${printable(policy.file)}: ${policy.roles} roles, ${policy.clients} clients, ${policy.filters} filters`,
+      `${policy.revision === undefined ? printable(policy.file) : `the network's, revision ${policy.revision}`}: ${policy.roles} roles, ${policy.clients} clients, ${policy.filters} filters`,
     ],
   ];
+  if (mqtt) pairs.push(["broker", `${printable(mqtt.url)}: ${brokerText(mqtt, style)}`]);
   if (policy.problem !== undefined) pairs.push(["refused", style.bad(printable(policy.problem))]);
   if (datapath) pairs.push(...datapathFacts(datapath));
   else
@@ -36,6 +37,11 @@ function print({ terminal }: Call, status: AgentStatus): void {
     ]);
   terminal.out(facts(pairs, style));
   if (datapath) terminal.out(tables(datapath, style));
+}
+
+function brokerText({ connected, problem, eventsLost }: MqttStatus, style: Style): string {
+  const lost = eventsLost ? `, ${grouped(eventsLost)} events lost` : "";
+  return `${connected ? style.good("connected") : style.bad(`away: ${printable(problem) || "connecting"}`)}${lost}`;
 }
 
 function datapathFacts(datapath: DatapathStatus): [string, string][] {

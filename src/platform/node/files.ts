@@ -1,4 +1,4 @@
-import { readFileSync, statSync, watch } from "node:fs";
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync, watch, writeSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { RoamwallError } from "../../base/errors.ts";
 import type { Files, Log } from "../platform.ts";
@@ -10,9 +10,22 @@ export function nodeFiles(log: Log): Files {
   return {
     readText: (path) => attempt(path, () => readFileSync(path, "utf8")),
     readBytes: (path) => attempt(path, () => readFileSync(path)),
+    writeText: (path, text, mode) => attempt(path, () => replaceFile(path, text, mode)),
     mode: (path) => attempt(path, () => statSync(path).mode & 0o777),
     watch: (path, changed) => watchContent(path, changed, log),
   };
+}
+
+function replaceFile(path: string, text: string, mode: number): void {
+  const fresh = `${path}.new`;
+  const file = openSync(fresh, "w", mode);
+  try {
+    writeSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(fresh, path);
 }
 
 function attempt<T>(path: string, run: () => T): T {

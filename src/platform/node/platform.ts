@@ -1,6 +1,8 @@
 /** Linux, by Node: the only room that imports `node:*`. */
 import { randomBytes } from "node:crypto";
 import type { Clock, Platform } from "../platform.ts";
+import { openBroker } from "./broker.ts";
+import { nodeEd25519 } from "./ed25519.ts";
 import { nodeFiles } from "./files.ts";
 import { type LogLevel, lineLog } from "./log.ts";
 import { connectUnix, serveUnix } from "./streams.ts";
@@ -23,6 +25,8 @@ export function nodePlatform(options: NodePlatformOptions = {}): Platform {
     udp: (udp) => openUdp(udp, log),
     connect: connectUnix,
     serve: serveUnix,
+    ed25519: nodeEd25519,
+    broker: openBroker,
   };
 }
 

@@ -1,0 +1,88 @@
+/**
+ * A policy as it travels to a whole mesh: readable text under a signature, so that neither broker nor network is trusted.
+ *
+ *     roamwall-policy 1
+ *     mesh NAME
+ *     revision N
+ *     signature <128 hex digits>
+ *     (empty line)
+ *     the policy, as in a file
+ *
+ * The signature (Ed25519) is over everything else. `mesh` keeps a document from another mesh of the same administrator
+ * out, `revision` an older one.
+ */
+import { badInput } from "../base/errors.ts";
+import type { Ed25519 } from "../platform/platform.ts";
+
+const FIRST_LINE = "roamwall-policy 1";
+const FORM = `\`${FIRST_LINE}\`, \`mesh NAME\`, \`revision N\`, \`signature HEX\`, an empty line, and the policy`;
+const HEAD_LINES = 5;
+export const MESH_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/;
+export const REVISION_MAX = 2 ** 48;
+
+export interface SignedPolicy {
+  readonly mesh: string;
+  readonly revision: number;
+  /** Names the document for people: the first digits of its signature. */
+  readonly id: string;
+  readonly text: string;
+}
+
+export function signPolicy(
+  ed25519: Ed25519,
+  seed: Uint8Array,
+  { mesh, revision, text }: Omit<SignedPolicy, "id">,
+): string {
+  const signature = ed25519.sign(seed, message(mesh, revision, text));
+  return `${FIRST_LINE}\nmesh ${mesh}\nrevision ${revision}\nsignature ${hex(signature)}\n\n${text}`;
+}
+
+/**
+ * The document, if one of the keys signed it for this mesh. Throws ROAMWALL_ERR_INPUT; nothing of a document that is not
+ * signed is read any further than its head.
+ */
+export function openPolicy(
+  ed25519: Ed25519,
+  keys: readonly Uint8Array[],
+  mesh: string,
+  document: string,
+  place: string,
+): SignedPolicy {
+  const lines = document.split("\n", HEAD_LINES);
+  const [first, meshLine, revisionLine, signatureLine, empty] = lines;
+  const said = /^mesh (\S+)$/.exec(meshLine ?? "")?.[1];
+  const revision = /^revision (\d{1,15})$/.exec(revisionLine ?? "")?.[1];
+  const signature = /^signature ([0-9a-f]{128})$/.exec(signatureLine ?? "")?.[1];
+  if (first !== FIRST_LINE || said === undefined || revision === undefined || !signature || empty !== "") {
+    throw badInput(place, "no signed policy", FORM);
+  }
+  const text = document.slice(lines.reduce((sum, line) => sum + line.length + 1, 0));
+  const signed = message(said, Number(revision), text);
+  if (!keys.some((key) => ed25519.verify(key, signed, bytesOf(signature)))) {
+    throw badInput(
+      place,
+      `revision ${revision} is not signed by a key of ours`,
+      "a document signed by the mesh's policy key",
+    );
+  }
+  if (said !== mesh) throw badInput(place, `a policy of mesh ${said}`, `one of mesh ${mesh}`);
+  return { mesh, revision: Number(revision), id: signature.slice(0, 16), text };
+}
+
+function message(mesh: string, revision: number, text: string): Uint8Array {
+  return new TextEncoder().encode(`${FIRST_LINE}\nmesh ${mesh}\nrevision ${revision}\n\n${text}`);
+}
+
+/** 64 hex digits. Throws ROAMWALL_ERR_INPUT; the text is not repeated, it may be a secret. */
+export function parseKeyHex(text: string, place: string): Uint8Array {
+  if (!/^[0-9a-f]{64}$/i.test(text)) throw badInput(place, "no key", "64 hex digits");
+  return bytesOf(text);
+}
+
+export function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function bytesOf(text: string): Uint8Array {
+  return Uint8Array.from(text.match(/../g)!, (pair) => Number.parseInt(pair, 16));
+}
