@@ -109,6 +109,12 @@ describe("authenticators", () => {
     }
   });
 
+  it("demands it of requests when told", () => {
+    const { request } = ORDERS.find(({ ma }) => ma === "absent")!;
+    expect(checkRequest(packetOf(bytesOf(request)), SECRET, false)).toBe("signed");
+    expect(checkRequest(packetOf(bytesOf(request)), SECRET, true)).toBe("unsigned");
+  });
+
   it("demands the Message-Authenticator where EAP is, and elsewhere when told", () => {
     const plain = packetOf(signRequest(CODE.accessRequest, 1, [], SECRET, new Uint8Array(16))!);
     const unsigned = (attributes: Parameters<typeof emitPacket>[2]) => forge(attributes, plain.authenticator);

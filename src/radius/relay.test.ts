@@ -1,8 +1,9 @@
+import { md5 } from "@noble/hashes/legacy.js";
 import { beforeEach, describe, expect, it } from "vitest";
-import { checkReply, signReply } from "./authenticator.ts";
-import { attribute, CODE, hexOf, integerAttribute, type Packet } from "./packet.ts";
-import { Bench, MAC, type RELAY, SECRET, SERVERS } from "./testing/bench.ts";
-import { bytesOf, packetOf, text, VECTORS } from "./testing/vectors.ts";
+import { checkReply, signReply, signRequest } from "./authenticator.ts";
+import { attribute, CODE, emitPacket, hexOf, integerAttribute, type Packet } from "./packet.ts";
+import { Bench, MAC, type RELAY, SECRET, SERVERS, stationAttributes } from "./testing/bench.ts";
+import { packetOf, text } from "./testing/vectors.ts";
 
 const challenge = (state: string) => ({
   code: CODE.accessChallenge,
@@ -188,15 +189,30 @@ describe("failover", () => {
   });
 });
 
-describe("Message-Authenticator everywhere", () => {
-  it("is demanded when the settings say so, as a real MAC-auth answer shows", async () => {
-    const { request, reply } = VECTORS[0]!;
-    // An accounting answer bears none, and need not.
-    expect(checkReply(packetOf(bytesOf(reply!)), packetOf(bytesOf(request)), text("testing123-shared"), false)).toBe(
-      "signed",
-    );
-    expect(checkReply(packetOf(bytesOf(reply!)), packetOf(bytesOf(request)), text("testing123-shared"), true)).toBe(
-      "unsigned",
-    );
+describe("an answer with a right Response Authenticator and no Message-Authenticator (CVE-2024-3596)", () => {
+  const macAuth = () => signRequest(CODE.accessRequest, 5, stationAttributes(), SECRET, new Uint8Array(16).fill(5))!;
+  async function forgedAnswerTo(request: Uint8Array) {
+    first().isDead = true;
+    await bench.send(request);
+    const bytes = emitPacket(CODE.accessAccept, 5, [role("admin")])!;
+    const authenticator = packetOf(request).authenticator;
+    bytes.set(md5(Uint8Array.of(...bytes.subarray(0, 4), ...authenticator, ...bytes.subarray(20), ...SECRET)), 4);
+    bench.world.post(bytes, SERVERS[0]!, { address: "127.0.0.1", port: 40_000 });
+    await bench.world.settle();
+    return bench.rights.given.get(MAC)?.role;
+  }
+
+  it("is not believed where EAP is", async () => {
+    expect(await forgedAnswerTo(bench.request(5))).toBeUndefined();
+    expect(bench.radius.status().relays[0]!.dropped).toEqual({ "answer: unsigned": 1 });
+  });
+
+  it("is not believed anywhere when the settings demand it", async () => {
+    bench = await Bench.open({ demandMessageAuthenticator: true });
+    expect(await forgedAnswerTo(macAuth())).toBeUndefined();
+  });
+
+  it("is believed in MAC authentication otherwise, as servers that were not mended send it (the control)", async () => {
+    expect(await forgedAnswerTo(macAuth())).toBe("admin");
   });
 });
