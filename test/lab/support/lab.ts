@@ -84,16 +84,21 @@ export class Lab {
   }
 
   /** Off the air, on it again at the other AP, and the frame by which the network learns of it. */
-  async roam(to: Ap): Promise<void> {
+  async roam(to: Ap, offAirMs = OFF_AIR_MS): Promise<void> {
     const intruding = this.intruder.pause();
     // What was sent to the client is judged before it leaves.
     await pause(SETTLE_MS);
-    this.topology.leaveAir(to);
-    await pause(OFF_AIR_MS);
-    this.topology.enterAir();
-    this.intruder.announceClient();
+    await this.hop(to, offAirMs);
     await pause(SETTLE_MS);
     if (intruding) this.intruder.start();
+  }
+
+  /** The same, and nobody waits before or after: what is under way may be lost. */
+  async hop(to: Ap, offAirMs = OFF_AIR_MS): Promise<void> {
+    this.topology.leaveAir(to);
+    await pause(offAirMs);
+    this.topology.enterAir();
+    this.intruder.announceClient();
   }
 
   /**
