@@ -118,6 +118,7 @@ export class Session {
       eventsLost: counters.ring_lost,
       ports: [...this.ports.values()],
       replication: this.mesh.counters,
+      roams: this.mesh.roamCounters,
       neighbours: this.mesh.neighbours().length,
     };
   }

@@ -48,6 +48,8 @@ export interface DatapathStatus {
   readonly eventsLost: number;
   readonly ports: readonly PortStatus[];
   readonly replication: object;
+  /** What came and went since the agent started: arrivals, claims, handovers, adopted expectations, cloned MACs. */
+  readonly roams: object;
   readonly neighbours: number;
 }
 
