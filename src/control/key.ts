@@ -34,7 +34,11 @@ export function parseKey(text: string, place: string): MeshKey {
       );
   }
   if (!mesh || !seeds) throw badInput(place, `no ${mesh ? "seed" : "mesh"} line`, FORM);
-  return { mesh, seeds, seedId: xxh32Words(seeds, 0x5eed1d) };
+  return { mesh, seeds, seedId: seedIdOf(seeds) };
+}
+
+export function seedIdOf(seeds: Seeds): number {
+  return xxh32Words(seeds, 0x5eed1d);
 }
 
 /** Reads the key file; refuses one that others may read. */

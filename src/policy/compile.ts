@@ -6,7 +6,7 @@ import type { FilterBits, ServiceEntry, ZoneEntry } from "../datapath/datapath.t
 import { serviceClasses, zoneClasses } from "./classes.ts";
 import { buildFilter, type Seeds } from "./filter.ts";
 import { type AclKey, type KeyContext, ruleKeys } from "./keys.ts";
-import type { Limits, Policy, Role } from "./model.ts";
+import type { Limits, Policy, Role, Rule } from "./model.ts";
 
 /** Keys of one filter: beyond this a rule multiplies zones with services and is better written with `any`. */
 const FILTER_KEYS_MAX = 1 << 18;
@@ -30,7 +30,13 @@ export interface CompiledPolicy {
   readonly fromFile?: ReadonlyMap<Mac, string>;
   readonly unknown?: string;
   readonly group?: CompiledRole;
+  /** What it was compiled from, and what names of zones and services became. */
+  readonly source: Policy;
+  readonly context: KeyContext;
 }
+
+/** A filter without its number. */
+export type FilterContent = Omit<FilterBits, "id">;
 
 export interface CompileOptions {
   /** Filters that the datapath may still hold: their numbers mean their content, and are not given to another. */
@@ -50,7 +56,7 @@ export function compilePolicy(policy: Policy, seeds: Seeds, options: CompileOpti
   };
   const filters = new FilterNumbers(options.previous);
   const compileRole = (name: string, role: Role): CompiledRole => {
-    const keys = distinctKeys(name, role, context);
+    const keys = distinctKeys(`role "${name}"`, role.rules, context);
     const seed = xxh32Words([options.salt ?? 0, keys.length], seeds[2]);
     const numbers = keys.length === 0 ? [] : [filters.number(buildFilter(keys, policy.rate, seed, seeds))];
     return {
@@ -72,15 +78,33 @@ export function compilePolicy(policy: Policy, seeds: Seeds, options: CompileOpti
     ...(policy.fromFile && { fromFile: policy.fromFile }),
     ...(policy.unknown !== undefined && { unknown: policy.unknown }),
     ...(group && { group }),
+    source: policy,
+    context,
   };
 }
 
-function distinctKeys(name: string, role: Role, context: KeyContext): AclKey[] {
+/**
+ * Rules of one client, which no role has, as a filter of its own; undefined: they allow nothing. `like`: a filter whose size
+ * and places are kept, so that a few bits make one from the other.
+ */
+export function compileRules(
+  whose: string,
+  rules: readonly Rule[],
+  { source, context }: CompiledPolicy,
+  seeds: Seeds,
+  like?: FilterContent,
+): FilterContent | undefined {
+  const keys = distinctKeys(whose, rules, context);
+  if (keys.length === 0) return undefined;
+  return buildFilter(keys, source.rate, like?.seed ?? xxh32Words([0, keys.length], seeds[2]), seeds, like);
+}
+
+function distinctKeys(whose: string, rules: readonly Rule[], context: KeyContext): AclKey[] {
   const keys = new Map<string, AclKey>();
-  for (const rule of role.rules) {
+  for (const rule of rules) {
     for (const key of ruleKeys(rule, context)) keys.set(key.words.join(), key);
     if (keys.size > FILTER_KEYS_MAX) {
-      throw badInput(rule.place, `role "${name}" has more than ${FILTER_KEYS_MAX} keys`, "fewer zones times services");
+      throw badInput(rule.place, `${whose} has more than ${FILTER_KEYS_MAX} keys`, "fewer zones times services");
     }
   }
   return [...keys.values()];
@@ -102,7 +126,7 @@ class FilterNumbers {
     return [...this.mine.values()];
   }
 
-  number(content: Omit<FilterBits, "id">): number {
+  number(content: FilterContent): number {
     const head = [content.bits, content.seed, content.probes, content.out, content.in];
     let id = xxh32Words([...head, ...content.data], 0) % CONSTANTS.FILTERS_MAX;
     for (let tries = 0; tries < CONSTANTS.FILTERS_MAX; tries++) {
@@ -119,7 +143,7 @@ class FilterNumbers {
   }
 }
 
-function sameContent(a: Omit<FilterBits, "id">, b: Omit<FilterBits, "id">): boolean {
+function sameContent(a: FilterContent, b: FilterContent): boolean {
   return (
     a.bits === b.bits &&
     a.seed === b.seed &&

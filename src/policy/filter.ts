@@ -62,9 +62,15 @@ export function sizeFilter(keys: number, rate: number): { bits: number; probes: 
   return { bits, probes: Math.max(1, Math.min(probes, enough, CONSTANTS.FILTER_PROBES_MAX)) };
 }
 
-/** Everything of a filter but its number. */
-export function buildFilter(keys: readonly AclKey[], rate: number, seed: number, seeds: Seeds): Omit<FilterBits, "id"> {
-  const { bits, probes } = sizeFilter(keys.length, rate);
+/** Everything of a filter but its number. `size`: instead of what the rate asks for. */
+export function buildFilter(
+  keys: readonly AclKey[],
+  rate: number,
+  seed: number,
+  seeds: Seeds,
+  size = sizeFilter(keys.length, rate),
+): Omit<FilterBits, "id"> {
+  const { bits, probes } = size;
   const filter = new AclFilter(bits, probes, seed, seeds);
   const templates: [number, number] = [0, 0];
   for (const key of keys) {

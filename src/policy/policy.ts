@@ -21,7 +21,14 @@ import {
   type ServiceItem,
 } from "./model.ts";
 
-export { type CompiledPolicy, type CompiledRole, type CompileOptions, compilePolicy } from "./compile.ts";
+export {
+  type CompiledPolicy,
+  type CompiledRole,
+  type CompileOptions,
+  compilePolicy,
+  compileRules,
+  type FilterContent,
+} from "./compile.ts";
 export type { RuleNames, RuleText } from "./ipfilter.ts";
 export type { Limits, Policy, Role, Rule } from "./model.ts";
 

@@ -2,7 +2,7 @@
  * A client's Bloom filter, and changes to one, as octets: `Roamwall-Filter` and `Roamwall-Filter-Delta`.
  *
  *     filter  version:8 = 1  probes:8  out:16  in:16  bits:32  seed:32  seedId:32  sum:32  data
- *     delta   version:8 = 1  reserved:8  set:16  clear:16  base:32  sum:32  { bit:32 } set + clear times
+ *     delta   version:8 = 1  reserved:8  out:16  in:16  set:16  clear:16  base:32  sum:32  { bit:32 } set + clear times
  *
  * `sum` is the XXH32 of the filter without itself: servers cut long attributes without a word, so a filter must know that it
  * is whole. It keeps no forger out; the packet's authenticator does. A delta names the sum of the filter that it is for and
@@ -27,6 +27,9 @@ export interface FilterDelta {
   /** Sums of the filter before and after. */
   readonly base: number;
   readonly sum: number;
+  /** Templates afterwards. */
+  readonly out: number;
+  readonly in: number;
   readonly set: readonly number[];
   readonly clear: readonly number[];
 }
@@ -34,7 +37,7 @@ export interface FilterDelta {
 const VERSION = 1;
 const HEAD_BYTES = 1 + 1 + 2 + 2 + 4 + 4 + 4;
 const SUM_BYTES = 4;
-const DELTA_HEAD_BYTES = 1 + 1 + 2 + 2 + 4 + 4;
+const DELTA_HEAD_BYTES = 1 + 1 + 2 + 2 + 2 + 2 + 4 + 4;
 const WORD_BITS = 64;
 /** What the datapath can ask at most, and the number of its templates. */
 const PROBES_MAX = 16;
@@ -80,10 +83,12 @@ export function emitDelta(delta: FilterDelta): Uint8Array {
   const bytes = new Uint8Array(DELTA_HEAD_BYTES + 4 * positions.length);
   const view = new DataView(bytes.buffer);
   bytes[0] = VERSION;
-  view.setUint16(2, delta.set.length);
-  view.setUint16(4, delta.clear.length);
-  view.setUint32(6, delta.base);
-  view.setUint32(10, delta.sum);
+  view.setUint16(2, delta.out);
+  view.setUint16(4, delta.in);
+  view.setUint16(6, delta.set.length);
+  view.setUint16(8, delta.clear.length);
+  view.setUint32(10, delta.base);
+  view.setUint32(14, delta.sum);
   positions.forEach((bit, i) => {
     view.setUint32(DELTA_HEAD_BYTES + 4 * i, bit);
   });
@@ -95,12 +100,14 @@ export function parseDelta(bytes: Uint8Array): FilterDelta | string {
   if (bytes.length < DELTA_HEAD_BYTES) return "a delta shorter than its head";
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   if (bytes[0] !== VERSION || bytes[1] !== 0) return `a delta of version ${bytes[0]}`;
-  const [set, clear] = [view.getUint16(2), view.getUint16(4)];
+  const [set, clear] = [view.getUint16(6), view.getUint16(8)];
   if (bytes.length !== DELTA_HEAD_BYTES + 4 * (set + clear)) return `a delta of ${set} + ${clear} bits cut short`;
   const positions = Array.from({ length: set + clear }, (_, i) => view.getUint32(DELTA_HEAD_BYTES + 4 * i));
   return {
-    base: view.getUint32(6),
-    sum: view.getUint32(10),
+    out: view.getUint16(2),
+    in: view.getUint16(4),
+    base: view.getUint32(10),
+    sum: view.getUint32(14),
     set: positions.slice(0, set),
     clear: positions.slice(set),
   };
@@ -108,15 +115,15 @@ export function parseDelta(bytes: Uint8Array): FilterDelta | string {
 
 /** What must change in `from` to make it `to`. Undefined: their sizes or places of bits differ, only a whole filter helps. */
 export function deltaOf(from: CarriedFilter, to: CarriedFilter): FilterDelta | undefined {
-  const [a, b] = [headOf(from), headOf(to)];
-  if (a.some((byte, i) => byte !== b[i])) return undefined;
+  const isSamePlaces = (["bits", "seed", "probes", "seedId"] as const).every((name) => from[name] === to[name]);
+  if (!isSamePlaces) return undefined;
   const set: number[] = [];
   const clear: number[] = [];
   for (let bit = 0; bit < from.bits; bit++) {
     const [was, is] = [bitOf(from.data, bit), bitOf(to.data, bit)];
     if (was !== is) (is ? set : clear).push(bit);
   }
-  return { base: filterSum(from), sum: filterSum(to), set, clear };
+  return { base: filterSum(from), sum: filterSum(to), out: to.out, in: to.in, set, clear };
 }
 
 /** The changed filter, or why the delta is not for this one. */
@@ -125,7 +132,7 @@ export function applyDelta(filter: CarriedFilter, delta: FilterDelta): CarriedFi
   const data = filter.data.slice();
   for (const bit of delta.set) if (bit < filter.bits) data[bit >> 3]! |= 1 << (bit & 7);
   for (const bit of delta.clear) if (bit < filter.bits) data[bit >> 3]! &= ~(1 << (bit & 7));
-  const next = { ...filter, data };
+  const next = { ...filter, out: delta.out, in: delta.in, data };
   return filterSum(next) === delta.sum ? next : "a delta whose checksum is wrong";
 }
 

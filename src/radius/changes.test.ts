@@ -113,7 +113,7 @@ describe("carried filters", () => {
     const bits = fc.uint8Array({ minLength: 8, maxLength: 8 });
     fc.assert(
       fc.property(bits, bits, bits, (a, b, c) => {
-        const of = (data: Uint8Array) => ({ ...FILTER, bits: 64, data });
+        const of = (data: Uint8Array) => ({ ...FILTER, bits: 64, out: data[0]!, data });
         const delta = parseDelta(emitDelta(deltaOf(of(a), of(b))!));
         if (typeof delta === "string") throw new Error(delta);
         expect(applyDelta(of(a), delta)).toEqual(of(b));
@@ -121,7 +121,7 @@ describe("carried filters", () => {
       }),
     );
     expect(deltaOf(FILTER, { ...FILTER, seed: 6 })).toBeUndefined();
-    const delta = emitDelta({ base: 1, sum: 2, set: [1, 2], clear: [3] });
+    const delta = emitDelta({ base: 1, sum: 2, out: 1, in: 0, set: [1, 2], clear: [3] });
     for (let cut = 0; cut < delta.length; cut++) expect(typeof parseDelta(delta.subarray(0, cut))).toBe("string");
   });
 });
@@ -191,7 +191,7 @@ describe("changed", () => {
 
   it("refuses to remove what is not there, and a delta for another filter", () => {
     expect(changed(before, read(add("out c"), remove("out z")))).toMatchObject({ cause: 407 });
-    const delta = splitFragments(1, emitDelta({ base: 1, sum: 2, set: [], clear: [] }))[0]!;
+    const delta = splitFragments(1, emitDelta({ base: 1, sum: 2, out: 1, in: 0, set: [], clear: [] }))[0]!;
     expect(changed(before, read(own("Roamwall-Filter-Delta", delta)))).toMatchObject({ cause: 407 });
   });
 });

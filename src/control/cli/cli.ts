@@ -8,6 +8,7 @@ import { clientsVerb } from "./clients.ts";
 import { deniedVerb } from "./denied.ts";
 import { neighboursVerb } from "./neighbours.ts";
 import { policyVerb } from "./policy.ts";
+import { radiusVerb } from "./radius.ts";
 import { reloadVerb } from "./reload.ts";
 import { replayVerb } from "./replay.ts";
 import { statusVerb } from "./status.ts";
@@ -23,6 +24,7 @@ export const VERBS: readonly Verb[] = [
   reloadVerb,
   replayVerb,
   policyVerb,
+  radiusVerb,
 ];
 
 /** Runs what was typed; answers the exit code. Never throws. */
