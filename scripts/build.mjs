@@ -60,7 +60,7 @@ function checkVersion() {
 
 async function bundleMqtt() {
   await build({
-    stdin: { contents: 'module.exports = { default: require("mqtt") };', resolveDir: process.cwd() },
+    stdin: { contents: `exports.connect = require("mqtt").connect;`, resolveDir: process.cwd() },
     outfile: MQTT_OUTFILE,
     bundle: true,
     platform: "node",

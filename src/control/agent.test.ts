@@ -9,6 +9,7 @@ import { parseGeometry } from "../bloom/geometry.ts";
 import { FakeDatapath } from "../datapath/fake.ts";
 import { nodePlatform } from "../platform/node/platform.ts";
 import type { Platform } from "../platform/platform.ts";
+import { signPolicy } from "../policy/signed.ts";
 import { createMesh } from "../replication/mesh.ts";
 import { type Agent, type AgentRooms, startAgent } from "./agent.ts";
 import { askAgent } from "./api.ts";
@@ -31,8 +32,10 @@ const GEOMETRY = parseGeometry("4x1024x8/r26", "test");
 class World {
   readonly directory = mkdtempSync(join(tmpdir(), "roamwall-agent-"));
   readonly lines: string[] = [];
-  readonly settings: Settings;
+  settings: Settings;
   readonly platform: Platform;
+  /** What the broker would bring; undefined: no broker is named. */
+  bring: ((document: string) => void) | undefined;
   readonly timers = new Set<{ atMs: number; run: () => void }>();
   datapath: FakeDatapath | undefined = newDatapath();
   connections = 0;
@@ -50,6 +53,10 @@ class World {
       ...node,
       // Reloads are asked for by the tests.
       files: { ...node.files, watch: () => () => {} },
+      broker: async ({ onMessage }) => {
+        this.bring = (document) => onMessage("roamwall/m/policy", new TextEncoder().encode(document));
+        return { publish: () => true, subscribe() {}, close: async () => {} };
+      },
       clock: {
         nowMs: () => this.nowMs,
         after: (ms, run) => {
@@ -164,6 +171,49 @@ describe("startAgent", () => {
     world.write("policy.yaml", POLICY);
     await agent.reload();
     expect([443, 80].map((port) => passes(datapath, CLIENT, port, "S"))).toEqual([true, false]);
+  });
+
+  it("puts the network's signed policy over the file, keeps it for the next start, and lets the file's clients count", async () => {
+    const { ed25519 } = nodePlatform();
+    const seed = new Uint8Array(32).fill(1);
+    const store = join(world.directory, "policy.signed");
+    const mqtt = { url: "mqtt://b", mesh: "m", keys: [ed25519.publicKey(seed)], store, everyMs: 1_000 };
+    const none = {
+      user: undefined,
+      passwordFile: undefined,
+      ca: undefined,
+      certificate: undefined,
+      privateKey: undefined,
+    };
+    world.settings = { ...world.settings, mqtt: { ...mqtt, ...none } };
+    agent = await world.start();
+    const datapath = world.datapath!;
+    const opens = (mac: string) => [443, 80, 8443].filter((port) => passes(datapath, mac, port, "S"));
+    expect([opens(CLIENT), opens(STRANGER)]).toEqual([[443], [80]]);
+
+    // `staff` of the network opens another port; who is staff only the file says; strangers are nobody now.
+    const text = "roles: {staff: {rules: [out tcp/8443 to any]}}\n";
+    world.bring!(signPolicy(ed25519, seed, { mesh: "m", revision: 5, text }));
+    await settle();
+    expect([opens(CLIENT), opens(STRANGER)]).toEqual([[8443], []]);
+    expect((await agent.status()).policy.revision).toBe(5);
+
+    // Reading the file again does not bring its roles back; a document that does not compile changes nothing.
+    await agent.reload();
+    world.bring!(
+      signPolicy(ed25519, seed, { mesh: "m", revision: 6, text: "roles: {staff: {rules: [out web to any]}}" }),
+    );
+    await settle();
+    expect([opens(CLIENT), opens(STRANGER)]).toEqual([[8443], []]);
+
+    const stopping = agent.stop();
+    await settle();
+    world.pass(10_000);
+    await stopping;
+    world.datapath = newDatapath();
+    agent = await world.start();
+    expect(passes(world.datapath, CLIENT, 8443, "S")).toBe(true);
+    expect(passes(world.datapath, CLIENT, 443, "S")).toBe(false);
   });
 
   it("waits for roamwalld, says so once, and starts when it is there", async () => {

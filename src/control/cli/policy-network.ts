@@ -121,6 +121,8 @@ class Push {
   private readonly byId = new Map<number, ApState>();
   private retained: string | undefined;
   private heard = () => {};
+  /** A timer that is left behind would keep the command waiting. */
+  private readonly cancels: (() => void)[] = [];
 
   constructor(
     private readonly call: Call,
@@ -192,6 +194,7 @@ class Push {
   }
 
   async close(): Promise<void> {
+    for (const cancel of this.cancels) cancel();
     await this.broker?.close();
   }
 
@@ -223,7 +226,9 @@ class Push {
   }
 
   private after(ms: number): Promise<true> {
-    return new Promise((resolve) => void this.call.platform.clock.after(ms, () => resolve(true)));
+    return new Promise((resolve) => {
+      this.cancels.push(this.call.platform.clock.after(ms, () => resolve(true)));
+    });
   }
 }
 

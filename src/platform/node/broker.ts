@@ -10,8 +10,8 @@ const SCHEMES = ["mqtt:", "mqtts:"];
 /** The library is larger than all the rest of the agent: it is loaded by those who name a broker. */
 export async function openBroker(options: BrokerOptions): Promise<Broker> {
   checkUrl(options.url);
-  const library = await import("mqtt");
-  return new NodeBroker(library.default.connect(options.url, clientOptions(options)), options);
+  const { connect } = await import("mqtt");
+  return new NodeBroker(connect(options.url, clientOptions(options)), options);
 }
 
 function checkUrl(text: string): void {
