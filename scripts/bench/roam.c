@@ -4,7 +4,8 @@
  * packets reach it. Commands come on stdin, one a line, each answered by one line on stdout:
  *
  *   takeover FLOWS FIRST TIMEOUT_MS [SOCKET COMMAND]
- *       -> ns passed: from the client's first frame at the neighbour until a packet of each flow has passed there
+ *       -> ns passed denied again: from the client's first frame at the neighbour until a packet of each flow has passed
+ *          there, flows that did, packets that did not; then the time once more, which is what sending alone takes
  *   roam FLOWS FIRST PERIOD_MS BEFORE_MS AFTER_MS [SOCKET COMMAND]
  *       -> kept gap_us gap_before_us sent passed: each flow sends every PERIOD_MS, over the first access point, then over
  *          the other; the gap is the longest between two packets of one flow; kept flows pass in the last second
@@ -22,6 +23,7 @@
 
 #define FLOWS_MAX 32768
 #define SIDES 2
+#define BATCH 32
 #define RECEIVE_BYTES (64 << 20)
 /* a flow that nobody measures */
 #define ARRIVAL_FLOW (PORTS_PER_ADDRESS * 100u)
@@ -37,7 +39,7 @@ struct side {
 static struct side sides[SIDES];
 static long long first_ns[FLOWS_MAX], last_ns[FLOWS_MAX], gap_ns[FLOWS_MAX];
 static unsigned int flows, first;
-static long long passed_count;
+static long long passed_count, sent_count;
 
 static int receiver_open(const struct end *e)
 {
@@ -122,7 +124,7 @@ static void flows_forget(unsigned int count, unsigned int from)
 	first = from;
 	for (int i = 0; i < SIDES; i++)
 		side_drain(&sides[i]);
-	passed_count = 0;
+	passed_count = sent_count = 0;
 	memset(first_ns, 0, sizeof(first_ns));
 	memset(last_ns, 0, sizeof(last_ns));
 	memset(gap_ns, 0, sizeof(gap_ns));
@@ -137,33 +139,70 @@ static unsigned int flows_passed(void)
 	return n;
 }
 
-static void takeover_run(long long timeout_ms, const char *path, int command)
+/* One packet of each flow that none has passed of. */
+static void missing_send(void)
 {
-	long long start = clock_now_ns(), deadline = start + timeout_ms * NS_PER_MS, last = 0;
-	int told = arrive(path, command);
+	static unsigned char frames[BATCH][FRAME_BYTES];
+	struct side *s = &sides[1];
+	struct mmsghdr messages[BATCH];
+	struct iovec vectors[BATCH];
+	unsigned int i = 0;
+
+	while (i < flows) {
+		int n = 0;
+
+		for (; i < flows && n < BATCH; i++) {
+			if (first_ns[i])
+				continue;
+			frame_write(frames[n], &s->server, &s->client);
+			frame_set_flow(frames[n], first + i, 0);
+			vectors[n] = (struct iovec){ frames[n], FRAME_BYTES };
+			messages[n] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &vectors[n], .msg_iovlen = 1 } };
+			n++;
+		}
+		sent_count += n;
+		if (n && sendmmsg(s->server.socket, messages, n, 0) < 0 && errno != ENOBUFS)
+			die("sendmmsg");
+		side_drain(s);
+	}
+}
+
+/* Sends until all have passed, or it is late; returns when the last flow's first packet did. */
+static long long all_await(long long deadline)
+{
+	long long last = 0;
 	unsigned int i;
 
 	while (flows_passed() < flows && clock_now_ns() < deadline) {
 		long long round = clock_now_ns();
 
-		for (i = 0; i < flows; i++) {
-			if (first_ns[i])
-				continue;
-			flow_send(&sides[1], first + i, 0);
-			if (i % 64 == 0)
-				side_drain(&sides[1]);
-		}
-		side_drain(&sides[1]);
+		missing_send();
 		if (clock_now_ns() - round < RETRY_NS)
 			usleep(RETRY_NS / 1000);
+		side_drain(&sides[1]);
 	}
-	side_drain(&sides[1]);
 	for (i = 0; i < flows; i++)
 		if (first_ns[i] > last)
 			last = first_ns[i];
+	return last;
+}
+
+static void takeover_run(long long timeout_ms, const char *path, int command)
+{
+	long long start = clock_now_ns(), took, again;
+	int told = arrive(path, command);
+	long long denied;
+	unsigned int passed;
+
+	took = all_await(start + timeout_ms * NS_PER_MS) - start;
+	passed = flows_passed();
+	denied = sent_count - passed_count;
+	flows_forget(flows, first);
+	again = clock_now_ns();
+	again = all_await(again + timeout_ms * NS_PER_MS) - again;
 	if (told >= 0)
 		close(told);
-	printf("%lld %u\n", last - start, flows_passed());
+	printf("%lld %u %lld %lld\n", took, passed, denied, again);
 }
 
 static long long gap_longest(void)

@@ -87,9 +87,11 @@ export async function syncs(b: Bench, samples: Samples, losses: readonly number[
       sample(samples, `sync20k.${loss}`, done.ms);
       if (done.ms === undefined) sample(samples, `sync20k.${loss}.held`, done.held);
       const line = `takeover ${STATES} 0 ${TAKEOVER_TIMEOUT_MS} ${b.system.onArrival}`;
-      const [ns, passed] = (await b.roamer.numbers(line)) as [number, number];
+      const [ns, passed, denied, again] = (await b.roamer.numbers(line)) as [number, number, number, number];
+      sample(samples, `takeover20k.${loss}.denied`, denied);
       sample(samples, `takeover20k.${loss}`, passed < STATES ? undefined : ns / 1e6);
       if (passed < STATES) sample(samples, `takeover20k.${loss}.passed`, passed);
+      else if (loss === 0) sample(samples, "takeover20k.sending", again / 1e6);
     } finally {
       loseOnMesh(b.lab, b.system.path, 0);
     }

@@ -43,8 +43,10 @@ const ROWS: ReadonlyArray<readonly [row: string, unit: string]> = [
       [`sync20k.${loss}.held`, "states"],
       [`takeover20k.${loss}`, "ms"],
       [`takeover20k.${loss}.passed`, "flows"],
+      [`takeover20k.${loss}.denied`, "packets"],
     ],
   ),
+  ["takeover20k.sending", "ms"],
   ...["roam.alone", "roam.20kOthers"].flatMap(
     (name): Array<readonly [string, string]> => [
       [`${name}.kept`, "of 200"],
