@@ -43,6 +43,7 @@ export class Greeter {
   private readonly challenge: bigint;
   private startedMs: number;
   private dueMs: number;
+  private saidMs = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly parts: GreeterParts) {
     const { geometry, seedId, datapath, nowMs } = parts.mesh;
@@ -175,6 +176,7 @@ export class Greeter {
     neighbour.mirror?.advance(heard.fast, heard.slow);
     neighbour.units = new Units(heard.slots, neighbour.mirror ? geometry : undefined);
     neighbour.gaps.reset(heard.edgeVer);
+    neighbour.rttMs = nowMs - Math.max(this.saidMs, neighbour.answeredMs);
     if (neighbour.mode.snapshots) neighbour.startSync(undefined, nowMs);
     this.parts.proxy.mirrorsChanged();
     const mirror = neighbour.mirror ? `mirror ${neighbour.mirror.index}` : "no mirror left";
@@ -234,6 +236,7 @@ export class Greeter {
   }
 
   sayHello(nowMs: number): void {
+    this.saidMs = nowMs;
     const believed = this.list().filter((n) => n.believed && n.state !== "dead");
     const entries = believed.map((n) => this.entryOf(n));
     this.parts.outbox.add(hello, this.helloOf(entries, nowMs));

@@ -46,10 +46,9 @@ export class Healer {
     const wanted = of.sync!.ask(nowMs);
     if (!wanted) return;
     const { outbox, counters } = this.parts;
-    const { copies, ...question } = wanted;
     counters.snapshotsAsked++;
-    for (let i = 0; i < copies; i++) {
-      outbox.add(ask, { what: ASK.snapshot, ...question });
+    for (let i = 0; i < ASK_COPIES; i++) {
+      outbox.add(ask, { what: ASK.snapshot, ...wanted });
       outbox.flush(of.id, of.address);
     }
   }
@@ -65,5 +64,10 @@ export class Healer {
   }
 }
 
+/**
+ * A lost question costs a timeout, its copy some 60 bytes. Of the last few units the answer comes twice too, since one of
+ * them lost costs a round trip more.
+ */
+const ASK_COPIES = 2;
 /** The field has 16 bits; a gap so large is asked for as a snapshot anyway. */
 const NACK_COUNT_MAX = 0xffff;

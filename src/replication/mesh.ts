@@ -17,12 +17,13 @@ export const MESH_DEFAULTS: MeshOptions = {
 /** The state proxy and its replication, around one datapath. */
 export function createMesh(parts: MeshParts): Mesh {
   const { datapath } = parts;
-  const replicator = new Replicator(parts, { ...MESH_DEFAULTS, ...parts.options });
+  const options = { ...MESH_DEFAULTS, ...parts.options };
+  const replicator = new Replicator(parts, options);
   const { proxy } = replicator;
   return {
     handlers: proxy.handlers,
     async start() {
-      rehearse(parts.geometry);
+      rehearse(parts.geometry, (paper) => new Replicator(paper, MESH_DEFAULTS));
       await proxy.start();
       replicator.start(parts.nowMs());
       replicator.onSooner();

@@ -111,6 +111,8 @@ export class Neighbour {
   ackVer = 0;
   lost = 0;
   digestAskedMs = Number.NEGATIVE_INFINITY;
+  /** At most so long takes a datagram there and its answer back: measured when it was believed. */
+  rttMs = Number.POSITIVE_INFINITY;
   /** Clients that came from it or went to it. */
   roams = 0;
   private readonly superseded: string[] = [];
@@ -160,7 +162,7 @@ export class Neighbour {
 
   startSync(wanted: readonly UnitRange[] | undefined, nowMs: number): void {
     const all = [{ from: 0, count: this.units.count }];
-    this.sync = new SyncSession(this.units.count, wanted ?? all, this.gaps.highest, nowMs);
+    this.sync = new SyncSession(this.units.count, wanted ?? all, this.gaps.highest, nowMs, this.rttMs);
   }
 
   get compatible(): boolean {

@@ -1,11 +1,14 @@
 import { expect, it } from "vitest";
 import { parseGeometry } from "../bloom/geometry.ts";
+import { MESH_DEFAULTS } from "./mesh.ts";
 import { rehearse } from "./rehearsal.ts";
+import { Replicator } from "./replicator.ts";
 
 it.each([
-  ["4x1024x8/r26", 5461],
-  ["4x256x8/r12", 5461],
-  ["4x32x8/r26", 682],
-])("reads back every cell of the table it made up: %s", (text, used) => {
-  expect(rehearse(parseGeometry(text, "test"))).toBe(used);
+  ["4x1024x8/r26", 2 * 5461],
+  ["4x256x8/r12", 2 * 5461],
+  ["4x32x8/r26", 2 * 682],
+])("mirrors every cell of the tables it made up: %s", (text, used) => {
+  const geometry = parseGeometry(text, "test");
+  expect(rehearse(geometry, (parts) => new Replicator(parts, MESH_DEFAULTS))).toBe(used);
 });

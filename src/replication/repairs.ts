@@ -23,6 +23,8 @@ export const REPAIR_VERS_MAX = 4096;
 const NEIGHBOUR_SHARE = 1 / 4;
 /** What one neighbour may get at once, of its share of a second. */
 const NEIGHBOUR_BURST = 1 / 2;
+/** A round that is named again so soon is a copy of the question, not the next snapshot. */
+const SAME_ROUND_MS = 20;
 /** At the lowest rate a full datagram must still be affordable. */
 export const BURST_MIN_BYTES = 4096;
 
@@ -35,6 +37,8 @@ export class Account {
   slow = false;
   private slowVer = 0;
   private welcomeBytes = 0;
+  private round = -1;
+  private roundMs = Number.NEGATIVE_INFINITY;
   private readonly bucket: TokenBucket;
 
   constructor(bytesPerSecond: number) {
@@ -56,6 +60,14 @@ export class Account {
     if (this.welcomeBytes < bytes) return this.take(bytes, nowMs);
     this.welcomeBytes -= bytes;
     return true;
+  }
+
+  /** False for the copy of a question. */
+  isNewRound(round: number, nowMs: number): boolean {
+    const isNew = round !== this.round || nowMs - this.roundMs > SAME_ROUND_MS;
+    this.round = round;
+    this.roundMs = nowMs;
+    return isNew;
   }
 
   becomeSlow(ver: number): void {

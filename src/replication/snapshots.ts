@@ -6,6 +6,7 @@ import type { CellBlock } from "./records/cell-block.ts";
 import { emitRights, type RightsRecord, rightsBytes } from "./records/rights.ts";
 import { emitSnapHead, SNAP_FIXED_BYTES, SNAP_KIND } from "./records/snap.ts";
 import type { Asker, SenderParts, Stream } from "./sender.ts";
+import { TAIL_UNITS } from "./sync.ts";
 import { UNIT_CELLS, UNIT_SLOTS, Units } from "./units.ts";
 
 /** Gives away what is published, a range of units a datagram, no faster than the budget allows. */
@@ -30,6 +31,9 @@ export class Snapshots {
   /** One round of a snapshot: at most `window` datagrams of the asked units, from the first on. */
   answer(asker: Asker, { round, window, units }: Ask, nowMs: number): void {
     const { outbox, counters } = this.parts;
+    // Each question is said twice, lest it be lost; twice is answered what is small, and lost in vain too often.
+    const asked = units.reduce((sum, { count }) => sum + count, 0);
+    if (!asker.account.isNewRound(round, nowMs) && asked > TAIL_UNITS) return;
     const chunks: Chunk[] = [];
     for (const range of units) {
       const end = Math.min(this.units.count, range.from + range.count);

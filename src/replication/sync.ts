@@ -2,6 +2,9 @@ import { ASK_RANGES_MAX, type UnitRange } from "./records/ask.ts";
 
 /** Datagrams of the first round; doubled when at most a quarter was lost, halved when more than half was. */
 const WINDOW_FIRST = 16;
+/** The same where the source answered at once: a link that is near, fast and idle. */
+const WINDOW_FIRST_NEAR = 64;
+const NEAR_MS = 20;
 const WINDOW_MIN = 8;
 const WINDOW_MAX = 256;
 const LOSS_SHARE_GROW = 1 / 4;
@@ -10,7 +13,7 @@ const FIRST_ANSWER_MS = 30;
 /** What is still to come of a round is waited for so long, and so long for each datagram. */
 const TAIL_MS = 5;
 const DATAGRAM_MS = 2;
-const TAIL_UNITS = 96;
+export const TAIL_UNITS = 96;
 const PATIENCE_MAX_MS = 1_000;
 /** So many rounds without an answer are bad luck on a lossy radio; more are a source that is gone or busy. */
 const SILENT_ROUNDS = 3;
@@ -31,7 +34,7 @@ export interface SnapshotPart {
 export class SyncSession {
   private readonly lacks: Uint8Array;
   private lacking = 0;
-  private window = WINDOW_FIRST;
+  private window: number;
   private patienceMs = FIRST_ANSWER_MS;
   private deadlineMs: number;
   /** Datagrams of this round: come, and as many as there must be. */
@@ -48,7 +51,9 @@ export class SyncSession {
     /** What the source had announced when this began: a chunk that is older closes nothing. */
     readonly startVer: number,
     nowMs: number,
+    rttMs = Number.POSITIVE_INFINITY,
   ) {
+    this.window = rttMs < NEAR_MS ? WINDOW_FIRST_NEAR : WINDOW_FIRST;
     this.lacks = new Uint8Array(units);
     for (const { from, count } of wanted) {
       for (let unit = from; unit < Math.min(units, from + count); unit++) this.want(unit);
@@ -76,19 +81,16 @@ export class SyncSession {
   }
 
   /** What to ask for now, or undefined when nothing is due. */
-  ask(nowMs: number): { round: number; window: number; units: UnitRange[]; copies: number } | undefined {
+  ask(nowMs: number): { round: number; window: number; units: UnitRange[] } | undefined {
     if (this.done || nowMs < this.deadlineMs) return undefined;
-    const lossy = this.open && this.got < Math.max(1, this.expected);
     if (this.open) this.adapt();
-    // The last few cost a round trip each time one is lost: said twice, they cost a few datagrams more.
-    const copies = lossy && this.lacking <= TAIL_UNITS ? 2 : 1;
     this.open = true;
     this.round = (this.round + 1) & 255;
     this.got = 0;
     this.expected = 0;
     this.askedMs = nowMs;
     this.deadlineMs = nowMs + this.patienceMs;
-    return { round: this.round, window: this.window, units: this.ranges(), copies };
+    return { round: this.round, window: this.window, units: this.ranges() };
   }
 
   private counted(toCome: number, nowMs: number): void {
