@@ -45,6 +45,8 @@ export class Session {
   private cancelUdp = () => {};
   private isStarting = true;
   private isStopped = false;
+  /** After the goodbye: nothing more is sent or heard. */
+  private isClosed = false;
   private wakeAtMs = Number.POSITIVE_INFINITY;
   private cancelWake = () => {};
   private dumping: Promise<unknown> = Promise.resolve();
@@ -120,6 +122,9 @@ export class Session {
       replication: this.mesh.counters,
       roams: this.mesh.roamCounters,
       neighbours: this.mesh.neighbours().length,
+      readiness: this.mesh.readiness,
+      rights: this.mesh.rightsCounters,
+      locate: this.mesh.locateCounters,
     };
   }
 
@@ -156,11 +161,12 @@ export class Session {
   async stop(): Promise<void> {
     if (this.isStopped) return;
     this.isStopped = true;
-    this.cancelWake();
-    this.cancelUdp();
     const { clock } = this.parts.platform;
     const late = new Promise<void>((resolve) => void clock.after(STOP_MS, resolve));
     await Promise.race([this.mesh?.stop().catch(() => {}), late]);
+    this.isClosed = true;
+    this.cancelWake();
+    this.cancelUdp();
     this.udp?.close();
     this.parts.datapath.close();
   }
@@ -187,6 +193,7 @@ export class Session {
       send: (bytes, to) => this.send(bytes, to),
       resolveRole: (role) => this.resolveRole(role),
       localRole: (mac) => this.roleOf(mac),
+      exports: (zone) => !this.policy.privateZones.has(zone),
     });
   }
 
@@ -304,7 +311,7 @@ export class Session {
         ...(replication.group !== undefined && { group: replication.group }),
         ...(replication.iface !== undefined && { iface: replication.iface }),
         onDatagram: (bytes, from) => {
-          if (!this.isStopped) this.mesh.receive(bytes, from, platform.clock.nowMs());
+          if (!this.isClosed) this.mesh.receive(bytes, from, platform.clock.nowMs());
         },
       });
       if (this.isStopped) this.udp.close();
@@ -332,7 +339,7 @@ export class Session {
   private arm(): void {
     const { clock } = this.parts.platform;
     const atMs = this.mesh.nextAtMs();
-    if (this.isStopped || this.isStarting || atMs >= this.wakeAtMs) return;
+    if (this.isClosed || this.isStarting || atMs >= this.wakeAtMs) return;
     this.cancelWake();
     this.wakeAtMs = atMs;
     this.cancelWake = clock.after(Math.max(0, atMs - clock.nowMs()), () => {

@@ -51,6 +51,10 @@ export interface DatapathStatus {
   /** What came and went since the agent started: arrivals, claims, handovers, adopted expectations, cloned MACs. */
   readonly roams: object;
   readonly neighbours: number;
+  /** `restoring`: what neighbours kept of a table that was lost has not come yet. Packets are filtered all the same. */
+  readonly readiness: "restoring" | "ready";
+  readonly rights: object;
+  readonly locate: object;
 }
 
 export interface PortStatus {

@@ -1,8 +1,8 @@
 import { badInput } from "../base/errors.ts";
 import { xxh32Words } from "../base/hash.ts";
 import type { Mac } from "../base/mac.ts";
-import { CONSTANTS } from "../datapath/abi.ts";
 import type { FilterBits, ServiceEntry, ZoneEntry } from "../datapath/datapath.ts";
+import { FILTER_IDS_OF_POLICY } from "../sfr/acl.ts";
 import { serviceClasses, zoneClasses } from "./classes.ts";
 import { buildFilter, type Seeds } from "./filter.ts";
 import { type AclKey, type KeyContext, ruleKeys } from "./keys.ts";
@@ -28,6 +28,8 @@ export interface CompiledPolicy {
   readonly roles: ReadonlyMap<string, CompiledRole>;
   readonly clients: ReadonlyMap<Mac, string>;
   readonly fromFile?: ReadonlyMap<Mac, string>;
+  /** Numbers of port zones. */
+  readonly privateZones: ReadonlySet<number>;
   readonly unknown?: string;
   readonly group?: CompiledRole;
   /** What it was compiled from, and what names of zones and services became. */
@@ -76,6 +78,7 @@ export function compilePolicy(policy: Policy, seeds: Seeds, options: CompileOpti
     roles,
     clients: policy.clients,
     ...(policy.fromFile && { fromFile: policy.fromFile }),
+    privateZones: policy.privateZones,
     ...(policy.unknown !== undefined && { unknown: policy.unknown }),
     ...(group && { group }),
     source: policy,
@@ -128,8 +131,8 @@ class FilterNumbers {
 
   number(content: FilterContent): number {
     const head = [content.bits, content.seed, content.probes, content.out, content.in];
-    let id = xxh32Words([...head, ...content.data], 0) % CONSTANTS.FILTERS_MAX;
-    for (let tries = 0; tries < CONSTANTS.FILTERS_MAX; tries++) {
+    let id = xxh32Words([...head, ...content.data], 0) % FILTER_IDS_OF_POLICY;
+    for (let tries = 0; tries < FILTER_IDS_OF_POLICY; tries++) {
       const there = this.byNumber.get(id);
       if (!there || sameContent(there, content)) {
         const filter = { id, ...content };
@@ -137,9 +140,9 @@ class FilterNumbers {
         this.mine.set(id, filter);
         return id;
       }
-      id = (id + 1) % CONSTANTS.FILTERS_MAX;
+      id = (id + 1) % FILTER_IDS_OF_POLICY;
     }
-    throw badInput("policy", "no filter number is free", `at most ${CONSTANTS.FILTERS_MAX} roles, old and new`);
+    throw badInput("policy", "no filter number is free", `at most ${FILTER_IDS_OF_POLICY} roles, old and new`);
   }
 }
 

@@ -50,6 +50,8 @@ export interface Policy {
   readonly unknown?: string;
   /** What may leave a client port to group addresses. Absent: all of it. */
   readonly group?: Role;
+  /** Numbers of port zones whose clients are this AP's own affair: no other AP hears of them. */
+  readonly privateZones: ReadonlySet<number>;
   /** Share of foreign keys that a filter takes for its own, per key asked. */
   readonly rate: number;
 }

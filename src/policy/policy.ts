@@ -45,7 +45,7 @@ const ITEM_ACCEPTED = "tcp/PORT, tcp/FIRST-LAST, udp/PORT, udp/FIRST-LAST, tcp/*
 /** Reads a whole policy. `place` is the file's name. Throws ROAMWALL_ERR_INPUT; nothing is half accepted. */
 export function parsePolicy(text: string, place: string): Policy {
   const top = readDocument(text, place);
-  const fields = top.fields(["zones", "services", "roles", "clients", "unknown", "group", "rate"]);
+  const fields = top.fields(["zones", "services", "roles", "clients", "unknown", "group", "port-zones", "rate"]);
   const zones = readNamed(fields.zones, "zone", (prefix) => readPrefix(prefix));
   const services = readNamed(fields.services, "service", (item) => readServiceItem(item));
   const names: RuleNames = { zones, services };
@@ -65,6 +65,7 @@ export function parsePolicy(text: string, place: string): Policy {
     clients,
     ...(fields.unknown && { unknown: readRoleName(fields.unknown, roles) }),
     ...(fields.group && { group: readRole(fields.group, names) }),
+    privateZones: readPrivateZones(fields["port-zones"]),
     rate: fields.rate ? readRate(fields.rate) : RATE_DEFAULT,
   };
 }
@@ -114,6 +115,19 @@ function readRole(field: Field, names: RuleNames): Role {
     },
     monitor: mode?.oneOf(["enforce", "monitor"]) === "monitor",
   };
+}
+
+/** Where a link authenticates nobody, anybody may use any MAC: what such a client has and does stays at its AP. */
+function readPrivateZones(field: Field | undefined): Set<number> {
+  const zones = new Set<number>();
+  for (const [text, zone] of field?.entries("a mapping of zone numbers, as roamwalld's --port gives them") ?? []) {
+    const number = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+    if (!(number <= 0xffff)) throw badInput(zone.place, `port zone "${text}"`, "a number of 0 to 65535");
+    const { auth, roam } = zone.fields(["auth", "roam"]);
+    const isOpen = auth?.oneOf(["link", "none"]) === "none";
+    if (!(roam?.boolean() ?? !isOpen)) zones.add(number);
+  }
+  return zones;
 }
 
 function readRoleName(field: Field, roles: ReadonlyMap<string, Role>): string {

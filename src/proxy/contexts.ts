@@ -6,6 +6,8 @@ import type { Rights, RoleGrant } from "./rights.ts";
 const NO_FILTER = 0xffff;
 /** `written` of a record that this run did not write. */
 const KEPT = "kept";
+/** Of a client whose own filters are all it has. */
+const NO_ROLE: RoleGrant = { filters: [], limits: { openOut: 0, openIn: 0 } };
 
 /** What this AP knows of a client: whose slot, what rights, who serves it, who holds state of it. */
 export interface Context {
@@ -19,6 +21,10 @@ export interface Context {
   ap: number;
   /** Zone of the port where it is served, here or elsewhere; 0 until somebody serves it. */
   zone: number;
+  /** Identity of its login here, or of the rights that came with it; 0: nobody said. */
+  bind: bigint;
+  /** Why its rights don't count now, though they stand: what this AP's own policy says counts instead. */
+  withheld: "" | "stale" | "zone" | "identity";
   /** Other APs whose table may hold expectations of it that nobody adopted. */
   readonly holders: Set<number>;
   foreignClaimMs: number;
@@ -40,6 +46,8 @@ export interface ClientStatus {
   readonly slot: number;
   readonly role: string | undefined;
   readonly revoked: boolean;
+  /** Rights that stand but don't count now, and why; "": they count. */
+  readonly withheld: string;
   readonly here: boolean;
   readonly claim: { readonly n: number; readonly ap: number };
   readonly holders: readonly number[];
@@ -52,6 +60,12 @@ export interface ContextParts {
   /** Slots 1..slots-1 name clients. */
   readonly slots: number;
   resolveRole(role: string): RoleGrant | undefined;
+  /** Number of a client's own filter; undefined: it has not come yet. */
+  filterId(digest: bigint): number | undefined;
+  /** What this AP's own policy gives. */
+  localRights(mac: Mac): Rights | undefined;
+  /** A revocation that outlived the client's slot. */
+  tombstone(mac: Mac): Rights | undefined;
   /** Mirrors (bits) that hold what this AP published, orphans included. */
   maskOf(ap: number): number;
   /** Used cells of the own table that name the slot: it must not name another client meanwhile. */
@@ -104,7 +118,7 @@ export class Contexts {
   /** Writes the client's record, if it would be another than before. */
   write(context: Context): void {
     // What an earlier run wrote stays until somebody says what the client's rights are: a restart takes nothing away.
-    if (!context.rights && context.written === KEPT) return;
+    if (context.written === KEPT && !this.isComplete(context.rights)) return;
     const record = this.recordOf(context);
     const text = record ? JSON.stringify(record) : "";
     if (text === context.written) return;
@@ -121,12 +135,13 @@ export class Contexts {
   }
 
   status(context: Context): ClientStatus {
-    const { mac, slot, rights, here, n, ap, holders } = context;
+    const { mac, slot, rights, withheld, here, n, ap, holders } = context;
     return {
       mac,
       slot,
       role: rights?.role,
       revoked: rights?.revoked ?? false,
+      withheld,
       here,
       claim: { n, ap },
       holders: [...holders],
@@ -135,17 +150,24 @@ export class Contexts {
     };
   }
 
+  private isComplete(rights: Rights | undefined): boolean {
+    return rights?.filters.every((digest) => this.parts.filterId(digest) !== undefined) ?? false;
+  }
+
   /** Undefined: the client is nobody special here; the datapath's record for unknown clients decides. */
   private recordOf(context: Context): ClientRecord | undefined {
-    const { rights } = context;
+    const rights = context.withheld === "" ? context.rights : this.parts.localRights(context.mac);
     if (!rights || rights.revoked) return undefined;
-    const role = this.parts.resolveRole(rights.role);
+    const role = this.parts.resolveRole(rights.role) ?? (ownFiltersOnly(rights) ? NO_ROLE : undefined);
     if (!role) return undefined;
+    // A filter that has not come yet gives nothing until it does: never more rights than were granted.
+    const own = rights.filters.flatMap((digest) => this.parts.filterId(digest) ?? []);
+    const filters = [...role.filters, ...own];
     return {
       slot: context.slot,
       presence: context.here ? CONSTANTS.PRESENCE_HERE : CONSTANTS.PRESENCE_REMOTE,
       flags: rights.monitor ? CONSTANTS.CLIENT_MONITOR : 0,
-      filter: Array.from({ length: CONSTANTS.CLIENT_FILTERS }, (_, i) => role.filters[i] ?? NO_FILTER),
+      filter: Array.from({ length: CONSTANTS.CLIENT_FILTERS }, (_, i) => filters[i] ?? NO_FILTER),
       from: this.from(context),
       zone: rights.zone || context.zone,
       open_out: rights.openOut ?? role.limits.openOut,
@@ -159,11 +181,13 @@ export class Contexts {
     const context: Context = {
       mac,
       slot,
-      rights: undefined,
+      rights: this.parts.tombstone(mac),
       here: false,
       n: 0,
       ap: 0,
       zone: 0,
+      bind: 0n,
+      withheld: "",
       holders: new Set(),
       foreignClaimMs: Number.NEGATIVE_INFINITY,
       nextClaimMs: Number.NEGATIVE_INFINITY,
@@ -185,12 +209,12 @@ export class Contexts {
     return this.evict();
   }
 
-  /** The client that was heard of longest ago, of those that are elsewhere and left nothing here. Tombstones stay. */
+  /** The client that was heard of longest ago, of those that are elsewhere and left nothing here; revoked ones last. */
   private evict(): number {
     let oldest: Context | undefined;
     for (const context of this.byMac.values()) {
-      if (context.here || context.rights?.revoked || this.parts.cellsOfSlot(context.slot) > 0) continue;
-      if (!oldest || context.touchedMs < oldest.touchedMs) oldest = context;
+      if (context.here || this.parts.cellsOfSlot(context.slot) > 0) continue;
+      if (!oldest || goesBefore(context, oldest)) oldest = context;
     }
     if (!oldest) return 0;
     this.byMac.delete(oldest.mac);
@@ -199,6 +223,16 @@ export class Contexts {
     if (oldest.written !== "") this.parts.datapath.deleteClient(oldest.mac);
     return oldest.slot;
   }
+}
+
+function ownFiltersOnly({ role, filters }: Rights): boolean {
+  return role === "" && filters.length > 0;
+}
+
+/** A revocation is remembered without its slot, but only a slot tells newcomers of it. */
+function goesBefore(a: Context, b: Context): boolean {
+  const [aRevoked, bRevoked] = [a.rights?.revoked ?? false, b.rights?.revoked ?? false];
+  return aRevoked === bRevoked ? a.touchedMs < b.touchedMs : bRevoked;
 }
 
 /** Bits of a MAC for digests of rights. */

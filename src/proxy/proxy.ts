@@ -4,18 +4,25 @@ import { CONSTANTS, MAP_RECORDS } from "../datapath/abi.ts";
 import type { ClientDump, Datapath, DatapathHandlers } from "../datapath/datapath.ts";
 import { readRecord } from "../datapath/layout.ts";
 import type { Log } from "../platform/platform.ts";
+import { Carry } from "./carry.ts";
 import { type ClientStatus, type Context, Contexts } from "./contexts.ts";
+import { type FilterContent, FilterStore, filterDigest } from "./filter-store.ts";
 import { OwnTable } from "./own-table.ts";
 import { PhaseClock } from "./phase.ts";
 import { PublishedCache } from "./published.ts";
-import type { Grant, Rights, RoleGrant } from "./rights.ts";
-import { Roam, type RoamWire, takeRights } from "./roam.ts";
+import { type Grant, type Rights, type RoleGrant, sameRights } from "./rights.ts";
+import { type FoundClient, Roam, type RoamWire, takeRights } from "./roam.ts";
 import { Ticks } from "./ticks.ts";
+import { Tombstones, tombstoneMs } from "./tombstones.ts";
 
 /** What the proxy asks of replication. */
 export interface ProxyWire extends RoamWire {
   /** Mirrors (bits) that hold what an AP published. */
   maskOf(ap: number): number;
+  /** An AP that was heard not long ago says that the client has these rights. */
+  vouched(mac: Mac, rights: Rights): boolean;
+  /** A filter that a client's rights name is not here. */
+  wanted(digest: bigint): void;
   /** Something waits to be published, or a timer moved closer. */
   soon(): void;
 }
@@ -30,6 +37,14 @@ export interface ProxyParts {
   nowMs(): number;
   resolveRole(role: string): RoleGrant | undefined;
   localRole(mac: Mac): string | undefined;
+  exports(zone: number): boolean;
+}
+
+export interface RightsCounters {
+  /** Foreign grants that were not believed, since no more revocations can be remembered. */
+  grantsRefused: number;
+  /** Filters of single clients that found no room. */
+  filtersRefused: number;
 }
 
 /** Records come in the byte order of the machine, which the datapath shares. */
@@ -45,7 +60,11 @@ export class StateProxy {
   readonly published: PublishedCache;
   readonly own: OwnTable;
   readonly contexts: Contexts;
+  readonly carry: Carry;
   readonly roam: Roam;
+  readonly filters: FilterStore;
+  readonly tombstones = new Tombstones();
+  readonly counters: RightsCounters = { grantsRefused: 0, filtersRefused: 0 };
   /** Highest serial of rights heard or given. */
   private serial = 0;
   private rereads = 0;
@@ -58,30 +77,35 @@ export class StateProxy {
     this.phases = new PhaseClock(geometry);
     this.published = new PublishedCache(geometry, slots, this.ticks);
     this.own = new OwnTable(geometry, this.published, this.ticks);
+    const localRights = (mac: Mac) => this.localRights(mac);
     this.contexts = new Contexts({
       datapath,
       slots,
       resolveRole,
+      filterId: (digest) => this.filters.idOf(digest),
+      localRights,
+      tombstone: (mac) => this.tombstones.get(mac),
       maskOf: (ap) => wire.maskOf(ap),
       cellsOfSlot: (slot) => this.own.cellsOfSlot[slot]!,
       slotFreed: (slot) => wire.announce(slot),
     });
-    const { id, log, handoverLifetimeS, nowMs } = parts;
+    this.filters = new FilterStore({ datapath, named: () => this.namedFilters() });
+    const { id, log, handoverLifetimeS, nowMs, exports } = parts;
     const { contexts, own, ticks, phases } = this;
-    const localRights = (mac: Mac) => this.localRights(mac);
+    this.carry = new Carry({ geometry, datapath, own, ticks, phases, nowMs });
     this.roam = new Roam({
       id,
       geometry,
       datapath,
       contexts,
       own,
-      ticks,
-      phases,
+      carry: this.carry,
       wire,
       log,
       handoverLifetimeS,
       nowMs,
       localRights,
+      exports,
     });
   }
 
@@ -107,8 +131,9 @@ export class StateProxy {
     }
   }
 
-  arrived(mac: Mac, zone: number): void {
-    this.roam.arrived(mac, zone);
+  /** `bind`: who logged in, as far as is known. */
+  arrived(mac: Mac, zone: number, bind = 0n): void {
+    this.roam.arrived(mac, zone, bind);
     this.parts.wire.soon();
   }
 
@@ -122,9 +147,13 @@ export class StateProxy {
     // The file is the floor: what RADIUS or an operator said outranks it, here and elsewhere.
     else if (context.rights && context.rights.serial > 0) return;
     const before = context.rights;
-    context.rights = this.rightsOf(grant, grant.authority ? this.serial : 0);
+    context.rights = this.rightsOf(grant, grant.authority ? this.serial : 0, this.keepFilters(grant));
+    const isElsewhere = context.here && grant.zone !== undefined && grant.zone !== context.zone;
+    context.withheld = isElsewhere ? "zone" : "";
+    if (grant.bind) context.bind = grant.bind;
+    if (grant.authority) this.tombstones.remove(mac);
     this.contexts.write(context);
-    const same = before !== undefined && JSON.stringify(before) === JSON.stringify(context.rights);
+    const same = before !== undefined && sameRights(before, context.rights);
     if ((context.announced && !same) || grant.authority) this.announce(context);
   }
 
@@ -132,8 +161,11 @@ export class StateProxy {
     const context = this.contexts.getOrMake(mac, this.parts.nowMs());
     if (!context) return;
     this.serial++;
-    const role = context.rights?.role ?? "";
-    context.rights = { ...this.rightsOf({ role }, this.serial), revoked: true };
+    const { rights } = context;
+    const nowMs = this.parts.nowMs();
+    const endsAtMs = nowMs + tombstoneMs(rights, nowMs);
+    context.rights = { ...this.rightsOf({ role: rights?.role ?? "" }, this.serial), revoked: true, endsAtMs };
+    this.bury(context, nowMs);
     this.contexts.write(context);
     this.announce(context);
   }
@@ -149,9 +181,7 @@ export class StateProxy {
   heardRights(from: number, heard: { mac: Mac; n: number; here: boolean; zone: number; rights: Rights }): void {
     const context = this.contexts.getOrMake(heard.mac, this.parts.nowMs());
     if (!context) return;
-    this.serial = Math.max(this.serial, heard.rights.serial);
-    context.touchedMs = this.parts.nowMs();
-    const changed = takeRights(context, heard.rights);
+    const changed = this.take(context, heard.rights);
     this.roam.heardOf(context, from, heard.n, heard.here, heard.zone);
     if (heard.here && context.ap === from) context.holders.add(from);
     this.contexts.write(context);
@@ -159,8 +189,47 @@ export class StateProxy {
     if (changed && context.announced && heard.rights.serial > 0) this.announce(context);
   }
 
+  /** A client that this AP had to ask for. */
+  found(client: FoundClient): void {
+    const context = this.contexts.getOrMake(client.mac, this.parts.nowMs());
+    if (!context) return;
+    const changed = this.take(context, client.rights);
+    // It was vouched for just now.
+    if (context.withheld === "stale") context.withheld = "";
+    if (!context.rights?.revoked) this.roam.found(context, client);
+    this.contexts.write(context);
+    if (changed && context.announced && client.rights.serial > 0) this.announce(context);
+  }
+
+  /** What a neighbour remembers of our own table before it was lost: the client's slot, not where it is. */
+  restored(mac: Mac, n: number, zone: number, rights: Rights): void {
+    const context = this.contexts.getOrMake(mac, this.parts.nowMs());
+    if (!context) return;
+    this.take(context, rights);
+    context.n = Math.max(context.n, n);
+    if (context.ap === 0) context.zone = zone;
+    this.contexts.write(context);
+  }
+
+  /** A filter that was asked for is here: it takes effect for all whose rights name it. */
+  filterCame(digest: bigint, content: FilterContent): void {
+    if (!this.filters.keep(digest, content, this.parts.nowMs())) {
+      this.refuseFilter();
+      return;
+    }
+    for (const context of this.contexts.all())
+      if (context.rights?.filters.includes(digest)) this.contexts.write(context);
+  }
+
+  /** What time alone changes: rights that end, those that nobody confirms any more, filters that nobody names. */
+  age(nowMs: number): void {
+    this.expireRights(nowMs);
+    this.withholdStale();
+    this.filters.sweep(nowMs);
+  }
+
   /** Rights whose time is over: what this AP's own policy says counts again. */
-  expireRights(nowMs: number): void {
+  private expireRights(nowMs: number): void {
     for (const context of this.contexts.all()) {
       if (!context.rights || context.rights.endsAtMs > nowMs) continue;
       context.rights = this.localRights(context.mac);
@@ -178,7 +247,64 @@ export class StateProxy {
     return [...this.contexts.all()].map((context) => this.contexts.status(context));
   }
 
+  /** True when the rights of the client are others now. */
+  private take(context: Context, heard: Rights): boolean {
+    const nowMs = this.parts.nowMs();
+    this.serial = Math.max(this.serial, heard.serial);
+    context.touchedMs = nowMs;
+    if (heard.serial > 0 && !heard.revoked && this.tombstones.isFull(nowMs)) {
+      if (this.counters.grantsRefused++ === 0)
+        this.parts.log.error("proxy", "too many revocations to remember: grants of other APs are not believed");
+      return false;
+    }
+    if (!takeRights(context, heard)) return false;
+    if (heard.revoked) this.bury(context, nowMs);
+    else this.tombstones.remove(context.mac);
+    for (const digest of heard.filters) if (this.filters.idOf(digest) === undefined) this.parts.wire.wanted(digest);
+    return true;
+  }
+
+  private bury(context: Context, nowMs: number): void {
+    this.tombstones.add(context.mac, context.rights!, nowMs);
+  }
+
+  /** What an AP said that is silent for long may have been revoked since: it serves nobody who comes now. */
+  private withholdStale(): void {
+    const { id, wire } = this.parts;
+    for (const context of this.contexts.all()) {
+      const { rights, here, ap, withheld } = context;
+      if (!rights || rights.serial === 0 || rights.revoked) continue;
+      const isElsewhere = ap !== 0 && ap !== id;
+      const mayBeStale = withheld === "stale" || (withheld === "" && !here && isElsewhere);
+      if (!mayBeStale) continue;
+      context.withheld = wire.vouched(context.mac, rights) ? "" : "stale";
+      if (context.withheld !== withheld) this.contexts.write(context);
+    }
+  }
+
+  private *namedFilters(): Iterable<bigint> {
+    for (const { rights } of this.contexts.all()) if (rights) yield* rights.filters;
+  }
+
+  /** Digests of those that the store could take. */
+  private keepFilters({ filters = [] }: Grant): bigint[] {
+    return filters.slice(0, CONSTANTS.CLIENT_FILTERS).flatMap((content) => {
+      const digest = filterDigest(content);
+      if (this.filters.keep(digest, content, this.parts.nowMs())) return digest;
+      this.refuseFilter();
+      return [];
+    });
+  }
+
+  private refuseFilter(): void {
+    if (this.counters.filtersRefused++ === 0)
+      this.parts.log.error("proxy", "no room for a client's filter, or it is none: the client goes without it");
+  }
+
   private announce(context: Context): void {
+    const { rights, zone } = context;
+    // Revocations are for all: whoever heard of the client before must hear that too.
+    if (!rights?.revoked && !this.parts.exports(rights?.zone || zone)) return;
     context.announced = true;
     this.parts.wire.announce(context.slot);
   }
@@ -188,7 +314,7 @@ export class StateProxy {
     return role === undefined ? undefined : this.rightsOf({ role }, 0);
   }
 
-  private rightsOf(grant: Grant, serial: number): Rights {
+  private rightsOf(grant: Grant, serial: number, filters: readonly bigint[] = []): Rights {
     const endsAtMs =
       grant.leftSeconds === undefined ? Number.POSITIVE_INFINITY : this.parts.nowMs() + grant.leftSeconds * 1000;
     return {
@@ -197,7 +323,9 @@ export class StateProxy {
       origin: serial === 0 ? 0 : this.parts.id,
       revoked: false,
       role: grant.role,
+      filters,
       zone: grant.zone ?? 0,
+      bind: grant.bind ?? 0n,
       monitor: grant.monitor ?? false,
       openOut: grant.openOut,
       openIn: grant.openIn,

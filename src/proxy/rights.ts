@@ -1,3 +1,5 @@
+import type { FilterContent } from "./filter-store.ts";
+
 /** What a role means at this AP. */
 export interface RoleGrant {
   /** Filter ids, at most four. */
@@ -7,9 +9,14 @@ export interface RoleGrant {
 
 /** Rights as a source of policy gives them. */
 export interface Grant {
+  /** A role of the policy; "": none, the client's own filters are all it has. */
   readonly role: string;
-  /** Zone of the port or SSID where the client authenticated; 0: none. Mirrors count only in the same zone. */
+  /** Filters of this client alone, beside its role's; four in all. */
+  readonly filters?: readonly FilterContent[];
+  /** Zone of the port or SSID where the client authenticated; 0: none. Rights and mirrors count only in the same zone. */
   readonly zone?: number;
+  /** Hash of kind and identity of the login, 0: none. A station that logs in as somebody else inherits nothing. */
+  readonly bind?: bigint;
   readonly monitor?: boolean;
   /** Instead of the role's. */
   readonly openOut?: number;
@@ -28,7 +35,10 @@ export interface Rights {
   readonly origin: number;
   readonly revoked: boolean;
   readonly role: string;
+  /** Digests of the client's own filters. */
+  readonly filters: readonly bigint[];
   readonly zone: number;
+  readonly bind: bigint;
   readonly monitor: boolean;
   readonly openOut: number | undefined;
   readonly openIn: number | undefined;
@@ -41,4 +51,14 @@ export function outranks(a: Rights, b: Rights): boolean {
   if (a.serial !== b.serial) return a.serial > b.serial;
   if (a.rev !== b.rev) return a.rev > b.rev;
   return a.revoked && !b.revoked;
+}
+
+export function sameRights(a: Rights, b: Rights): boolean {
+  const names = Object.keys(a) as (keyof Rights)[];
+  return names.every((name) => (name === "filters" ? a.filters.join() === b.filters.join() : a[name] === b[name]));
+}
+
+/** Two identities are known, and they are not the same. */
+export function differs(a: bigint, b: bigint): boolean {
+  return a !== 0n && b !== 0n && a !== b;
 }

@@ -1,18 +1,14 @@
 import type { Mac } from "../base/mac.ts";
 import type { Geometry } from "../bloom/geometry.ts";
-import { Permutations } from "../bloom/permutation.ts";
 import { codeFor } from "../bloom/timer.ts";
-import { CONSTANTS } from "../datapath/abi.ts";
 import type { Datapath } from "../datapath/datapath.ts";
 import type { Log } from "../platform/platform.ts";
+import type { Carry, Expectations } from "./carry.ts";
 import type { Context, Contexts } from "./contexts.ts";
 import type { Mirror } from "./mirror.ts";
 import type { OwnTable } from "./own-table.ts";
-import { adoptedCode, type PhaseClock, type Phases } from "./phase.ts";
-import { outranks, type Rights } from "./rights.ts";
-import type { Ticks } from "./ticks.ts";
-
-const { SLOT_SHARED, SLOT_UNKNOWN, MARK_DIRTY } = CONSTANTS;
+import type { PhaseClock } from "./phase.ts";
+import { differs, outranks, type Rights } from "./rights.ts";
 
 /** A claim heard this short a time ago may have been made by a frame that is older than ours. */
 const EVIDENCE_AFTER_MS = 100;
@@ -29,12 +25,44 @@ const HANDOVER_WITHIN_MS = 100;
 const SESSION_MS = 1_000;
 /** RIGHTS and CLAIM of one roam come together, and a claim may come twice: one answer is enough. */
 const HANDOVER_EVERY_MS = 10;
-/** A handover of more is no single client's. */
-const HANDOVER_CELLS_MAX = 8_192;
+
+/** "I serve this client", on whose port it is, and who logged in there. */
+export interface ClaimOf {
+  readonly mac: Mac;
+  readonly n: number;
+  readonly zone: number;
+  /** 0: nobody said. */
+  readonly bind: bigint;
+  readonly holders: readonly number[];
+}
+
+/** Where a client was found that nobody near had told of. */
+export interface FoundClient {
+  readonly mac: Mac;
+  /** Where it came, and as whom. */
+  readonly zone: number;
+  readonly bind: bigint;
+  /** The AP that answers for it. */
+  readonly holder: number;
+  /** Zone where the holder serves it. */
+  readonly holderZone: number;
+  readonly n: number;
+  readonly rights: Rights;
+}
+
+/** What this AP can say to somebody who looks for a client. */
+export type Whereabouts =
+  | { readonly kind: "here"; readonly context: Context }
+  | { readonly kind: "at"; readonly ap: number }
+  | { readonly kind: "unknown" };
 
 /** What the roam needs of the wire. */
 export interface RoamWire {
-  claim(claim: { mac: Mac; n: number; zone: number; holders: number[] }, to: number | undefined): void;
+  claim(claim: ClaimOf, to: number | undefined): void;
+  /** Asks for a client that nobody near told of; `found` is the answer, if there is one. */
+  locate(mac: Mac, zone: number, bind: bigint): void;
+  /** That AP is alive, as far as is known. */
+  reaches(ap: number): boolean;
   handover(to: number, of: Handed): void;
   adopted(mac: Mac, n: number, source: number): void;
   /** The slot's RIGHTS changed. */
@@ -43,14 +71,11 @@ export interface RoamWire {
   sources(ap: number, mac: Mac): readonly { mirror: Mirror; slot: number; phases: PhaseClock }[];
 }
 
-export interface Handed {
+export interface Handed extends Expectations {
   readonly mac: Mac;
   readonly n: number;
   readonly fastPhase: number;
   readonly slowPhase: number;
-  readonly xHi: Uint32Array;
-  readonly xLo: Uint32Array;
-  readonly codes: Uint8Array;
 }
 
 export interface HandedPart extends Handed {
@@ -61,11 +86,10 @@ export interface HandedPart extends Handed {
 export interface RoamParts {
   readonly id: number;
   readonly geometry: Geometry;
-  readonly datapath: Pick<Datapath, "adopt" | "shortenClient" | "flushHeld" | "sync">;
+  readonly datapath: Pick<Datapath, "shortenClient" | "flushHeld" | "sync">;
   readonly contexts: Contexts;
   readonly own: OwnTable;
-  readonly ticks: Ticks;
-  readonly phases: PhaseClock;
+  readonly carry: Carry;
   readonly wire: RoamWire;
   readonly log: Log;
   /** 0: expectations of a client that went age normally. */
@@ -73,6 +97,8 @@ export interface RoamParts {
   nowMs(): number;
   /** Rights that this AP's own policy gives a client that nobody told of. */
   localRights(mac: Mac): Rights | undefined;
+  /** False: clients of that zone stay this AP's own affair. */
+  exports(zone: number): boolean;
 }
 
 export interface RoamCounters {
@@ -85,13 +111,18 @@ export interface RoamCounters {
   clonedMacs: number;
   /** A client of one zone was seen in another. */
   otherZone: number;
+  /** A client came back as somebody else. */
+  otherIdentity: number;
+  /** Clients that another AP was asked about, and those that one had. */
+  located: number;
+  found: number;
 }
 
 /** A client that came: who still owes its state. */
 interface Session {
   readonly context: Context;
   readonly n: number;
-  readonly startedMs: number;
+  startedMs: number;
   said: number;
   /** by holder: parts taken so far */
   readonly waiting: Map<number, Set<number>>;
@@ -116,38 +147,95 @@ export class Roam {
     adoptedFromMirror: 0,
     clonedMacs: 0,
     otherZone: 0,
+    otherIdentity: 0,
+    located: 0,
+    found: 0,
   };
   private readonly sessions = new Map<Mac, Session>();
-  private readonly permutations: Permutations;
 
-  constructor(private readonly parts: RoamParts) {
-    this.permutations = new Permutations(parts.geometry);
-  }
+  constructor(private readonly parts: RoamParts) {}
 
-  /** An ingress frame of a client that is not here, or hostapd's word. */
-  arrived(mac: Mac, zone: number): void {
-    const { contexts, localRights } = this.parts;
+  /**
+   * An ingress frame of a client that is not here, or hostapd's word, which may know who logged in. Who is unknown is
+   * served by this AP's own policy at once, and asked for meanwhile.
+   */
+  arrived(mac: Mac, zone: number, bind = 0n): void {
+    const { contexts, localRights, wire, exports } = this.parts;
     const nowMs = this.parts.nowMs();
     const known = contexts.get(mac);
+    if (known?.here) {
+      if (bind !== 0n) this.enter(known, zone, bind);
+      contexts.write(known);
+      return;
+    }
+    if (this.isLost(known) && exports(zone)) {
+      this.counters.located++;
+      wire.locate(mac, zone, bind);
+    }
     const rights = known?.rights ?? localRights(mac);
     if (!rights) return;
     const context = contexts.getOrMake(mac, nowMs);
-    if (!context || context.here) return;
+    if (!context) return;
     context.rights ??= rights;
     if (nowMs - context.foreignClaimMs <= EVIDENCE_AFTER_MS || nowMs < context.nextClaimMs) return;
     this.counters.arrivals++;
-    this.enterZone(context, zone);
+    this.enter(context, zone, bind);
     this.claim(context, nowMs);
   }
 
+  /** The answer to `locate`, its rights taken: its expectations follow from the AP that holds them. */
+  found(context: Context, client: FoundClient): void {
+    const { contexts, id } = this.parts;
+    const nowMs = this.parts.nowMs();
+    this.counters.found++;
+    context.n = Math.max(context.n, client.n);
+    if (client.holderZone !== client.zone) this.reportZone(context, client.holderZone, client.holder);
+    else if (client.holder !== id) context.holders.add(client.holder);
+    this.enter(context, client.zone, client.bind);
+    // Somebody claimed it while we asked: it is there.
+    if (!context.here && nowMs - context.foreignClaimMs <= EVIDENCE_AFTER_MS) contexts.write(context);
+    else this.claim(context, nowMs);
+  }
+
+  /** For somebody who looks for the client, in a zone. */
+  whereIs(mac: Mac, zone: number, asker: number): Whereabouts {
+    const { id, contexts, own, wire, exports } = this.parts;
+    const context = contexts.get(mac);
+    if (!context) return { kind: "unknown" };
+    if (context.rights?.revoked) return { kind: "here", context };
+    if (context.zone !== zone || !exports(context.zone)) return { kind: "unknown" };
+    if (context.here) return { kind: "here", context };
+    // Who asks may have claimed it already: then it is where it was before.
+    const pointers = [context.ap, ...context.holders].filter((ap) => ap !== asker && ap !== id);
+    const alive = pointers.find((ap) => wire.reaches(ap));
+    if (alive !== undefined) return { kind: "at", ap: alive };
+    const granted = (context.rights?.serial ?? 0) > 0 && context.withheld === "";
+    const hasLeft = own.cellsOfSlot[context.slot]! > 0 || this.mirrorsOfGone(context).length > 0;
+    return granted || hasLeft ? { kind: "here", context } : { kind: "unknown" };
+  }
+
+  /** An AP that did not speak to us before does now: what it holds is asked for at once. */
+  reached(ap: number): void {
+    const nowMs = this.parts.nowMs();
+    for (const session of this.sessions.values()) {
+      if (!session.waiting.has(ap)) continue;
+      session.startedMs = nowMs;
+      session.said = 0;
+      session.mirrorsTaken = false;
+      this.say(session);
+    }
+  }
+
   /** Somebody says that it serves the client. */
-  claimed(from: number, claim: { mac: Mac; n: number; zone: number; holders: readonly number[] }): void {
+  claimed(from: number, claim: ClaimOf): void {
     const context = this.parts.contexts.get(claim.mac);
     if (!context) return;
     const nowMs = this.parts.nowMs();
     context.touchedMs = nowMs;
     if (context.here && claim.zone !== context.zone) {
       this.reportZone(context, claim.zone, from);
+    } else if (differs(claim.bind, context.bind)) {
+      this.reportIdentity(context, from);
     } else if (claim.n === context.n && from === context.ap) {
       this.handOver(context, from, claim.holders);
     } else if (precedes(context.n, context.ap, claim.n, from)) {
@@ -157,7 +245,7 @@ export class Roam {
       this.handOver(context, from, claim.holders);
     } else if (context.here && nowMs >= context.nextClaimMs) {
       // It has not heard of ours: told, it can claim above it if it still sees the client.
-      this.parts.wire.claim({ mac: context.mac, n: context.n, zone: context.zone, holders: [] }, from);
+      this.parts.wire.claim(claimOf(context, []), from);
     }
   }
 
@@ -185,7 +273,8 @@ export class Roam {
     if (taken.has(part.part)) return;
     taken.add(part.part);
     session?.waiting.set(from, taken);
-    this.adopt(context, part.xHi, part.xLo, part.codes, { fast: part.fastPhase, slow: part.slowPhase });
+    const source = { fast: part.fastPhase, slow: part.slowPhase };
+    this.counters.adoptedCells += this.parts.carry.adopt(context.slot, part, source);
     if (taken.size < part.parts) return;
     session?.waiting.delete(from);
     this.counters.handoversTaken++;
@@ -242,13 +331,35 @@ export class Roam {
     return next;
   }
 
-  /** Where anybody may use any MAC, one who uses a known client's must not get its flows: nothing crosses a zone. */
-  private enterZone(context: Context, zone: number): void {
+  /** Nobody near told of it, or what they told is too old, or of an AP that is out of reach. */
+  private isLost(context: Context | undefined): boolean {
+    if (!context || context.withheld === "stale") return true;
+    if (context.rights?.revoked) return false;
+    const { id, wire } = this.parts;
+    if (context.ap === 0) return context.holders.size === 0 && (context.rights?.serial ?? 0) === 0;
+    return context.ap !== id && !wire.reaches(context.ap) && this.mirrorsOfGone(context).length === 0;
+  }
+
+  /**
+   * Where anybody may use any MAC, one who uses a known client's must not get its rights and flows: nothing crosses a
+   * zone, and nothing goes to somebody who logged in as another.
+   */
+  private enter(context: Context, zone: number, bind: bigint): void {
+    const { rights } = context;
     if (context.ap !== 0 && context.zone !== zone) {
       context.holders.clear();
       this.reportZone(context, zone, this.parts.id);
     }
     context.zone = zone;
+    const granted = rights?.bind ?? 0n;
+    if (differs(bind, granted) || differs(bind, context.bind)) {
+      context.holders.clear();
+      this.reportIdentity(context, this.parts.id);
+    }
+    context.bind = bind || context.bind || granted;
+    if (context.withheld === "stale") return;
+    const bound = rights?.zone ?? 0;
+    context.withheld = bound !== 0 && bound !== zone ? "zone" : differs(bind, granted) ? "identity" : "";
   }
 
   private reportZone({ mac, zone }: Context, other: number, ap: number): void {
@@ -256,16 +367,23 @@ export class Roam {
     this.parts.log.warn("proxy", `${mac} of zone ${zone} appears in zone ${other}: nothing is handed over`, { ap });
   }
 
+  private reportIdentity({ mac }: Context, ap: number): void {
+    this.counters.otherIdentity++;
+    this.parts.log.warn("proxy", `${mac} logged in as somebody else: nothing is handed over`, { ap });
+  }
+
   private claim(context: Context, nowMs: number): void {
-    const { id, contexts, wire } = this.parts;
+    const { id, contexts, wire, exports } = this.parts;
+    const isShared = exports(context.zone);
     context.n += 1;
     context.ap = id;
     context.here = true;
-    context.announced = true;
+    context.announced ||= isShared;
     context.touchedMs = nowMs;
     context.nextClaimMs = nowMs + backoffMs(context.flips, nowMs);
     context.holders.delete(id);
     contexts.write(context);
+    if (!isShared) return;
     wire.announce(context.slot);
     const waiting = new Map([...context.holders].map((ap) => [ap, new Set<number>()]));
     const session: Session = { context, n: context.n, startedMs: nowMs, said: 0, waiting, mirrorsTaken: false };
@@ -275,8 +393,7 @@ export class Roam {
 
   private say({ context, waiting }: Session): void {
     this.counters.claims++;
-    const { mac, n, zone } = context;
-    this.parts.wire.claim({ mac, n, zone, holders: [...waiting.keys()] }, undefined);
+    this.parts.wire.claim(claimOf(context, [...waiting.keys()]), undefined);
   }
 
   private drive(session: Session, nowMs: number): void {
@@ -288,7 +405,7 @@ export class Roam {
     }
     if (!session.mirrorsTaken && age >= HANDOVER_WITHIN_MS) {
       session.mirrorsTaken = true;
-      for (const ap of session.waiting.keys()) this.adoptFromMirrors(session.context, ap, nowMs);
+      for (const ap of session.waiting.keys()) this.adoptFromMirrors(session.context, ap);
     }
     if (age >= SESSION_MS) this.sessions.delete(session.context.mac);
   }
@@ -332,69 +449,54 @@ export class Roam {
     );
   }
 
-  /** Cells of the client alone, and those of which nobody knows for sure whose they are. */
+  /** All that this AP knows of it: its own table's, and what APs that are gone had published. */
   private collect(context: Context): Handed {
-    const { own, ticks, phases, nowMs } = this.parts;
-    const found: number[] = [];
-    for (let i = 0; i < own.cells.length && found.length < HANDOVER_CELLS_MAX; i++) {
-      if (own.cells[i] !== 0 && mayBelong(own.owners[i]!, context.slot) && ticks.left(own.cells[i]!) >= 0)
-        found.push(i);
-    }
-    const now = nowMs();
-    return {
-      mac: context.mac,
-      n: context.n,
-      fastPhase: phases.atLatest(false, now),
-      slowPhase: phases.atLatest(true, now),
-      ...this.expectations(found, own.cells, ticks),
-    };
+    const { carry } = this.parts;
+    const { fast, slow } = carry.phases();
+    const kept = this.mirrorsOfGone(context).map(({ mirror, slot, phases }) =>
+      carry.timed(carry.ofMirror(mirror, slot), this.ofSource(phases)),
+    );
+    const all = [carry.ofOwn(context.slot), ...kept];
+    return { mac: context.mac, n: context.n, fastPhase: fast, slowPhase: slow, ...joined(all) };
   }
 
-  private adoptFromMirrors(context: Context, ap: number, nowMs: number): void {
-    for (const { mirror, slot, phases } of this.parts.wire.sources(ap, context.mac)) {
-      const found: number[] = [];
-      for (let i = 0; i < mirror.cells.length && found.length < HANDOVER_CELLS_MAX; i++) {
-        if (mirror.cells[i] !== 0 && mayBelong(mirror.owners[i]!, slot)) found.push(i);
-      }
-      const { xHi, xLo, codes } = this.expectations(found, mirror.cells, mirror.ticks);
-      const source = { fast: phases.atLatest(false, nowMs), slow: phases.atLatest(true, nowMs) };
-      this.counters.adoptedFromMirror += this.adopt(context, xHi, xLo, codes, source);
+  /** What APs that are gone had published of the client. */
+  private mirrorsOfGone({ holders, mac }: Context) {
+    const { wire } = this.parts;
+    const gone = [...holders].filter((ap) => !wire.reaches(ap));
+    return gone.flatMap((ap) => wire.sources(ap, mac)).filter(({ mirror, slot }) => mirror.cellsOfSlot[slot]! > 0);
+  }
+
+  private adoptFromMirrors(context: Context, ap: number): void {
+    const { carry, wire } = this.parts;
+    for (const { mirror, slot, phases } of wire.sources(ap, context.mac)) {
+      const adopted = carry.adopt(context.slot, carry.ofMirror(mirror, slot), this.ofSource(phases));
+      this.counters.adoptedFromMirror += adopted;
+      this.counters.adoptedCells += adopted;
     }
   }
 
-  private expectations(coordinates: readonly number[], cells: Uint32Array, ticks: Ticks) {
-    const { geometry } = this.parts;
-    const xHi = new Uint32Array(coordinates.length);
-    const xLo = new Uint32Array(coordinates.length);
-    const codes = new Uint8Array(coordinates.length);
-    coordinates.forEach((at, i) => {
-      const x = this.permutations.xOf(at, cells[at]! >>> geometry.timerBits);
-      xHi[i] = x.hi;
-      xLo[i] = x.lo;
-      const slow = (cells[at]! >>> geometry.tickBits) & 1;
-      codes[i] = (slow << geometry.tickBits) | Math.max(0, ticks.left(cells[at]!));
-    });
-    return { xHi, xLo, codes };
+  private ofSource(phases: PhaseClock) {
+    const nowMs = this.parts.nowMs();
+    return { fast: phases.atLatest(false, nowMs), slow: phases.atLatest(true, nowMs) };
   }
+}
 
-  /** Marked dirty: what was adopted is published from here, or idle flows would be lost at the next roam but one. */
-  private adopt(context: Context, xHi: Uint32Array, xLo: Uint32Array, codes: Uint8Array, source: Phases): number {
-    const { datapath, geometry, phases, nowMs } = this.parts;
-    const now = nowMs();
-    const own = { fast: phases.atEarliest(false, now), slow: phases.atEarliest(true, now) };
-    let kept = 0;
-    for (let i = 0; i < codes.length; i++) {
-      const code = adoptedCode(codes[i]!, source, own, geometry);
-      if (code < 0) continue;
-      xHi[kept] = xHi[i]!;
-      xLo[kept] = xLo[i]!;
-      codes[kept++] = code;
-    }
-    this.counters.adoptedCells += kept;
-    if (kept === 0) return 0;
-    datapath.adopt(context.slot, MARK_DIRTY, xHi.subarray(0, kept), xLo.subarray(0, kept), codes.subarray(0, kept));
-    return kept;
+function claimOf({ mac, n, zone, bind }: Context, holders: readonly number[]): ClaimOf {
+  return { mac, n, zone, bind, holders };
+}
+
+function joined(lists: readonly Expectations[]): Expectations {
+  const size = lists.reduce((sum, { codes }) => sum + codes.length, 0);
+  const all = { xHi: new Uint32Array(size), xLo: new Uint32Array(size), codes: new Uint8Array(size) };
+  let at = 0;
+  for (const { xHi, xLo, codes } of lists) {
+    all.xHi.set(xHi, at);
+    all.xLo.set(xLo, at);
+    all.codes.set(codes, at);
+    at += codes.length;
   }
+  return all;
 }
 
 /** Takes rights heard of, when they outrank what is known. */
@@ -407,10 +509,6 @@ export function takeRights(context: Context, heard: Rights): boolean {
 /** Order of claims: (n, ap). */
 function precedes(n: number, ap: number, otherN: number, otherAp: number): boolean {
   return n < otherN || (n === otherN && ap < otherAp);
-}
-
-function mayBelong(owner: number, slot: number): boolean {
-  return owner === slot || owner === SLOT_SHARED || owner === SLOT_UNKNOWN;
 }
 
 function backoffMs(flips: readonly number[], nowMs: number): number {

@@ -19,6 +19,7 @@ import { Units } from "./units.ts";
 import { ReplayWindow } from "./window.ts";
 
 const HELLO_WHILE_NEW_MS = 250;
+const GREET_EVERY_MS = 15;
 /** A newcomer that is not believed after this long is no newcomer. */
 const NEW_FOR_MS = 5_000;
 
@@ -31,6 +32,8 @@ export interface GreeterParts {
   readonly outbox: Outbox;
   readonly counters: ReplicationCounters;
   readonly options: MeshOptions;
+  /** From now on what it says counts. */
+  believed(neighbour: Neighbour): void;
 }
 
 /** Who is there: what other APs' hellos make us believe of them, and what ours says. */
@@ -82,6 +85,31 @@ export class Greeter {
     this.dueMs = Number.NEGATIVE_INFINITY;
   }
 
+  /** An AP that clients come from: it is given a place, if need be that of one that no client ever went to. */
+  expect(id: number, endpoint: Endpoint, nowMs: number): boolean {
+    const known = this.neighbours.get(id);
+    if (known) known.address = endpoint;
+    if (known || this.meet(id, endpoint, nowMs)) return true;
+    const stranger = this.list().find(({ roams, orphans }) => roams === 0 && orphans.length === 0);
+    if (!stranger) return false;
+    this.mirrors.remove(stranger);
+    this.neighbours.delete(stranger.id);
+    return this.meet(id, endpoint, nowMs) !== undefined;
+  }
+
+  /** A hello to one that does not hear those for all; it answers with its own. */
+  greet(id: number, nowMs: number): void {
+    const neighbour = this.neighbours.get(id);
+    if (!neighbour || nowMs - neighbour.greetedMs < GREET_EVERY_MS) return;
+    neighbour.greetedMs = nowMs;
+    this.tell(neighbour, neighbour.address, this.entryOf(neighbour), nowMs);
+  }
+
+  /** Says that all it published is known, and that it is taken for dead from now on. */
+  acknowledge(neighbour: Neighbour, nowMs: number): void {
+    this.tell(neighbour, neighbour.address, this.entryOf(neighbour), nowMs);
+  }
+
   // --- what is heard
 
   /** A hello of an epoch that is not believed: it must give back our challenge, or it may be a recording. */
@@ -114,7 +142,7 @@ export class Greeter {
   ofBelieved(neighbour: Neighbour, heard: Hello, nowMs: number): void {
     neighbour.hello = heard;
     neighbour.helloMs = nowMs;
-    neighbour.state = "alive";
+    if (Number.isNaN(neighbour.leftMs)) neighbour.state = "alive";
     neighbour.phases.set(heard.fastPhase, heard.slowPhase, nowMs);
     const ticks = { fast: heard.fast, slow: heard.slow };
     if (neighbour.guard.clamp(ticks, nowMs)) this.parts.counters.ticksClamped++;
@@ -124,6 +152,7 @@ export class Greeter {
     neighbour.ackVer = entry?.ackVer ?? 0;
     neighbour.account.acknowledged(neighbour.ackVer, this.parts.sender.ver);
     neighbour.breath.hear(entry?.slow ?? false, nowMs);
+    neighbour.saidOfUs = entry?.state ?? SEEN.fresh;
     if (!entry || entry.state === SEEN.fresh) this.answer(neighbour.address, this.entryOf(neighbour), neighbour, nowMs);
     this.compareDigest(neighbour, heard, nowMs);
   }
@@ -158,6 +187,7 @@ export class Greeter {
     const sameTable = neighbour.believed && neighbour.tableId === heard.tableId;
     if (neighbour.believed && !sameTable) this.mirrors.orphan(neighbour);
     neighbour.believed = true;
+    neighbour.leftMs = Number.NaN;
     neighbour.identity = greeting.identity;
     neighbour.epoch = epoch;
     // The same epoch, believed again, goes on where it was: nothing of it counts twice.
@@ -179,6 +209,7 @@ export class Greeter {
     neighbour.rttMs = nowMs - Math.max(this.saidMs, neighbour.answeredMs);
     if (neighbour.mode.snapshots) neighbour.startSync(undefined, nowMs);
     this.parts.proxy.mirrorsChanged();
+    this.parts.believed(neighbour);
     const mirror = neighbour.mirror ? `mirror ${neighbour.mirror.index}` : "no mirror left";
     const what = neighbour.compatible ? mirror : `rights only; ${neighbour.differences.join("; ")}`;
     log.info("replication", `neighbour ${neighbour.id} (${heard.name}) is there: ${what}`);
@@ -231,8 +262,12 @@ export class Greeter {
   private answer(to: Endpoint, entry: HelloEntry, neighbour: Neighbour, nowMs: number): void {
     if (nowMs - neighbour.answeredMs < HELLO_WHILE_NEW_MS) return;
     neighbour.answeredMs = nowMs;
+    this.tell(neighbour, to, entry, nowMs);
+  }
+
+  private tell({ id }: Neighbour, to: Endpoint, entry: HelloEntry, nowMs: number): void {
     this.parts.outbox.add(hello, this.helloOf([entry], nowMs));
-    this.parts.outbox.flush(neighbour.id, to, true);
+    this.parts.outbox.flush(id, to, true);
   }
 
   sayHello(nowMs: number): void {

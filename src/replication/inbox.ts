@@ -3,7 +3,9 @@ import type { Geometry } from "../bloom/geometry.ts";
 import type { Log } from "../platform/platform.ts";
 import type { StateProxy } from "../proxy/proxy.ts";
 import { Ticks } from "../proxy/ticks.ts";
+import type { Courier } from "./courier.ts";
 import type { Neighbour } from "./neighbour.ts";
+import { AS_OF_RESTORE } from "./orphan-snapshot.ts";
 import type { Outbox } from "./outbox.ts";
 import { adopted } from "./records/adopted.ts";
 import { ASK, ask } from "./records/ask.ts";
@@ -12,9 +14,11 @@ import { CellBatch, CellBlock } from "./records/cell-block.ts";
 import { claim } from "./records/claim.ts";
 import { digests } from "./records/digests.ts";
 import { edge } from "./records/edge.ts";
+import { filter } from "./records/filter.ts";
 import { handoverCodec } from "./records/handover.ts";
 import { type Hello, hello } from "./records/hello.ts";
 import { KIND, type Kind, RECORD_HEADER_BYTES } from "./records/kinds.ts";
+import { locate } from "./records/locate.ts";
 import { nack } from "./records/nack.ts";
 import { parseRepairHead } from "./records/repair.ts";
 import { emptySlot, parseRights, type RightsRecord, rights } from "./records/rights.ts";
@@ -30,6 +34,7 @@ export interface InboxParts {
   readonly proxy: StateProxy;
   readonly sender: Sender;
   readonly outbox: Outbox;
+  readonly courier: Courier;
   readonly counters: ReplicationCounters;
   readonly log: Log;
   neighbour(id: number): Neighbour | undefined;
@@ -116,12 +121,16 @@ export class Inbox {
           from.gaps.arrived(value.ver, value.ver, nowMs);
         });
       case KIND.bye:
-        return this.with(bye.parse(this.reader), () => {
-          from.state = "dead";
+        return this.with(bye.parse(this.reader), ({ ver }) => {
+          from.gaps.announced(ver, nowMs);
+          // Said again: our answer was lost.
+          from.leftMs = Number.isNaN(from.leftMs) ? nowMs : from.leftMs;
+          from.owesAnswer = true;
         });
       case KIND.filter:
+        return this.with(filter.parse(this.reader), (part) => this.parts.courier.filterPart(part, nowMs));
       case KIND.locate:
-        return true;
+        return this.with(locate.parse(this.reader), (value) => this.parts.courier.locator.heard(from.id, value, nowMs));
       default:
         return true;
     }
@@ -167,6 +176,7 @@ export class Inbox {
   private asked(from: Neighbour, value: NonNullable<ReturnType<typeof ask.parse>>, nowMs: number): void {
     const { sender, proxy, outbox } = this.parts;
     if (value.what === ASK.snapshot) sender.snapshots.answer(from, value, nowMs);
+    this.parts.courier.asked(from, value, nowMs);
     if (value.what !== ASK.digests) return;
     const { fast, slow } = proxy.ticks;
     outbox.add(digests, { asOf: sender.ver, fast, slow, regions: proxy.published.digest.regions });
@@ -208,6 +218,8 @@ export class Inbox {
 
   private snap(from: Neighbour, nowMs: number): boolean {
     const head = parseSnapHead(this.reader);
+    if (head?.asOf === AS_OF_RESTORE)
+      return this.parts.courier.restore.take(from, head, this.reader, this.ticks, nowMs);
     if (!head || !(head.slots ? this.snapSlots(from, head, nowMs) : this.snapCells(from, head))) return false;
     const { sync, units } = from;
     if (!sync) return true;

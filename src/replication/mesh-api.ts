@@ -3,8 +3,10 @@ import type { Geometry } from "../bloom/geometry.ts";
 import type { Datapath, DatapathHandlers } from "../datapath/datapath.ts";
 import type { Endpoint, Log } from "../platform/platform.ts";
 import type { ClientStatus } from "../proxy/contexts.ts";
+import type { RightsCounters } from "../proxy/proxy.ts";
 import type { Grant, RoleGrant } from "../proxy/rights.ts";
 import type { RoamCounters } from "../proxy/roam.ts";
+import type { LocateCounters } from "./locator.ts";
 import type { ModeName } from "./modes.ts";
 import type { NeighbourStatus, ReplicationCounters } from "./status.ts";
 
@@ -28,6 +30,8 @@ export interface MeshParts {
   resolveRole(role: string): RoleGrant | undefined;
   /** The role that this AP's own policy gives a client that no neighbour told about; undefined: no record of its own. */
   localRole(mac: Mac): string | undefined;
+  /** False: of clients on ports of that zone nothing is told to other APs. Absent: all may know of all. */
+  exports?(zone: number): boolean;
 }
 
 export interface MeshOptions {
@@ -45,6 +49,8 @@ export interface MeshOptions {
   readonly handoverLifetimeS: number;
   /** Neighbours that are remembered at all. */
   readonly neighboursMax: number;
+  /** What an AP said that is silent for so long serves no client that comes now. */
+  readonly rightsStaleMs: number;
 }
 
 export interface Mesh {
@@ -52,7 +58,7 @@ export interface Mesh {
   readonly handlers: Pick<DatapathHandlers, "cells" | "arrived" | "overflow" | "ticks" | "client">;
   /** Reads the whole table, then begins to speak. */
   start(): Promise<void>;
-  /** Publishes what is held back, says goodbye. */
+  /** Publishes what is held back, says goodbye, waits for one answer or 200 ms; `tick` and `receive` go on till then. */
   stop(): Promise<void>;
   receive(bytes: Uint8Array, from: Endpoint, nowMs: number): void;
   /** Does what is due. */
@@ -68,11 +74,15 @@ export interface Mesh {
   revoke(mac: Mac): void;
   /** The meaning of roles changed: writes every client's record anew. */
   refreshRoles(): void;
-  /** hostapd saw the client; frames that the datapath saw come by `handlers.arrived`. */
-  arrived(mac: Mac, zone: number): void;
+  /** hostapd saw the client, and may know who logged in (`bind`, as in `Grant`); frames that the datapath saw come by `handlers.arrived`. */
+  arrived(mac: Mac, zone: number, bind?: bigint): void;
 
   clients(): ClientStatus[];
   neighbours(): NeighbourStatus[];
   readonly counters: ReplicationCounters;
   readonly roamCounters: RoamCounters;
+  readonly rightsCounters: RightsCounters;
+  readonly locateCounters: LocateCounters;
+  /** `restoring`: the table is new, and what neighbours kept of the one before has not come yet. It filters meanwhile. */
+  readonly readiness: "restoring" | "ready";
 }

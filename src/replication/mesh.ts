@@ -12,6 +12,7 @@ export const MESH_DEFAULTS: MeshOptions = {
   resendMs: 15_000,
   handoverLifetimeS: 600,
   neighboursMax: 32,
+  rightsStaleMs: 60_000,
 };
 
 /** The state proxy and its replication, around one datapath. */
@@ -31,7 +32,7 @@ export function createMesh(parts: MeshParts): Mesh {
     async stop() {
       datapath.flushHeld(CONSTANTS.SLOT_SHARED);
       await datapath.sync();
-      replicator.stop(parts.nowMs());
+      await replicator.stop(parts.nowMs());
     },
     receive: (bytes, from, nowMs) => replicator.receive(bytes, from, nowMs),
     tick: (nowMs) => replicator.tick(nowMs),
@@ -45,10 +46,15 @@ export function createMesh(parts: MeshParts): Mesh {
     setRights: (mac: Mac, grant) => proxy.setRights(mac, grant),
     revoke: (mac: Mac) => proxy.revoke(mac),
     refreshRoles: () => proxy.refreshRoles(),
-    arrived: (mac: Mac, zone) => proxy.arrived(mac, zone),
+    arrived: (mac: Mac, zone, bind) => proxy.arrived(mac, zone, bind),
     clients: () => proxy.status(),
     neighbours: () => replicator.list().map((neighbour) => neighbour.status()),
     counters: replicator.counters,
     roamCounters: proxy.roam.counters,
+    rightsCounters: proxy.counters,
+    locateCounters: replicator.courier.locator.counters,
+    get readiness() {
+      return replicator.courier.restore.state;
+    },
   };
 }

@@ -38,6 +38,14 @@ export class MirrorSlots {
     this.releaseEmpty(neighbour);
   }
 
+  /** The neighbour makes room for another. */
+  remove(neighbour: Neighbour): void {
+    if (!neighbour.mirror) return;
+    this.release(neighbour.mirror);
+    neighbour.mirror = undefined;
+    this.changed();
+  }
+
   releaseEmpty(neighbour: Neighbour): void {
     const empty = neighbour.orphans.filter(({ mirror }) => mirror.used === 0);
     for (const orphan of empty) {

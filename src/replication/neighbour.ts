@@ -9,6 +9,7 @@ import { Gaps } from "./gaps.ts";
 import { MODES, type Mode } from "./modes.ts";
 import type { UnitRange } from "./records/ask.ts";
 import type { Hello } from "./records/hello.ts";
+import type { RightsRecord } from "./records/rights.ts";
 import type { Account } from "./repairs.ts";
 import { RightsMap } from "./rights-map.ts";
 import type { NeighbourStatus } from "./status.ts";
@@ -23,6 +24,7 @@ export const DEAD_AFTER_MS = 10 * HELLO_EVERY_MS;
 const TICKS_AHEAD = 2;
 const REANCHOR_MS = 3_600_000;
 const SUPERSEDED_MAX = 64;
+const LEAVES_WITHIN_MS = 200;
 
 /** A table that a neighbour no longer has, still asked for what lived in it. */
 export interface Orphan {
@@ -87,8 +89,12 @@ export class Neighbour {
   challenge = 0n;
   state: NeighbourStatus["state"] = "fresh";
   helloMs: number;
-  /** Last hello sent for it alone. */
+  /** Last hello sent for it alone, as an answer and of our own accord. */
   answeredMs = Number.NEGATIVE_INFINITY;
+  greetedMs = Number.NEGATIVE_INFINITY;
+  /** It said goodbye: it is dead when what it published last is known, or nothing more can come. */
+  leftMs = Number.NaN;
+  owesAnswer = false;
   hello: Hello | undefined;
   tableId = 0n;
   /** What its cells differ in from ours, in words; empty: it can be mirrored. */
@@ -109,6 +115,8 @@ export class Neighbour {
   guard: TickGuard;
   /** Up to where it knows our change sets. */
   ackVer = 0;
+  /** How it sees us, as its last hello said (`SEEN`). */
+  saidOfUs = 0;
   lost = 0;
   digestAskedMs = Number.NEGATIVE_INFINITY;
   /** At most so long takes a datagram there and its answer back: measured when it was believed. */
@@ -179,6 +187,18 @@ export class Neighbour {
   /** Slot that it gave the client, if it told. */
   slotOf(mac: Mac): number | undefined {
     return this.rights.slotOf(mac);
+  }
+
+  /** What it said last of the client's rights. */
+  rightsOf(mac: Mac): RightsRecord | undefined {
+    const slot = this.rights.slotOf(mac);
+    return slot === undefined ? undefined : this.rights.get(slot);
+  }
+
+  /** It said goodbye, and is owed the answer that all it published is known: or there is no sense in waiting for more. */
+  leaves(nowMs: number): boolean {
+    if (!this.owesAnswer) return false;
+    return (!this.sync && this.gaps.count === 0) || nowMs - this.leftMs >= LEAVES_WITHIN_MS;
   }
 
   /** Share of its datagrams that were lost since last asked, 256ths. */

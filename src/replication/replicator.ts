@@ -1,23 +1,20 @@
-import type { Mac } from "../base/mac.ts";
 import type { Endpoint } from "../platform/platform.ts";
 import { type ProxyWire, StateProxy } from "../proxy/proxy.ts";
-import type { Handed } from "../proxy/roam.ts";
+import { Courier } from "./courier.ts";
+import { Farewell } from "./farewell.ts";
 import { Greeter, random64 } from "./greeter.ts";
+import { Guests } from "./guests.ts";
 import { Healer } from "./healer.ts";
 import { Inbox } from "./inbox.ts";
 import type { MeshOptions, MeshParts } from "./mesh-api.ts";
 import { MODES } from "./modes.ts";
 import type { Neighbour } from "./neighbour.ts";
 import { Outbox, PREFIX_BYTES, TO_ALL } from "./outbox.ts";
-import { adopted } from "./records/adopted.ts";
 import { bye } from "./records/bye.ts";
-import { CLAIM_HOLDERS_MAX, claim } from "./records/claim.ts";
-import { handoverCapacity, handoverCodec } from "./records/handover.ts";
+import { SEEN } from "./records/hello.ts";
 import { clearSeal, type Header, type Seal } from "./seal.ts";
 import { Sender } from "./sender.ts";
 import { newCounters } from "./status.ts";
-
-const HANDOVER_PARTS_MAX = 255;
 
 /** One AP's side of the protocol: wires its parts, sorts what comes, and drives what is due. */
 export class Replicator {
@@ -28,9 +25,10 @@ export class Replicator {
   private readonly inbox: Inbox;
   private readonly greeter: Greeter;
   private readonly healer: Healer;
+  private readonly guests = new Guests();
+  readonly courier: Courier;
+  private farewell: Farewell | undefined;
   private readonly identity: bigint;
-  private readonly handover;
-  private readonly xBits: number;
   private running = false;
   onSooner: () => void = () => {};
 
@@ -52,6 +50,7 @@ export class Replicator {
       nowMs: () => parts.nowMs(),
       resolveRole: (role) => parts.resolveRole(role),
       localRole: (mac) => parts.localRole(mac),
+      exports: (zone) => parts.exports?.(zone) ?? true,
     });
     const { ticks, published, own, contexts } = this.proxy;
     this.outbox = new Outbox({
@@ -61,7 +60,7 @@ export class Replicator {
       ticks,
       datagramBytes: options.datagramBytes,
       counters,
-      send: (bytes, to) => parts.send(bytes, to),
+      send: (bytes, to) => this.send(bytes, to),
     });
     this.sender = new Sender({
       geometry,
@@ -84,21 +83,23 @@ export class Replicator {
       outbox: this.outbox,
       counters,
       options,
+      believed: (neighbour) => this.courier.met(neighbour),
     });
     this.healer = new Healer({ geometry, outbox: this.outbox, counters });
+    const { proxy, greeter, sender, outbox, guests } = this;
+    this.courier = new Courier({ mesh: parts, options, proxy, greeter, sender, outbox, guests });
     this.inbox = new Inbox({
       id,
       geometry,
       proxy: this.proxy,
       sender: this.sender,
       outbox: this.outbox,
+      courier: this.courier,
       counters,
       log,
       neighbour: (of) => this.greeter.get(of),
       helloHeard: (from, heard, nowMs) => this.greeter.ofBelieved(from, heard, nowMs),
     });
-    this.xBits = Math.log2(geometry.buckets) + geometry.remainderBits;
-    this.handover = handoverCodec(this.xBits, geometry.timerBits);
   }
 
   /** Begins to speak: the proxy has read the table. */
@@ -107,13 +108,30 @@ export class Replicator {
     for (const context of this.proxy.contexts.all()) if (context.announced) this.sender.announce(context.slot);
     this.sender.prime(nowMs);
     this.greeter.start(nowMs);
+    this.courier.restore.start(nowMs);
     this.running = true;
   }
 
-  stop(nowMs: number): void {
+  /**
+   * Publishes what waits, then says goodbye. Resolves when a neighbour knows everything, or when nobody can be waited
+   * for: until then it must be driven on as before.
+   */
+  async stop(nowMs: number): Promise<void> {
+    if (!this.running) return;
     this.sender.publish(nowMs);
-    this.outbox.add(bye, { tableId: this.parts.datapath.hello.table_id });
-    this.outbox.flush(TO_ALL, undefined);
+    const { ver } = this.sender;
+    const leave = () => {
+      this.outbox.add(bye, { tableId: this.parts.datapath.hello.table_id, ver });
+      this.outbox.flush(TO_ALL, undefined);
+    };
+    const knows = ({ helloMs, saidOfUs, ackVer }: Neighbour) =>
+      helloMs >= nowMs && saidOfUs === SEEN.dead && ackVer >= ver;
+    this.farewell = new Farewell(nowMs, leave, () => !this.greeter.heardBySomebody || this.greeter.list().some(knows));
+    const end = this.farewell.end();
+    if (!this.greeter.heardBySomebody) leave();
+    this.tick(nowMs);
+    this.onSooner();
+    await end;
     this.running = false;
   }
 
@@ -123,9 +141,11 @@ export class Replicator {
 
   nextAtMs(): number {
     if (!this.running) return Number.POSITIVE_INFINITY;
-    let next = Math.min(this.greeter.nextAtMs(), this.sender.nextAtMs(), this.proxy.roam.nextAtMs());
+    const { greeter, sender, proxy, courier } = this;
+    let next = Math.min(greeter.nextAtMs(), sender.nextAtMs(), proxy.roam.nextAtMs(), courier.nextAtMs());
+    if (this.farewell) next = Math.min(next, this.farewell.nextAtMs());
     const nowMs = this.parts.nowMs();
-    for (const neighbour of this.greeter.list()) next = Math.min(next, this.healer.nextAtMs(neighbour, nowMs));
+    for (const neighbour of greeter.list()) next = Math.min(next, this.healer.nextAtMs(neighbour, nowMs));
     return next;
   }
 
@@ -133,12 +153,23 @@ export class Replicator {
     if (!this.running) return;
     if (this.sender.epochEnds) this.renewEpoch();
     this.proxy.roam.tick(nowMs);
+    this.courier.tick(nowMs);
     this.sender.tick(nowMs);
-    for (const neighbour of this.greeter.list()) this.healer.heal(neighbour, nowMs);
+    if (this.farewell?.tick(nowMs)) this.farewell = undefined;
+    for (const neighbour of this.greeter.list()) {
+      if (neighbour.leaves(nowMs)) this.bury(neighbour, nowMs);
+      this.healer.heal(neighbour, nowMs);
+    }
     if (nowMs < this.greeter.nextAtMs()) return;
     this.greeter.age(nowMs);
-    this.proxy.expireRights(nowMs);
+    this.proxy.age(nowMs);
     this.greeter.sayHello(nowMs);
+  }
+
+  private send(bytes: Uint8Array, to: Endpoint | undefined): void {
+    this.parts.send(bytes, to);
+    if (to) return;
+    for (const endpoint of this.guests.endpoints(this.parts.nowMs())) this.parts.send(bytes, endpoint);
   }
 
   receive(bytes: Uint8Array, from: Endpoint, nowMs: number): void {
@@ -203,6 +234,13 @@ export class Replicator {
 
   // --- what is said
 
+  /** It stops, and all that it published is known, or never will be. */
+  private bury(neighbour: Neighbour, nowMs: number): void {
+    neighbour.state = "dead";
+    neighbour.owesAnswer = false;
+    this.greeter.acknowledge(neighbour, nowMs);
+  }
+
   /** Numbers would wrap: all that is published becomes the first change set of a new epoch on the same table. */
   private renewEpoch(): void {
     this.outbox.beginEpoch(this.parts.random(16));
@@ -210,63 +248,20 @@ export class Replicator {
     this.greeter.speakNow();
   }
 
+  /** The proxy is made first: what it asks of the wire is answered by who comes later, and by nobody before we speak. */
   private wire(): ProxyWire {
     return {
       soon: () => this.onSooner(),
-      announce: (slot) => this.sender.announce(slot),
-      maskOf: (ap) => this.greeter.get(ap)?.mask ?? 0,
-      sources: (ap, mac) => this.sources(ap, mac),
-      claim: (value, to) => {
-        if (!this.running) return;
-        const neighbour = to === undefined ? undefined : this.greeter.get(to);
-        // Held changes and rights go out first: who hears the claim then knows the client.
-        this.sender.publish(this.parts.nowMs());
-        this.outbox.add(claim, { ...value, holders: value.holders.slice(0, CLAIM_HOLDERS_MAX) });
-        this.outbox.flush(neighbour?.id ?? TO_ALL, neighbour?.address);
-      },
-      handover: (to, of) => this.sendHandover(to, of),
-      adopted: (mac, n, source) => {
-        if (!this.running) return;
-        this.outbox.add(adopted, { mac, n, source });
-        this.outbox.flush(TO_ALL, undefined);
-      },
+      announce: (slot) => this.courier.announce(slot),
+      maskOf: (ap) => this.courier.maskOf(ap),
+      reaches: (ap) => this.courier.reaches(ap),
+      sources: (ap, mac) => this.courier.sources(ap, mac),
+      vouched: (mac, rights) => this.courier.vouched(mac, rights),
+      wanted: (digest) => this.courier.wanted(digest),
+      locate: (mac, zone, bind) => this.running && this.courier.locate(mac, zone, bind),
+      claim: (value, to) => this.running && this.courier.claim(value, to),
+      handover: (to, of) => this.running && this.courier.handover(to, of),
+      adopted: (mac, n, source) => this.running && this.courier.adopted(mac, n, source),
     };
-  }
-
-  private sources(ap: number, mac: Mac) {
-    const neighbour = this.greeter.get(ap);
-    if (!neighbour) return [];
-    const found = [];
-    const slot = neighbour.slotOf(mac);
-    if (neighbour.mirror && slot !== undefined)
-      found.push({ mirror: neighbour.mirror, slot, phases: neighbour.phases });
-    for (const { mirror, rights, phases } of neighbour.orphans) {
-      const orphanSlot = rights.slotOf(mac);
-      if (orphanSlot !== undefined) found.push({ mirror, slot: orphanSlot, phases });
-    }
-    return found;
-  }
-
-  private sendHandover(to: number, { mac, n, fastPhase, slowPhase, xHi, xLo, codes }: Handed): void {
-    const neighbour = this.greeter.get(to);
-    if (!neighbour || !this.running) return;
-    neighbour.roams++;
-    const each = handoverCapacity(this.outbox.room, this.xBits, this.parts.geometry.timerBits);
-    const parts = Math.min(HANDOVER_PARTS_MAX, Math.max(1, Math.ceil(codes.length / each)));
-    for (let part = 0; part < parts; part++) {
-      const [from, end] = [part * each, (part + 1) * each];
-      this.outbox.add(this.handover, {
-        mac,
-        n,
-        part,
-        parts,
-        fastPhase,
-        slowPhase,
-        xHi: xHi.subarray(from, end),
-        xLo: xLo.subarray(from, end),
-        codes: codes.subarray(from, end),
-      });
-      this.outbox.flush(to, neighbour.address);
-    }
   }
 }

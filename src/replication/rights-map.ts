@@ -5,8 +5,12 @@ import { emptySlot, type RightsRecord, ROLE_LIMIT, WITHOUT_END } from "./records
 
 /** A client's slot as neighbours hear of it. */
 export function rightsRecord(slot: number, context: Context | undefined, ver: number, nowMs: number): RightsRecord {
-  if (!context?.announced) return emptySlot(slot, ver);
-  const { mac, n, here, rights } = context;
+  return context?.announced ? rightsOfContext(context, ver, nowMs) : emptySlot(slot, ver);
+}
+
+/** Also of a client that nobody was told of: for who asks. */
+export function rightsOfContext(context: Context, ver: number, nowMs: number): RightsRecord {
+  const { slot, mac, n, here, rights } = context;
   return {
     ver,
     slot,
@@ -21,23 +25,25 @@ export function rightsRecord(slot: number, context: Context | undefined, ver: nu
     origin: rights?.origin ?? 0,
     leftSeconds: leftSeconds(rights?.endsAtMs ?? Number.POSITIVE_INFINITY, nowMs),
     zone: rights?.zone || context.zone,
-    bind: 0n,
+    bind: rights?.bind || context.bind,
     openOut: rights?.openOut ?? ROLE_LIMIT,
     openIn: rights?.openIn ?? ROLE_LIMIT,
+    filters: rights?.filters ?? [],
     role: rights?.role ?? "",
   };
 }
 
 /** What a neighbour's record means on this AP's clock. */
 export function rightsOfRecord(record: RightsRecord, nowMs: number): Rights {
-  const { serial, rev, origin, revoked, role, monitor } = record;
+  const { serial, rev, origin, revoked, role, filters, monitor } = record;
   // The zone where it is served is the context's; a zone that binds rights came with a serial.
   const zone = serial === 0 ? 0 : record.zone;
+  const bind = serial === 0 ? 0n : record.bind;
   const endsAtMs = record.leftSeconds === WITHOUT_END ? Number.POSITIVE_INFINITY : nowMs + record.leftSeconds * 1000;
   const limit = (value: number) => (value === ROLE_LIMIT ? undefined : value);
   const openOut = limit(record.openOut);
   const openIn = limit(record.openIn);
-  return { serial, rev, origin, revoked, role, zone, monitor, openOut, openIn, endsAtMs };
+  return { serial, rev, origin, revoked, role, filters, zone, bind, monitor, openOut, openIn, endsAtMs };
 }
 
 /** The slots of one AP, as it published them. */
@@ -53,6 +59,12 @@ export class RightsMap {
 
   slotOf(mac: Mac): number | undefined {
     return this.slotOfMac.get(mac);
+  }
+
+  /** Some client's rights name the filter. */
+  names(digest: bigint): boolean {
+    for (const { filters } of this.bySlot.values()) if (filters.includes(digest)) return true;
+    return false;
   }
 
   ver(slot: number): number {

@@ -254,7 +254,10 @@ describe("restarts", () => {
     const lab = await pair();
     for (let x = 1; x < 100; x++) insert(lab, lab.ap(1), x);
     await lab.run(500);
-    await lab.start([lab.add(1, 4711n)]);
+    const newborn = lab.add(1, 4711n);
+    // It asks nobody for what it lost: restore.test.ts is about that.
+    newborn.replicator.courier.restore.state = "ready";
+    await lab.start([newborn]);
     await lab.run(2_000);
     const neighbour = lab.ap(2).replicator.list()[0]!;
     expect(neighbour.orphans.map(({ mirror }) => mirror.used)).toEqual([99]);

@@ -9,6 +9,8 @@ import { CONSTANTS } from "../datapath/abi.ts";
  */
 const { PEER_ADDRESS, PEER_ANY, PEER_ZONE, SERVICE_ANY, SERVICE_CLASS, SERVICE_PORT, TEMPLATES } = CONSTANTS;
 export const FILTER_BITS_MAX = 2 ** 27;
+/** Filters of roles have lower numbers, those of single clients these and higher ones: neither waits for the other. */
+export const FILTER_IDS_OF_POLICY = 3_072;
 
 /** A Bloom filter of keys. */
 export interface AclFilter {

@@ -6,9 +6,9 @@ export const ASK = {
   snapshot: 0,
   /** region digests */
   digests: 1,
-  /** reserved: what you mirrored of my table */
+  /** the named units of the table that I had before, as far as you keep it */
   restore: 2,
-  /** reserved: a filter by digest */
+  /** a client's filter, by digest, from a part on */
   filter: 3,
 } as const;
 
@@ -25,17 +25,24 @@ export interface Ask {
   /** At most so many datagrams; the answer's last one says that it is. */
   readonly window: number;
   readonly units: readonly UnitRange[];
+  /** Of `filter` alone: instead of units. */
+  readonly filter?: { readonly digest: bigint; readonly part: number };
 }
 
 export const ASK_RANGES_MAX = 64;
 
 export const ask: Codec<Ask> = {
   kind: KIND.ask,
-  length: ({ units }) => 4 + units.length * 6,
-  emit(writer, { what, round, window, units }) {
+  length: ({ units, filter }) => 4 + (filter ? 10 : units.length * 6),
+  emit(writer, { what, round, window, units, filter }) {
     writer.write(what, 8);
     writer.write(round, 8);
     writer.write(window, 16);
+    if (filter) {
+      writer.write64(filter.digest);
+      writer.write(filter.part, 16);
+      return;
+    }
     for (const { from, count } of units) {
       writer.write(from, 24);
       writer.write(count, 24);
@@ -45,6 +52,10 @@ export const ask: Codec<Ask> = {
     const what = reader.read(8);
     const round = reader.read(8);
     const window = reader.read(16);
+    if (what === ASK.filter) {
+      const filter = { digest: reader.read64(), part: reader.read(16) };
+      return reader.atEnd ? { what, round, window, units: [], filter } : undefined;
+    }
     const units: UnitRange[] = [];
     while (reader.bytesLeft >= 6 && units.length < ASK_RANGES_MAX) {
       units.push({ from: reader.read(24), count: reader.read(24) });

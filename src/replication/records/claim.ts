@@ -6,6 +6,8 @@ export interface Claim {
   readonly mac: Mac;
   readonly n: number;
   readonly zone: number;
+  /** Hash of kind and identity of the login; 0: none. */
+  readonly bind: bigint;
   /** APs that the sender believes to hold state of the client: they answer with HANDOVER. At most four. */
   readonly holders: readonly number[];
 }
@@ -14,18 +16,19 @@ export const CLAIM_HOLDERS_MAX = 4;
 
 export const claim: Codec<Claim> = {
   kind: KIND.claim,
-  length: ({ holders }) => 12 + holders.length * 2,
-  emit(writer, { mac, n, zone, holders }) {
+  length: ({ holders }) => 20 + holders.length * 2,
+  emit(writer, { mac, n, zone, bind, holders }) {
     writer.writeBytes(macToBytes(mac));
     writer.write(n, 32);
     writer.write(zone, 16);
+    writer.write64(bind);
     for (const id of holders) writer.write(id, 16);
   },
   parse(reader) {
     const bytes = reader.readBytes(6);
-    const [n, zone] = [reader.read(32), reader.read(16)];
+    const [n, zone, bind] = [reader.read(32), reader.read(16), reader.read64()];
     const holders: number[] = [];
     while (reader.bytesLeft >= 2 && holders.length < CLAIM_HOLDERS_MAX) holders.push(reader.read(16));
-    return reader.atEnd ? { mac: macFromBytes(bytes), n, zone, holders } : undefined;
+    return reader.atEnd ? { mac: macFromBytes(bytes), n, zone, bind, holders } : undefined;
   },
 };

@@ -14,9 +14,8 @@ export const KIND = {
   handover: 10,
   adopted: 11,
   rights: 12,
-  /** reserved: filters by digest */
   filter: 13,
-  /** reserved: LOCATE, and with its answer flag FOUND */
+  /** LOCATE, and with its top bit set FOUND */
   locate: 14,
   bye: 15,
 } as const;

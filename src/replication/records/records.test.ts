@@ -10,9 +10,11 @@ import { BLOCK_CELLS_MAX, CellBatch, CellBlock } from "./cell-block.ts";
 import { claim } from "./claim.ts";
 import { digests } from "./digests.ts";
 import { edge } from "./edge.ts";
+import { filter } from "./filter.ts";
 import { handoverCodec } from "./handover.ts";
 import { hello } from "./hello.ts";
 import type { Codec } from "./kinds.ts";
+import { locate } from "./locate.ts";
 import { nack } from "./nack.ts";
 import { emptySlot, rights } from "./rights.ts";
 
@@ -34,6 +36,7 @@ const client = {
   bind: 0x1122334455667788n,
   openOut: 200,
   openIn: 0xffff,
+  filters: [0xfedcba9876543210n, 2n],
   role: "staff",
 };
 const greeting = {
@@ -106,11 +109,37 @@ const rows: [string, Codec<never>, unknown][] = [
     digests as never,
     { asOf: 1, fast: 2, slow: 3, regions: Uint32Array.from({ length: 64 }, (_, i) => i * 77777777) },
   ],
-  ["CLAIM", claim as never, { mac, n: 3, zone: 2, holders: [7, 9] }],
+  ["CLAIM", claim as never, { mac, n: 3, zone: 2, bind: 5n, holders: [7, 9] }],
   ["ADOPTED", adopted as never, { mac, n: 3, source: 9 }],
-  ["BYE", bye as never, { tableId: 0x0102030405060708n }],
+  ["BYE", bye as never, { tableId: 0x0102030405060708n, ver: 9 }],
   ["HELLO", hello as never, greeting],
   ["HELLO that lists nobody", hello as never, { ...greeting, name: "", entries: [] }],
+  [
+    "ASK for a filter",
+    ask as never,
+    { what: 3, round: 0, window: 16, units: [], filter: { digest: 0xfedcba9876543210n, part: 7 } },
+  ],
+  [
+    "FILTER",
+    filter as never,
+    { digest: 1n, bits: 4160, seed: 9, probes: 7, out: 3, in: 4, part: 1, data: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8) },
+  ],
+  [
+    "LOCATE",
+    locate as never,
+    { found: false, ttl: 4, qid: 0xfedcba9876543210n, mac, zone: 3, asker: 7, endpoint: undefined },
+  ],
+  [
+    "FOUND",
+    locate as never,
+    {
+      found: true,
+      qid: 1n,
+      holder: 9,
+      endpoint: { address: "fe80::1", port: 4755 },
+      rights: { ...client, ver: 0 },
+    },
+  ],
   ["RIGHTS", rights as never, client],
   ["RIGHTS of an empty slot", rights as never, emptySlot(12, 5)],
   [

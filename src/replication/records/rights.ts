@@ -23,15 +23,19 @@ export interface RightsRecord {
   /** 0xffffffff: without end. */
   readonly leftSeconds: number;
   readonly zone: number;
-  /** Reserved: hash of the identity that authenticated. */
+  /** Hash of kind and identity of the login; 0: none. */
   readonly bind: bigint;
   /** Instead of the role's; 0xffff: the role's. */
   readonly openOut: number;
   readonly openIn: number;
+  /** Digests of the client's own filters, at most four. */
+  readonly filters: readonly bigint[];
   readonly role: string;
 }
 
 export const ROLE_BYTES_MAX = 63;
+const FILTERS_MAX = 4;
+const FIXED_BYTES = 3 + 6 + 4 + 4 + 2 + 2 + 4 + 2 + 8 + 2 + 2 + 1 + 1;
 export const WITHOUT_END = 0xffffffff;
 export const ROLE_LIMIT = 0xffff;
 const NOBODY = "00:00:00:00:00:00" as Mac;
@@ -52,7 +56,8 @@ export const rights: Codec<RightsRecord> = {
 
 /** Without `ver`: as in a snapshot. */
 export function rightsBytes(value: RightsRecord): number {
-  return value.empty ? 3 : 3 + 6 + 4 + 4 + 2 + 2 + 4 + 2 + 8 + 2 + 2 + 1 + new TextEncoder().encode(value.role).length;
+  if (value.empty) return 3;
+  return FIXED_BYTES + value.filters.length * 8 + new TextEncoder().encode(value.role).length;
 }
 
 export function emitRights(writer: BitWriter, value: RightsRecord): void {
@@ -73,6 +78,8 @@ export function emitRights(writer: BitWriter, value: RightsRecord): void {
   writer.write64(value.bind);
   writer.write(value.openOut, 16);
   writer.write(value.openIn, 16);
+  writer.write(value.filters.length, 8);
+  for (const digest of value.filters) writer.write64(digest);
   const role = new TextEncoder().encode(value.role);
   writer.write(role.length, 8);
   writer.writeBytes(role);
@@ -91,7 +98,10 @@ export function parseRights(reader: BitReader, ver: number): RightsRecord | unde
   const macBytes = reader.readBytes(6);
   const [n, serial, rev, origin] = [reader.read(32), reader.read(32), reader.read(16), reader.read(16)];
   const [leftSeconds, zone, bind] = [reader.read(32), reader.read(16), reader.read64()];
-  const [openOut, openIn, roleBytes] = [reader.read(16), reader.read(16), reader.read(8)];
+  const [openOut, openIn, count] = [reader.read(16), reader.read(16), reader.read(8)];
+  if (reader.failed || count > FILTERS_MAX) return undefined;
+  const filters = Array.from({ length: count }, () => reader.read64());
+  const roleBytes = reader.read(8);
   if (reader.failed || roleBytes > ROLE_BYTES_MAX) return undefined;
   const role = new TextDecoder().decode(reader.readBytes(roleBytes));
   if (reader.failed) return undefined;
@@ -112,6 +122,7 @@ export function parseRights(reader: BitReader, ver: number): RightsRecord | unde
     bind,
     openOut,
     openIn,
+    filters,
     role,
   };
 }
@@ -134,6 +145,7 @@ export function emptySlot(slot: number, ver: number): RightsRecord {
     bind: 0n,
     openOut: 0,
     openIn: 0,
+    filters: [],
     role: "",
   };
 }

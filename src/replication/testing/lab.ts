@@ -29,6 +29,10 @@ export interface LabOptions {
   /** What one AP has otherwise. */
   optionsOf?(id: number): Partial<MeshOptions>;
   prepare?(ap: Ap): void;
+  /** Whether what is for everybody gets from one to another; what is for one does. */
+  hears?(from: number, to: number): boolean;
+  /** As of `MeshParts`. */
+  exports?(zone: number): boolean;
 }
 
 export interface Ap {
@@ -173,6 +177,7 @@ export class Lab {
         send: (bytes, to) => this.send(ap, bytes, to),
         resolveRole: (role) => this.roles.get(role),
         localRole: (mac) => this.localRoles.get(mac),
+        exports: (zone) => this.setup.exports?.(zone) ?? true,
       },
       { ...MESH_DEFAULTS, ...this.setup.options, ...this.setup.optionsOf?.(ap.id) },
     );
@@ -182,7 +187,8 @@ export class Lab {
 
   private send(from: Ap, bytes: Uint8Array, to: Endpoint | undefined): void {
     for (const ap of this.aps) {
-      if (ap.id === from.id || (to && to.address !== `ap${ap.id}`)) continue;
+      if (ap.id === from.id || (to && to.address !== addressOf(ap.id))) continue;
+      if (!to && this.setup.hears && !this.setup.hears(from.id, ap.id)) continue;
       const copies = this.random() < this.faults.duplication ? 2 : 1;
       for (let i = 0; i < copies; i++) this.fly(from.id, ap.id, bytes);
     }
@@ -202,7 +208,7 @@ export class Lab {
     this.flying = this.flying.filter(({ atMs }) => atMs > this.nowMs);
     for (const { from, to, bytes } of due) {
       const ap = this.ap(to);
-      if (ap?.running) ap.replicator.receive(bytes, { address: `ap${from}`, port: 4755 }, this.nowMs);
+      if (ap?.running) ap.replicator.receive(bytes, { address: addressOf(from), port: 4755 }, this.nowMs);
     }
   }
 }
@@ -233,6 +239,11 @@ export function unpublished(lab: Lab, of: number): number {
   for (let i = 0; i < table.cells.length; i++)
     if (proxy.published.urgency(i, table.cells[i]!, table.owners[i]! & 0x3fff) !== URGENCY.none) count++;
   return count;
+}
+
+/** An address as links have them: they travel in records. */
+export function addressOf(id: number): string {
+  return `10.255.0.${id}`;
 }
 
 export function lcg(seed: number): () => number {

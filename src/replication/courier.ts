@@ -1,0 +1,253 @@
+import type { Mac } from "../base/mac.ts";
+import type { Endpoint } from "../platform/platform.ts";
+import type { ProxyWire, StateProxy } from "../proxy/proxy.ts";
+import type { Rights } from "../proxy/rights.ts";
+import type { ClaimOf, Handed } from "../proxy/roam.ts";
+import { TokenBucket } from "./bucket.ts";
+import { FilterPull, filterParts } from "./filter-pull.ts";
+import type { Greeter } from "./greeter.ts";
+import { random64 } from "./greeter.ts";
+import type { Guests } from "./guests.ts";
+import { Locator } from "./locator.ts";
+import type { MeshOptions, MeshParts } from "./mesh-api.ts";
+import type { Neighbour } from "./neighbour.ts";
+import { OrphanSnapshot } from "./orphan-snapshot.ts";
+import { type Outbox, TO_ALL } from "./outbox.ts";
+import { adopted } from "./records/adopted.ts";
+import { ASK, type Ask, ask } from "./records/ask.ts";
+import { CLAIM_HOLDERS_MAX, claim } from "./records/claim.ts";
+import { FILTER_PART_BYTES, type FilterPart, filter } from "./records/filter.ts";
+import { handoverCapacity, handoverCodec } from "./records/handover.ts";
+import { type Found, type Locate, locate } from "./records/locate.ts";
+import { Restore } from "./restore.ts";
+import { rightsOfContext } from "./rights-map.ts";
+import type { Asker, Sender } from "./sender.ts";
+
+const HANDOVER_PARTS_MAX = 255;
+
+export interface CourierParts {
+  readonly mesh: MeshParts;
+  readonly options: MeshOptions;
+  readonly proxy: StateProxy;
+  readonly greeter: Greeter;
+  readonly sender: Sender;
+  readonly outbox: Outbox;
+  readonly guests: Guests;
+}
+
+/** What is said about single clients: who serves them, what they expect and may do, and where they are. */
+export class Courier implements Omit<ProxyWire, "soon"> {
+  readonly locator: Locator;
+  readonly pull: FilterPull;
+  readonly restore: Restore;
+  private readonly handoverOf;
+  private readonly xBits: number;
+  private readonly orphans: OrphanSnapshot;
+  private readonly answerBudget: TokenBucket;
+
+  constructor(private readonly parts: CourierParts) {
+    const { mesh, options, proxy, greeter, outbox } = parts;
+    const { geometry } = mesh;
+    this.xBits = Math.log2(geometry.buckets) + geometry.remainderBits;
+    this.handoverOf = handoverCodec(this.xBits, geometry.timerBits);
+    this.answerBudget = new TokenBucket(options.bytesPerSecond / 4, options.bytesPerSecond / 8);
+    this.orphans = new OrphanSnapshot(geometry, outbox, this.answerBudget);
+    this.locator = new Locator({
+      id: mesh.id,
+      random64: () => random64(mesh),
+      whereIs: (mac, zone, asker) => proxy.roam.whereIs(mac, zone, asker),
+      rightsOf: (slot, nowMs) => rightsOfContext(proxy.contexts.ofSlot(slot)!, 0, nowMs),
+      endpointOf: (id) => (this.reaches(id) ? greeter.get(id)!.address : undefined),
+      befriend: (id, endpoint, isAsker, nowMs) => this.befriend(id, endpoint, isAsker, nowMs),
+      found: (client) => proxy.found(client),
+      send: (value, to) => this.sendLocate(value, to),
+    });
+    this.pull = new FilterPull({
+      holders: (digest) => this.holdersOf(digest),
+      ask: (question, to) => this.sendAsk(question, to),
+      came: (digest, content) => proxy.filterCame(digest, content),
+    });
+    this.restore = new Restore({
+      geometry,
+      proxy,
+      ask: (question, to) => this.sendAsk({ what: ASK.restore, ...question }, to),
+      done: (cells) => {
+        if (cells > 0) mesh.log.info("replication", "the table of before is restored", { expectations: cells });
+      },
+    });
+  }
+
+  nextAtMs(): number {
+    return Math.min(this.locator.nextAtMs(), this.pull.nextAtMs(), this.restore.nextAtMs());
+  }
+
+  tick(nowMs: number): void {
+    this.locator.tick(nowMs);
+    this.pull.tick(nowMs);
+    this.restore.tick(nowMs);
+  }
+
+  /** A neighbour is believed from now on. */
+  met(neighbour: Neighbour): void {
+    this.parts.proxy.roam.reached(neighbour.id);
+    this.restore.met(neighbour);
+  }
+
+  /** Questions of a believed neighbour that concern single clients, or the table that it lost. */
+  asked(from: Neighbour, question: Ask, nowMs: number): void {
+    if (question.what === ASK.restore) {
+      const { slots } = this.parts.proxy.published;
+      this.orphans.answer(from, from.orphans.at(-1), question, slots, nowMs);
+    } else if (question.filter) {
+      this.sendFilter(from, question.filter, question.window, nowMs);
+    }
+  }
+
+  filterPart(part: FilterPart, nowMs: number): void {
+    this.pull.take(part, nowMs);
+  }
+
+  // --- what the proxy asks
+
+  announce(slot: number): void {
+    this.parts.sender.announce(slot);
+  }
+
+  maskOf(ap: number): number {
+    return this.parts.greeter.get(ap)?.mask ?? 0;
+  }
+
+  reaches(ap: number): boolean {
+    const neighbour = this.parts.greeter.get(ap);
+    return neighbour !== undefined && isThere(neighbour);
+  }
+
+  /** An AP that was heard within `rights.stale` has the client in a slot of its own, with these very rights. */
+  vouched(mac: Mac, { serial, rev }: Rights): boolean {
+    const { mesh, options, greeter } = this.parts;
+    const sinceMs = mesh.nowMs() - options.rightsStaleMs;
+    return greeter.list().some((neighbour) => {
+      if (!neighbour.believed || neighbour.helloMs < sinceMs) return false;
+      const said = neighbour.rightsOf(mac);
+      return said !== undefined && said.serial === serial && said.rev === rev;
+    });
+  }
+
+  wanted(digest: bigint): void {
+    this.pull.want(digest, this.parts.mesh.nowMs());
+  }
+
+  locate(mac: Mac, zone: number, bind: bigint): void {
+    this.locator.search(mac, zone, bind, this.parts.mesh.nowMs());
+  }
+
+  claim(value: ClaimOf, to: number | undefined): void {
+    const { greeter, sender, outbox, mesh } = this.parts;
+    const nowMs = mesh.nowMs();
+    const neighbour = to === undefined ? undefined : greeter.get(to);
+    for (const id of value.holders) if (!this.reaches(id)) greeter.greet(id, nowMs);
+    // Held changes and rights go out first: who hears the claim then knows the client.
+    sender.publish(nowMs);
+    outbox.add(claim, { ...value, holders: value.holders.slice(0, CLAIM_HOLDERS_MAX) });
+    outbox.flush(neighbour?.id ?? TO_ALL, neighbour?.address);
+  }
+
+  adopted(mac: Mac, n: number, source: number): void {
+    this.noteRoam(source);
+    this.parts.outbox.add(adopted, { mac, n, source });
+    this.parts.outbox.flush(TO_ALL, undefined);
+  }
+
+  handover(to: number, { mac, n, fastPhase, slowPhase, xHi, xLo, codes }: Handed): void {
+    const { greeter, outbox, mesh } = this.parts;
+    const neighbour = greeter.get(to);
+    if (!neighbour) return;
+    this.noteRoam(to);
+    const each = handoverCapacity(outbox.room, this.xBits, mesh.geometry.timerBits);
+    const parts = Math.min(HANDOVER_PARTS_MAX, Math.max(1, Math.ceil(codes.length / each)));
+    for (let part = 0; part < parts; part++) {
+      const [from, end] = [part * each, (part + 1) * each];
+      outbox.add(this.handoverOf, {
+        mac,
+        n,
+        part,
+        parts,
+        fastPhase,
+        slowPhase,
+        xHi: xHi.subarray(from, end),
+        xLo: xLo.subarray(from, end),
+        codes: codes.subarray(from, end),
+      });
+      outbox.flush(to, neighbour.address);
+    }
+  }
+
+  sources(ap: number, mac: Mac) {
+    const neighbour = this.parts.greeter.get(ap);
+    if (!neighbour) return [];
+    const found = [];
+    const slot = neighbour.slotOf(mac);
+    if (neighbour.mirror && slot !== undefined)
+      found.push({ mirror: neighbour.mirror, slot, phases: neighbour.phases });
+    for (const { mirror, rights, phases } of neighbour.orphans) {
+      const orphanSlot = rights.slotOf(mac);
+      if (orphanSlot !== undefined) found.push({ mirror, slot: orphanSlot, phases });
+    }
+    return found;
+  }
+
+  /** Clients go between that AP and us: it stays a neighbour for a while, whatever the link does. */
+  private noteRoam(ap: number): void {
+    const { greeter, guests, mesh } = this.parts;
+    const neighbour = greeter.get(ap);
+    if (!neighbour) return;
+    neighbour.roams++;
+    if (guests.has(ap)) guests.add(ap, neighbour.address, mesh.nowMs());
+  }
+
+  /** One that no datagram for all reaches, but clients do. It must be believed like any other before it counts. */
+  private befriend(id: number, endpoint: Endpoint, isAsker: boolean, nowMs: number): void {
+    if (this.reaches(id)) return;
+    const { greeter, guests } = this.parts;
+    if (!greeter.expect(id, endpoint, nowMs)) return;
+    guests.add(id, endpoint, nowMs);
+    if (!isAsker) greeter.greet(id, nowMs);
+  }
+
+  private sendLocate(value: Locate | Found, to: number | undefined): void {
+    const { outbox, greeter } = this.parts;
+    const neighbour = to === undefined ? undefined : greeter.get(to);
+    if (to !== undefined && !neighbour) return;
+    outbox.add(locate, value);
+    outbox.flush(neighbour?.id ?? TO_ALL, neighbour?.address);
+  }
+
+  private sendAsk(question: Ask, to: number): void {
+    const { outbox, greeter } = this.parts;
+    const neighbour = greeter.get(to);
+    if (!neighbour) return;
+    outbox.add(ask, question);
+    outbox.flush(to, neighbour.address);
+  }
+
+  private sendFilter(to: Asker, { digest, part }: NonNullable<Ask["filter"]>, window: number, nowMs: number): void {
+    const { outbox, proxy } = this.parts;
+    const content = proxy.filters.content(digest);
+    if (!content) return;
+    for (const value of filterParts(digest, content, part, window)) {
+      if (!this.answerBudget.take(FILTER_PART_BYTES, nowMs)) return;
+      outbox.add(filter, value);
+      outbox.flush(to.id, to.address);
+    }
+  }
+
+  private holdersOf(digest: bigint): number[] {
+    const { greeter } = this.parts;
+    const holders = greeter.list().filter(({ id, rights }) => this.reaches(id) && rights.names(digest));
+    return holders.map(({ id }) => id);
+  }
+}
+
+function isThere({ believed, state }: Neighbour): boolean {
+  return believed && state !== "dead";
+}

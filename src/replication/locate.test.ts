@@ -1,0 +1,204 @@
+import { describe, expect, it } from "vitest";
+import { parseMac } from "../base/mac.ts";
+import { eachRecord } from "./inbox.ts";
+import { PREFIX_BYTES } from "./outbox.ts";
+import { KIND } from "./records/kinds.ts";
+import { HEADER_BYTES, HELLO_HEADER_BYTES } from "./seal.ts";
+import { CLIENT, FLOWS, meshOf, open, pass, speak } from "./testing/flows.ts";
+import type { Lab } from "./testing/lab.ts";
+
+const GUEST = parseMac("02:00:00:00:0a:77", "test");
+
+/** APs in a row: each hears only the next, but any can write to any. */
+const inRow = (from: number, to: number) => Math.abs(from - to) === 1;
+
+/** The naive variant: who is unknown near is unknown. */
+function neverAsk(lab: Lab): void {
+  for (const { replicator } of lab.aps) replicator.courier.locate = () => {};
+}
+
+function locatesSent(lab: Lab): { count: number } {
+  const sent = { count: 0 };
+  lab.tap = ({ bytes }) => {
+    const start = bytes[1]! & 1 ? HELLO_HEADER_BYTES : HEADER_BYTES;
+    eachRecord(bytes.subarray(start), PREFIX_BYTES, (kind) => {
+      if (kind === KIND.locate) sent.count++;
+    });
+    return undefined;
+  };
+  return sent;
+}
+
+/** Frames of a flow until they pass, as TCP sends them again: 200 ms, doubled each time. Tries it took, or infinity. */
+async function retransmit(lab: Lab, id: number, flow: number): Promise<number> {
+  for (let tries = 0, waitMs = 200; tries < 4; tries++, waitMs *= 2) {
+    if (pass(lab.ap(id), flow, "A>", "<A") === 0) return tries;
+    await lab.run(waitMs);
+  }
+  return Number.POSITIVE_INFINITY;
+}
+
+describe("a client that roams to an AP that never heard of it", () => {
+  it.each([
+    ["two APs away", 3],
+    ["four APs away", 5],
+    ["eight APs away", 9],
+  ])("keeps all its flows: %s", async (_name, count) => {
+    const lab = await meshOf(count, { hears: inRow });
+    await open(lab, lab.ap(1));
+    // The first frame finds nothing; it is dropped without a word, and sent again.
+    expect(pass(lab.ap(count), 0, "A>")).toBe(1);
+    await lab.run(600);
+    expect(await speak(lab, lab.ap(count))).toBe(0);
+    expect(lab.ap(1).replicator.proxy.contexts.get(CLIENT)).toMatchObject({ here: false, ap: count });
+  });
+
+  it("loses them all when nobody is asked", async () => {
+    const lab = await meshOf(3, { hears: inRow });
+    neverAsk(lab);
+    await open(lab, lab.ap(1));
+    await speak(lab, lab.ap(3), 0, 1);
+    await lab.run(600);
+    expect(await speak(lab, lab.ap(3))).toBe(2 * FLOWS);
+  });
+
+  it("costs no more than one retransmission, with every fifth datagram lost", async () => {
+    for (let seed = 1; seed <= 5; seed++) {
+      const lab = await meshOf(3, { hears: inRow, seed });
+      await open(lab, lab.ap(1));
+      lab.faults = { loss: 0.2, duplication: 0.1, delayMs: 1, jitterMs: 5 };
+      const tries = [];
+      for (let flow = 0; flow < 5; flow++) tries.push(await retransmit(lab, 3, flow));
+      expect(Math.max(...tries), `seed ${seed}`).toBeLessThan(4);
+      expect(Math.max(...tries.slice(1))).toBe(0);
+    }
+  });
+
+  it("follows pointers: from the AP that it left to the one that has it", async () => {
+    const lab = await meshOf(6, { hears: inRow });
+    await open(lab, lab.ap(1));
+    for (const id of [2, 3, 4]) {
+      expect(await speak(lab, lab.ap(id), 0, 1)).toBe(0);
+      await lab.run(1_500);
+    }
+    const sent = locatesSent(lab);
+    pass(lab.ap(6), 0, "A>");
+    await lab.run(600);
+    expect(await speak(lab, lab.ap(6))).toBe(0);
+    expect(sent.count).toBeLessThan(8);
+  });
+
+  it("makes neighbours of both: the way back costs nothing", async () => {
+    const lab = await meshOf(3, { hears: inRow });
+    await open(lab, lab.ap(1));
+    await retransmit(lab, 3, 0);
+    await lab.run(2_000);
+    const sent = locatesSent(lab);
+    for (const id of [1, 3, 1, 3]) {
+      expect(await speak(lab, lab.ap(id)), `back at ${id}`).toBe(0);
+      await lab.run(1_000);
+    }
+    expect(sent.count).toBe(0);
+    expect(
+      lab
+        .ap(1)
+        .replicator.list()
+        .find(({ id }) => id === 3),
+    ).toMatchObject({ believed: true, state: "alive" });
+  });
+
+  it("is no neighbour any more ten minutes after the last client", async () => {
+    const lab = await meshOf(3, { hears: inRow });
+    await open(lab, lab.ap(1), 1);
+    await retransmit(lab, 3, 0);
+    await lab.run(1_000);
+    lab.nowMs += 600_000;
+    await lab.run(12_000);
+    expect(
+      lab
+        .ap(1)
+        .replicator.list()
+        .find(({ id }) => id === 3)?.state,
+    ).toBe("dead");
+  });
+
+  it("brings its rights, where no file knows it", async () => {
+    const lab = await meshOf(3, { hears: inRow });
+    lab.ap(1).replicator.proxy.setRights(GUEST, { role: "open", authority: true, openOut: 9, leftSeconds: 100 });
+    lab.ap(1).replicator.proxy.arrived(GUEST, 4);
+    // Only the next AP heard of it.
+    await lab.run(200);
+    expect(lab.ap(3).datapath.client(GUEST)).toBeUndefined();
+    lab.ap(3).replicator.proxy.arrived(GUEST, 4);
+    await lab.run(50);
+    expect(lab.ap(3).datapath.client(GUEST)).toMatchObject({ open_out: 9, zone: 4 });
+    await lab.run(102_000);
+    expect(lab.ap(3).datapath.client(GUEST), "seconds count down everywhere").toBeUndefined();
+  });
+
+  it("gets nothing of a client of another zone", async () => {
+    const lab = await meshOf(3, { hears: inRow });
+    lab.ap(1).replicator.proxy.setRights(GUEST, { role: "open", authority: true });
+    lab.ap(1).replicator.proxy.arrived(GUEST, 4);
+    await lab.run(200);
+    lab.ap(3).replicator.proxy.arrived(GUEST, 5);
+    await lab.run(1_500);
+    expect(lab.ap(3).datapath.client(GUEST)).toBeUndefined();
+  });
+
+  it("gets nothing from zones that are private, and is not searched for from there", async () => {
+    const lab = await meshOf(3, { hears: inRow, exports: (zone) => zone !== 4 });
+    lab.ap(1).replicator.proxy.setRights(GUEST, { role: "open", authority: true, zone: 4 });
+    lab.ap(1).replicator.proxy.arrived(GUEST, 4);
+    await lab.run(200);
+    const sent = locatesSent(lab);
+    lab.ap(3).replicator.proxy.arrived(GUEST, 4);
+    await lab.run(1_500);
+    expect(sent.count).toBe(0);
+    expect(lab.ap(1).datapath.client(GUEST)).toBeDefined();
+    for (const id of [2, 3]) expect(lab.ap(id).datapath.client(GUEST), `AP ${id}`).toBeUndefined();
+  });
+});
+
+describe("a search", () => {
+  it("in vain is given up after a second, and not begun again for half a minute", async () => {
+    const lab = await meshOf(9, { hears: inRow });
+    const sent = locatesSent(lab);
+    const { proxy, courier } = lab.ap(5).replicator;
+    await lab.run(20_000, (nowMs) => {
+      if (nowMs % 130 === 0) proxy.arrived(GUEST, 0);
+    });
+    expect(courier.locator.counters).toMatchObject({ asked: 3, gaveUp: 1 });
+    // Three rings; each AP says each question at most once, to two neighbours.
+    expect(sent.count).toBeLessThanOrEqual(3 * 9 * 2);
+    await lab.run(15_000);
+    proxy.arrived(GUEST, 0);
+    await lab.run(10);
+    expect(courier.locator.counters.asked).toBe(4);
+  });
+
+  it("of a thousand strangers at once is bounded, at the asker and at those who pass it on", async () => {
+    const lab = await meshOf(4, { hears: inRow });
+    const sent = locatesSent(lab);
+    for (let i = 0; i < 1_000; i++) {
+      const mac = parseMac(
+        `02:00:00:01:${(i >> 8).toString(16).padStart(2, "0")}:${(i & 255).toString(16).padStart(2, "0")}`,
+        "test",
+      );
+      lab.ap(2).replicator.proxy.arrived(mac, 0);
+    }
+    await lab.run(1_000);
+    const { counters } = lab.ap(2).replicator.courier.locator;
+    expect(counters.throttled).toBeGreaterThan(900);
+    expect(sent.count).toBeLessThan(3 * 16 * 4 * 2);
+  });
+
+  it("passed on by an AP that asks the same again goes no further", async () => {
+    const lab = await meshOf(4);
+    const sent = locatesSent(lab);
+    lab.ap(1).replicator.proxy.arrived(GUEST, 0);
+    await lab.run(100);
+    // One ring: the asker to three, each of them once to three.
+    expect(sent.count).toBe(3 + 3 * 3);
+  });
+});

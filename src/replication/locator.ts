@@ -1,0 +1,208 @@
+import type { Mac } from "../base/mac.ts";
+import type { Endpoint } from "../platform/platform.ts";
+import type { FoundClient, Whereabouts } from "../proxy/roam.ts";
+import { TokenBucket } from "./bucket.ts";
+import type { Found, Locate } from "./records/locate.ts";
+import type { RightsRecord } from "./records/rights.ts";
+import { rightsOfRecord } from "./rights-map.ts";
+
+/** Rings of a search: how far, and when after the first. Most clients come from two APs away at most. */
+const RINGS = [
+  { ttl: 2, afterMs: 0 },
+  { ttl: 4, afterMs: 150 },
+  { ttl: 8, afterMs: 450 },
+] as const;
+const TTL_MAX = 8;
+const GIVE_UP_MS = 1_000;
+/** Who was nowhere is not searched for again so soon: strangers are common, and each search is heard by many. */
+const NOWHERE_FOR_MS = 30_000;
+const SEARCHES_MAX = 256;
+const ROUTES_MAX = 256;
+/** APs that may know the client answer a question: more are of no use. */
+const ANSWERS_MAX = 4;
+/** Questions of our own, and those of others that are passed on, a second. */
+const ASKED_PER_SECOND = 16;
+const PASSED_PER_SECOND = 64;
+
+export interface LocatorParts {
+  readonly id: number;
+  random64(): bigint;
+  whereIs(mac: Mac, zone: number, asker: number): Whereabouts;
+  /** The client's slot as neighbours hear of it. */
+  rightsOf(slot: number, nowMs: number): RightsRecord;
+  /** Where a believed neighbour that is alive is written to. */
+  endpointOf(id: number): Endpoint | undefined;
+  /** An AP that is or will be spoken to, though it may be no neighbour. */
+  befriend(id: number, endpoint: Endpoint, isAsker: boolean, nowMs: number): void;
+  found(client: FoundClient): void;
+  send(value: Locate | Found, to: number | undefined): void;
+}
+
+export interface LocateCounters {
+  asked: number;
+  passedOn: number;
+  answered: number;
+  throttled: number;
+  gaveUp: number;
+}
+
+interface Search {
+  readonly mac: Mac;
+  readonly zone: number;
+  readonly bind: bigint;
+  readonly startedMs: number;
+  ring: number;
+  found: boolean;
+}
+
+/** The way back of a question. */
+interface Route {
+  /** Who asked us; 0: the question is our own. */
+  readonly from: number;
+  readonly search: Search | undefined;
+  readonly untilMs: number;
+  answers: number;
+}
+
+/**
+ * Finds clients that nobody near told of. A question is answered once by who knows, goes along pointers where there are
+ * any, else to all neighbours, once by each AP; an answer goes back the same way, to one AP at each step. All of it is
+ * bounded by number and by rate, and says nothing to who is not believed.
+ */
+export class Locator {
+  readonly counters: LocateCounters = { asked: 0, passedOn: 0, answered: 0, throttled: 0, gaveUp: 0 };
+  private readonly searches = new Map<Mac, Search>();
+  private readonly routes = new Map<bigint, Route>();
+  /** by client: not to be searched for before */
+  private readonly nowhere = new Map<Mac, number>();
+  private readonly askBudget = new TokenBucket(ASKED_PER_SECOND, ASKED_PER_SECOND);
+  private readonly passBudget = new TokenBucket(PASSED_PER_SECOND, PASSED_PER_SECOND);
+
+  constructor(private readonly parts: LocatorParts) {}
+
+  search(mac: Mac, zone: number, bind: bigint, nowMs: number): void {
+    if (this.searches.has(mac) || (this.nowhere.get(mac) ?? 0) > nowMs) return;
+    if (this.searches.size >= SEARCHES_MAX || !this.askBudget.take(1, nowMs)) {
+      this.counters.throttled++;
+      return;
+    }
+    const search: Search = { mac, zone, bind, startedMs: nowMs, ring: 0, found: false };
+    this.searches.set(mac, search);
+    this.drive(search, nowMs);
+  }
+
+  tick(nowMs: number): void {
+    for (const search of this.searches.values()) this.drive(search, nowMs);
+  }
+
+  nextAtMs(): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const search of this.searches.values()) next = Math.min(next, dueMs(search));
+    return next;
+  }
+
+  /** Of a believed neighbour. */
+  heard(from: number, value: Locate | Found, nowMs: number): void {
+    if (value.found) this.answered(from, value, nowMs);
+    else this.asked(from, value, nowMs);
+  }
+
+  private drive(search: Search, nowMs: number): void {
+    if (nowMs < dueMs(search)) return;
+    const ring = search.found ? undefined : RINGS[search.ring];
+    if (ring) {
+      search.ring++;
+      this.ask(search, ring.ttl, nowMs);
+      return;
+    }
+    if (nowMs - search.startedMs < GIVE_UP_MS) return;
+    this.searches.delete(search.mac);
+    if (search.found) return;
+    this.counters.gaveUp++;
+    remember(this.nowhere, search.mac, nowMs + NOWHERE_FOR_MS, SEARCHES_MAX);
+  }
+
+  private ask(search: Search, ttl: number, nowMs: number): void {
+    const { id, random64, send } = this.parts;
+    const qid = random64();
+    const route: Route = { from: 0, search, untilMs: nowMs + GIVE_UP_MS, answers: 0 };
+    if (!this.addRoute(qid, route, nowMs)) return;
+    this.counters.asked++;
+    const { mac, zone } = search;
+    send({ found: false, ttl, qid, mac, zone, asker: id, endpoint: undefined }, undefined);
+  }
+
+  private asked(from: number, question: Locate, nowMs: number): void {
+    const { id, whereIs, endpointOf } = this.parts;
+    const { qid, asker, mac, zone } = question;
+    if (asker === id || this.routes.has(qid) || question.ttl < 1 || question.ttl > TTL_MAX) return;
+    if (!this.addRoute(qid, { from, search: undefined, untilMs: nowMs + GIVE_UP_MS, answers: 0 }, nowMs)) return;
+    const endpoint = question.endpoint ?? (asker === from ? endpointOf(from) : undefined);
+    const where = whereIs(mac, zone, asker);
+    if (where.kind === "here") this.answer(from, { ...question, endpoint }, where.context.slot, nowMs);
+    else if (question.ttl > 1)
+      this.passOn({ ...question, endpoint, ttl: question.ttl - 1 }, where.kind === "at" ? where.ap : undefined, nowMs);
+  }
+
+  private answer(to: number, { qid, asker, endpoint }: Locate, slot: number, nowMs: number): void {
+    const { id, befriend, rightsOf, send } = this.parts;
+    if (!this.passBudget.take(1, nowMs)) return;
+    this.counters.answered++;
+    // It will greet us, and must then hear what everybody hears.
+    if (endpoint) befriend(asker, endpoint, true, nowMs);
+    send({ found: true, qid, holder: id, endpoint: undefined, rights: rightsOf(slot, nowMs) }, to);
+  }
+
+  private passOn(question: Locate, pointer: number | undefined, nowMs: number): void {
+    if (!this.passBudget.take(1, nowMs)) {
+      this.counters.throttled++;
+      return;
+    }
+    this.counters.passedOn++;
+    this.parts.send(question, pointer);
+  }
+
+  private answered(from: number, answer: Found, nowMs: number): void {
+    const route = this.routes.get(answer.qid);
+    if (!route || route.untilMs <= nowMs || route.answers >= ANSWERS_MAX) return;
+    route.answers++;
+    const endpoint = answer.endpoint ?? (answer.holder === from ? this.parts.endpointOf(from) : undefined);
+    if (!route.search) {
+      this.parts.send({ ...answer, endpoint }, route.from);
+      return;
+    }
+    const { mac, zone, bind } = route.search;
+    const { rights, holder } = answer;
+    if (rights.mac !== mac) return;
+    route.search.found = true;
+    if (endpoint) this.parts.befriend(holder, endpoint, false, nowMs);
+    const { n, zone: holderZone } = rights;
+    this.parts.found({ mac, zone, bind, holder, holderZone, n, rights: rightsOfRecord(rights, nowMs) });
+  }
+
+  private addRoute(qid: bigint, route: Route, nowMs: number): boolean {
+    for (const [known, { untilMs }] of this.routes) {
+      // In the order of their ends.
+      if (untilMs > nowMs) break;
+      this.routes.delete(known);
+    }
+    if (this.routes.size >= ROUTES_MAX) {
+      this.counters.throttled++;
+      return false;
+    }
+    this.routes.set(qid, route);
+    return true;
+  }
+}
+
+function dueMs({ startedMs, ring, found }: Search): number {
+  const next = found ? undefined : RINGS[ring];
+  return startedMs + (next?.afterMs ?? GIVE_UP_MS);
+}
+
+/** Sets, and forgets the oldest beyond `most`. */
+function remember<K>(map: Map<K, number>, key: K, value: number, most: number): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size > most) map.delete(map.keys().next().value!);
+}

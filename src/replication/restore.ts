@@ -1,0 +1,185 @@
+import type { BitReader } from "../base/bits.ts";
+import type { Mac } from "../base/mac.ts";
+import type { Geometry } from "../bloom/geometry.ts";
+import { CONSTANTS } from "../datapath/abi.ts";
+import type { StateProxy } from "../proxy/proxy.ts";
+import type { Ticks } from "../proxy/ticks.ts";
+import type { Neighbour } from "./neighbour.ts";
+import type { Ask } from "./records/ask.ts";
+import { CellBatch, CellBlock } from "./records/cell-block.ts";
+import { parseRights } from "./records/rights.ts";
+import type { SnapHead } from "./records/snap.ts";
+import { rightsOfRecord } from "./rights-map.ts";
+import { SyncSession } from "./sync.ts";
+import { UNIT_CELLS, UNIT_SLOTS, Units } from "./units.ts";
+
+const { SLOT_SHARED, SLOT_UNKNOWN } = CONSTANTS;
+
+/** Who has nobody to ask, or nobody who answers, is ready without. */
+const FIRST_ANSWER_MS = 2_000;
+/** A neighbour that goes silent in mid-answer. */
+const IDLE_MS = 1_000;
+const WITHIN_MS = 10_000;
+/** What a source's phase is when nobody knows it: its present tick is over. Nothing outlives what was left. */
+const LATEST = { fast: 255, slow: 255 };
+
+export interface RestoreParts {
+  readonly geometry: Geometry;
+  readonly proxy: StateProxy;
+  /** A question of kind `restore`; its round comes back with the answers. */
+  ask(question: Pick<Ask, "round" | "window" | "units">, to: number): void;
+  done(cells: number): void;
+}
+
+/** The neighbour that is asked, and what it has answered. */
+interface Asking {
+  readonly from: number;
+  session: SyncSession;
+  /** Slots first: then each cell's owner is known by name. */
+  readonly cellsToCome: boolean;
+  heardMs: number;
+}
+
+/**
+ * An AP that lost its table asks its neighbours for the one that it had: they kept what they mirrored of it. It filters
+ * all the while; `restoring` only says that flows of before may be missing. Bounded in time, whatever is answered.
+ */
+export class Restore {
+  state: "restoring" | "ready" = "restoring";
+  cells = 0;
+  private readonly units: Units;
+  private readonly block: CellBlock;
+  private readonly batch = new CellBatch();
+  private readonly candidates: number[] = [];
+  private readonly asked = new Set<number>();
+  /** Old slot to client. */
+  private readonly clients = new Map<number, Mac>();
+  private asking: Asking | undefined;
+  private startedMs = 0;
+
+  constructor(private readonly parts: RestoreParts) {
+    const { geometry, proxy } = parts;
+    this.units = new Units(proxy.published.slots, geometry);
+    this.block = new CellBlock(geometry);
+  }
+
+  start(nowMs: number): void {
+    this.startedMs = nowMs;
+  }
+
+  /** Somebody who may have kept our table. */
+  met({ id, compatible }: Neighbour): void {
+    if (this.state === "ready" || !compatible || this.asked.has(id)) return;
+    this.asked.add(id);
+    this.candidates.push(id);
+  }
+
+  nextAtMs(): number {
+    if (this.state === "ready") return Number.POSITIVE_INFINITY;
+    const next = this.asking ? this.asking.session.nextAtMs() : this.startedMs + FIRST_ANSWER_MS;
+    return this.candidates.length > 0 && !this.asking ? Number.NEGATIVE_INFINITY : next;
+  }
+
+  tick(nowMs: number): void {
+    if (this.state === "ready") return;
+    const { asking } = this;
+    if (asking && nowMs - asking.heardMs > IDLE_MS) this.asking = undefined;
+    if (nowMs - this.startedMs > (this.asking ? WITHIN_MS : FIRST_ANSWER_MS) && this.candidates.length === 0)
+      this.end();
+    else if (nowMs - this.startedMs > WITHIN_MS) this.end();
+    else this.drive(nowMs);
+  }
+
+  /** A part of the table that we had; `ticks` are the sender's, at that datagram. False when it lies. */
+  take(from: Neighbour, head: SnapHead, reader: BitReader, ticks: Ticks, nowMs: number): boolean {
+    const { asking } = this;
+    if (!asking || asking.from !== from.id) return true;
+    asking.heardMs = nowMs;
+    if (head.to === head.from) {
+      this.asking = undefined;
+      return true;
+    }
+    if (!(head.slots ? this.takeSlots(reader, nowMs) : this.takeCells(head, reader, ticks))) return false;
+    const first = this.unitOf(head.slots, head.from);
+    const to = this.unitOf(head.slots, head.to);
+    asking.session.cover({ from: first, to, asOf: head.asOf, round: head.round, toCome: head.toCome }, nowMs);
+    if (asking.session.done) this.next(asking, nowMs);
+    return true;
+  }
+
+  private drive(nowMs: number): void {
+    if (!this.asking) {
+      const from = this.candidates.shift();
+      if (from === undefined) return;
+      const session = this.session([{ from: 0, count: this.units.slotUnits }], nowMs);
+      this.asking = { from, session, cellsToCome: true, heardMs: nowMs };
+    }
+    const wanted = this.asking.session.ask(nowMs);
+    if (wanted) this.parts.ask(wanted, this.asking.from);
+  }
+
+  private next(asking: Asking, nowMs: number): void {
+    if (!asking.cellsToCome) {
+      // Others kept the same: one whole copy is enough.
+      this.end();
+      return;
+    }
+    const session = this.session([{ from: this.units.slotUnits, count: this.units.cellUnits }], nowMs);
+    this.asking = { ...asking, session, cellsToCome: false };
+  }
+
+  private session(wanted: { from: number; count: number }[], nowMs: number): SyncSession {
+    return new SyncSession(this.units.count, wanted, 0, nowMs);
+  }
+
+  private end(): void {
+    this.state = "ready";
+    this.asking = undefined;
+    this.candidates.length = 0;
+    this.clients.clear();
+    this.parts.done(this.cells);
+  }
+
+  private unitOf(slots: boolean, at: number): number {
+    return slots ? Math.ceil(at / UNIT_SLOTS) : this.units.slotUnits + Math.ceil(at / UNIT_CELLS);
+  }
+
+  private takeSlots(reader: BitReader, nowMs: number): boolean {
+    const count = reader.read(16);
+    for (let i = 0; i < count; i++) {
+      const record = parseRights(reader, 0);
+      if (!record) return false;
+      if (record.empty) continue;
+      this.clients.set(record.slot, record.mac);
+      this.parts.proxy.restored(record.mac, record.n, record.zone, rightsOfRecord(record, nowMs));
+    }
+    return reader.atEnd;
+  }
+
+  private takeCells({ to }: SnapHead, reader: BitReader, ticks: Ticks): boolean {
+    const { geometry, proxy } = this.parts;
+    if (to > geometry.cells || !this.block.parse(reader, ticks, this.batch)) return false;
+    const bySlot = new Map<number, number[]>();
+    const { coordinates, cells, owners, count } = this.batch;
+    const table = new Map<number, number>();
+    for (let i = 0; i < count; i++) {
+      if (cells[i] === 0) continue;
+      const slot = this.slotNow(owners[i]!);
+      table.set(coordinates[i]!, cells[i]!);
+      bySlot.set(slot, [...(bySlot.get(slot) ?? []), coordinates[i]!]);
+    }
+    for (const [slot, at] of bySlot)
+      this.cells += proxy.carry.adopt(
+        slot,
+        proxy.carry.of(at, (coordinate) => table.get(coordinate)!, ticks),
+        LATEST,
+      );
+    return true;
+  }
+
+  private slotNow(oldSlot: number): number {
+    if (oldSlot === SLOT_SHARED) return SLOT_SHARED;
+    const mac = this.clients.get(oldSlot);
+    return (mac && this.parts.proxy.contexts.get(mac)?.slot) ?? SLOT_UNKNOWN;
+  }
+}
