@@ -19,6 +19,9 @@ const PLAN: Omit<MeshPlan, "firewall" | "link"> = {
   seed: 7,
 };
 
+/** Packets of flows that were opened in the last moment before the cut. */
+const FEW = 10;
+
 /** `node scripts/ts.mjs test/lab/mesh.ts` is the long form. */
 describe.runIf(isRoot && hasFirmware)("a mesh whose link misbehaves", () => {
   it("loses no flow that its neighbours could know of, and denies nothing valid", async () => {
@@ -29,6 +32,15 @@ describe.runIf(isRoot && hasFirmware)("a mesh whose link misbehaves", () => {
     expect(denied).toEqual({});
     expect(pings.received).toBeGreaterThan(0);
     for (const fate of ["lost", "duplicated", "reordered", "delayed"] as const) expect(did[fate]).toBeGreaterThan(10);
+  });
+
+  it("needs its repairs where only mirrors can serve a client, and nothing but them", async () => {
+    const hard = { ...PLAN, firewall: "replicating", link: { loss: 0.2 }, cut: true } as const;
+    const repaired = await runMesh(hard);
+    expect(repaired.lostOld).toBe(0);
+    expect(repaired.deniedInAll).toBeLessThan(FEW);
+    const unrepaired = await runMesh({ ...hard, mode: "notrack" });
+    expect(unrepaired.deniedInAll).toBeGreaterThan(FEW);
   });
 
   it("loses its flows where the access points tell each other nothing", async () => {

@@ -1,9 +1,11 @@
 // node scripts/ts.mjs test/lab/mesh.ts [--aps 4] [--flows 200] [--roams 30] [--loss 0,5,20] [--control] [--seed 1] [--json]
-// A client roams through a mesh that loses datagrams between its access points (per cent). --control adds the same
-// without any firewall (what a roam itself does), and with firewalls that do not replicate. Exit status 1 if a flow that
-// was older than one repair round was lost, or any at up to 5 %.
+// A client roams through a mesh that loses datagrams between its access points (per cent). --control adds the same without
+// any firewall (what a roam itself does), with firewalls that tell each other nothing, and at the highest loss the case in
+// which the access point that the client leaves is cut off, so that only mirrors can serve it: with repairs, and without.
+// Exit status 1 if a flow that was older than one repair round was lost, or any at up to 5 %.
 import { parseArgs } from "node:util";
 import { Screen } from "../../scripts/demo/screen.ts";
+import type { ModeName } from "../../src/replication/modes.ts";
 import type { Lab } from "./support/lab.ts";
 import { type Gaps, type MeshResult, REPAIR_ROUND_MS, runMesh } from "./support/mesh-run.ts";
 import type { TrafficSize } from "./support/traffic/plan.ts";
@@ -25,16 +27,28 @@ const screen = new Screen(json);
 const results: MeshResult[] = [];
 if (control) results.push(await run("none", 0), await run("alone", 0));
 for (const loss of losses) results.push(await run("replicating", loss));
+if (control) {
+  const loss = Math.max(...losses);
+  results.push(await run("replicating", loss, { cut: true }));
+  results.push(await run("replicating", loss, { cut: true, mode: "notrack" }));
+}
 const missed = results.filter(
-  ({ firewall, link, flowsLost, connections, lostOld }) =>
-    firewall === "replicating" && ((link.loss ?? 0) > GOAL_LOSS ? lostOld > 0 : flowsLost + connections.lost > 0),
+  ({ firewall, mode, cut, link, flowsLost, connections, lostOld }) =>
+    firewall === "replicating" &&
+    mode === "ftfw" &&
+    (cut || (link.loss ?? 0) > GOAL_LOSS ? lostOld > 0 : flowsLost + connections.lost > 0),
 );
 console.log(json ? JSON.stringify({ repairRoundMs: REPAIR_ROUND_MS, results }) : table(results));
 for (const { link } of missed) screen.line(`FAILED: flows were lost at ${(link.loss ?? 0) * 100} % loss`);
 process.exitCode = missed.length > 0 ? 1 : 0;
 
-async function run(firewall: MeshResult["firewall"], loss: number): Promise<MeshResult> {
-  screen.step(`${aps} APs, ${flows} flows, ${roams} roams, firewall ${firewall}, ${loss * 100} % loss`);
+async function run(
+  firewall: MeshResult["firewall"],
+  loss: number,
+  { cut = false, mode = "ftfw" }: { cut?: boolean; mode?: ModeName } = {},
+): Promise<MeshResult> {
+  const kind = `${mode === "ftfw" ? firewall : mode}${cut ? ", the AP that is left is cut off" : ""}`;
+  screen.step(`${aps} APs, ${flows} flows, ${roams} roams, ${loss * 100} % loss: ${kind}`);
   return await runMesh({
     prefix: "rwmesh",
     aps,
@@ -42,6 +56,8 @@ async function run(firewall: MeshResult["firewall"], loss: number): Promise<Mesh
     roams,
     seed,
     firewall,
+    mode,
+    cut,
     link: { loss },
     built: (opened) => {
       lab = opened;
@@ -82,7 +98,7 @@ function table(rows: readonly MeshResult[]): string {
   ];
   const gap = ({ median, p99, longestMedian, longest }: Gaps) => `${median} / ${p99} / ${longestMedian} / ${longest}`;
   const body = rows.map((row) => [
-    row.firewall,
+    `${row.mode === "ftfw" ? row.firewall : row.mode}${row.cut ? ", left AP cut off" : ""}`,
     `${(row.link.loss ?? 0) * 100} %`,
     `${row.flowsLost} of ${row.flows}`,
     `${row.connections.lost} of ${row.connections.done + row.connections.lost}`,

@@ -6,6 +6,7 @@ import { type ApiVerb, askAgent } from "../../../src/control/api.ts";
 import type { AgentStatus } from "../../../src/control/status.ts";
 import { REASONS, type Reason } from "../../../src/datapath/abi.ts";
 import { nodePlatform } from "../../../src/platform/node/platform.ts";
+import type { ModeName } from "../../../src/replication/modes.ts";
 import { BUILT } from "./build.ts";
 import { isOrphan, type Namespaces } from "./namespaces.ts";
 import { type Processes, tail, until } from "./processes.ts";
@@ -44,6 +45,8 @@ export function writeMeshFiles(directory: string): void {
 
 export interface ApOptions {
   readonly replication: boolean;
+  /** Of replication; default as shipped. */
+  readonly mode?: ModeName;
   readonly table?: string;
 }
 
@@ -192,6 +195,7 @@ export class AccessPoint {
         port: BACKHAUL.port,
         group: BACKHAUL.group,
         enabled: this.options.replication,
+        ...(this.options.mode && { mode: this.options.mode }),
       },
     };
     writeFileSync(join(files, "agent.yaml"), JSON.stringify(settings, null, 2));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { AgentStatus } from "../../../src/control/status.ts";
 import type { Reason } from "../../../src/datapath/abi.ts";
 import type { NeighbourStatus, ReplicationCounters } from "../../../src/replication/status.ts";
-import { AccessPoint, type Denied, writeMeshFiles } from "./access-point.ts";
+import { AccessPoint, type ApOptions, type Denied, writeMeshFiles } from "./access-point.ts";
 import { BadLink } from "./bad-link.ts";
 import { buildLab } from "./build.ts";
 import { Intruder } from "./intruder.ts";
@@ -26,6 +26,7 @@ export interface LabOptions extends Place {
   readonly size: TrafficSize;
   /** `none`: no firewall at all, to know what the place itself does to traffic. */
   readonly firewall: "replicating" | "alone" | "none";
+  readonly mode?: ApOptions["mode"];
   /** Called as soon as there is anything to clean up, long before it is ready. */
   readonly built?: (lab: Lab) => void;
 }
@@ -53,7 +54,10 @@ export class Lab {
       this.topology.build();
       if (options.backhaul === "bad") this.link = new BadLink(this.namespaces, this.processes, this.topology);
       writeMeshFiles(this.directory);
-      const settings = { replication: options.firewall === "replicating" };
+      const settings = {
+        replication: options.firewall === "replicating",
+        ...(options.mode && { mode: options.mode }),
+      };
       this.aps = (options.firewall === "none" ? [] : this.topology.aps).map(
         (ap) => new AccessPoint(ap, this.namespaces, this.processes, this.directory, settings),
       );

@@ -15,6 +15,8 @@ const SETTLED_MS: readonly [number, number] = [1_000, 2_000];
 const HASTY_MS: readonly [number, number] = [60, 200];
 const HASTY_SHARE = 0.2;
 const PING_PONG_SHARE = 0.4;
+/** Long enough that nobody waits for the AP that was left. */
+const CUT_MS = 400;
 /**
  * The end of a burst is missed at the first EDGE (20 ms), asked for after 5 to 45 ms and repaired at once: a flow that
  * was opened longer ago than this was known to the neighbours if each of these datagrams came.
@@ -28,7 +30,10 @@ export interface MeshPlan {
   readonly roams: number;
   readonly seed: number;
   readonly firewall: LabOptions["firewall"];
+  readonly mode?: NonNullable<LabOptions["mode"]>;
   readonly link: Misbehaviour;
+  /** The AP that is left is cut off at that moment, until the client is settled: nothing but mirrors can serve it. */
+  readonly cut?: boolean;
   readonly built?: LabOptions["built"];
   /** After each roam. */
   readonly progress?: (text: string) => void;
@@ -46,6 +51,8 @@ export interface Gaps {
 
 export interface MeshResult {
   readonly firewall: LabOptions["firewall"];
+  readonly mode: string;
+  readonly cut: boolean;
   readonly link: Misbehaviour;
   readonly aps: number;
   readonly roams: number;
@@ -72,7 +79,7 @@ export interface MeshResult {
 
 /** A client roams through a mesh whose link misbehaves; everything that it does is valid. */
 export async function runMesh(plan: MeshPlan): Promise<MeshResult> {
-  const { prefix, aps, size, firewall, built } = plan;
+  const { prefix, aps, size, firewall, mode, built } = plan;
   const lab = await Lab.open({
     prefix,
     kind: "bridged",
@@ -80,6 +87,7 @@ export async function runMesh(plan: MeshPlan): Promise<MeshResult> {
     backhaul: "bad",
     size,
     firewall,
+    ...(mode && { mode }),
     ...(built && { built }),
   });
   try {
@@ -102,7 +110,7 @@ interface RoamGaps {
   readonly udp: number[];
 }
 
-async function roamAbout(lab: Lab, { roams, seed, aps, progress }: MeshPlan): Promise<RoamGaps[]> {
+async function roamAbout(lab: Lab, { roams, seed, aps, cut, progress }: MeshPlan): Promise<RoamGaps[]> {
   const random = randomOf(seed);
   const gaps: RoamGaps[] = [];
   let before = lab.topology.ap;
@@ -112,7 +120,9 @@ async function roamAbout(lab: Lab, { roams, seed, aps, progress }: MeshPlan): Pr
     const to = before !== here && random() < PING_PONG_SHARE ? before : others[Math.floor(random() * others.length)]!;
     before = here;
     await lab.traffic.mark();
+    if (cut) await lab.link!.isolate(here);
     await lab.roam(to);
+    if (cut) await pause(CUT_MS).then(() => lab.link!.heal());
     const [min, max] = random() < HASTY_SHARE ? HASTY_MS : SETTLED_MS;
     await pause(min + random() * (max - min));
     const report = await lab.traffic.report();
@@ -131,13 +141,16 @@ function gapsOf({ client, server }: TrafficReport): RoamGaps {
   };
 }
 
-async function conclude(lab: Lab, { firewall, link, aps, roams }: MeshPlan, gaps: RoamGaps[]): Promise<MeshResult> {
+async function conclude(lab: Lab, plan: MeshPlan, gaps: RoamGaps[]): Promise<MeshResult> {
+  const { firewall, mode = "ftfw", cut = false, link, aps, roams } = plan;
   const report = await lab.traffic.report();
   const { connects, lookups } = report.client;
   const denied = lab.aps.length === 0 ? [] : Object.entries(lab.denied()).filter(([, count]) => count > 0);
   const ages = report.deaths.map(({ ageMs }) => Math.round(ageMs));
   return {
     firewall,
+    mode,
+    cut,
     link,
     aps,
     roams,
