@@ -103,7 +103,7 @@ struct rw_ctl {
 	__u32 share;
 	__u32 pickup;
 	__u32 armed;
-	__u32 pad;
+	__u32 write_through;
 	__u64 test_now;
 	__u32 mirror_ticks[8];
 };

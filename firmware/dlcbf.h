@@ -187,8 +187,11 @@ rw_inline int rw_first_is_live(u64 x, u32 equal, const struct rw_clock *clock, i
 	return live;
 }
 
-/* The first live cell of x. Passed cells before it are few, since x has one cell unless a race made more. */
-rw_inline int rw_find(u64 x, const struct rw_clock *clock, int mirror, struct rw_hit *hit)
+/*
+ * The first live cell of x. Passed cells before it are few, since x has one cell unless a race made more. `kept`: what
+ * was seen, for who changes that cell then.
+ */
+rw_inline int rw_find(u64 x, const struct rw_clock *clock, int mirror, struct rw_hit *hit, struct rw_scan *kept)
 {
 	struct rw_scan scan;
 	u32 equal;
@@ -196,6 +199,11 @@ rw_inline int rw_find(u64 x, const struct rw_clock *clock, int mirror, struct rw
 
 	if (!rw_scan_table(&scan, x, mirror))
 		return -1;
+	if (kept)
+		*kept = scan;
+	/* The verifier walks the likely way first, and finds the other one walked: 70,000 steps fewer. */
+	if (__builtin_expect(!scan.equal, 0))
+		return 0;
 	equal = rw_in_order(scan.equal);
 	found = rw_first_is_live(x, equal, clock, mirror, hit);
 	if (found)
@@ -212,6 +220,9 @@ enum rw_outcome { RW_STORED, RW_NO_ROOM, RW_LOST_RACE };
 struct rw_change {
 	u64 x;
 	u32 op, code, mark, slot;
+	/* what a look at x has seen a moment ago; once only, since a lost race was lost for its age */
+	struct rw_scan scan;
+	u32 scanned;
 	/* found on the way */
 	u32 equal, free; /* a bit each: subtable * 8 + cell */
 	u32 at, fresh;
@@ -284,20 +295,31 @@ rw_inline void rw_own_cell(const struct rw_change *c, u16 *owner, u32 coordinate
 		rw_dirty_set(coordinate);
 }
 
+rw_inline int rw_scan_own(struct rw_change *c)
+{
+	struct rw_scan scan;
+
+	if (!rw_scan_table(&scan, c->x, RW_OWN_TABLE))
+		return 0;
+	c->scan = scan;
+	return 1;
+}
+
 /* Nothing is ever evicted: without a free cell there is no room. Another CPU may win the cell: a lost race. */
 rw_inline int rw_try_change(struct rw_change *c, const struct rw_clock *clock)
 {
 	u32 timer_mask = (1u << rw_timer_bits()) - 1, index, remainder;
-	struct rw_scan scan;
 	u16 *owner;
 	u64 place;
 	void *row;
 	int swapped;
 
-	if (!rw_scan_table(&scan, c->x, RW_OWN_TABLE))
+	if (!c->scanned && !rw_scan_own(c))
 		return RW_NO_ROOM;
-	c->equal = rw_in_order(scan.equal);
-	c->free = ~rw_in_order(scan.used);
+	rw_forget();
+	c->scanned = 0;
+	c->equal = rw_in_order(c->scan.equal);
+	c->free = ~rw_in_order(c->scan.used);
 	rw_forget();
 	if (rw_pick_cell(c, clock))
 		return rw_lowers(c) ? RW_STORED : RW_NO_ROOM;

@@ -25,10 +25,13 @@ struct rw_sfr {
 	struct rw_question question;
 	struct rw_clock clock;
 	struct rw_change change;
+	struct rw_scan scan; /* the own table, as it was when the candidate was looked for */
 	u64 flow;
 	u64 expected[RW_CANDIDATES_MAX];
 	u32 from;
 	u32 hit_at, hit_timer;
+	u32 hit_rank; /* in a mirror, by its source's clock */
+	u32 reach; /* what a mirror holds of the expectation that was hit: less is not stored here; 0 = all is */
 	u16 slot;
 	u8 stage, next_stage;
 	u8 reason;
@@ -40,6 +43,7 @@ struct rw_sfr {
 	u8 list;
 	u8 candidate;
 	u8 candidates, absent; /* a bit each */
+	u8 scanned; /* it was */
 };
 
 rw_inline u32 rw_window_now(const struct rw_ctl *ctl, u32 bits)
@@ -97,7 +101,7 @@ rw_inline u64 rw_expected(const struct rw_sfr *s, u64 flow, u32 ref)
 }
 
 /* The own table, then the mirrors of those neighbours the client may come from. */
-rw_inline int rw_look(struct rw_sfr *s, const struct rw_ctl *ctl, u64 x)
+rw_inline int rw_look(struct rw_sfr *s, const struct rw_ctl *ctl, u64 x, struct rw_scan *kept)
 {
 	struct rw_clock clock;
 	struct rw_hit hit = {};
@@ -105,7 +109,7 @@ rw_inline int rw_look(struct rw_sfr *s, const struct rw_ctl *ctl, u64 x)
 	int found;
 	u64 i;
 
-	if (rw_find(x, &s->clock, RW_OWN_TABLE, &hit) > 0) {
+	if (rw_find(x, &s->clock, RW_OWN_TABLE, &hit, kept) > 0) {
 		s->hit_at = hit.coordinate;
 		s->hit_timer = hit.timer;
 		return RW_HIT_OWN;
@@ -118,30 +122,40 @@ rw_inline int rw_look(struct rw_sfr *s, const struct rw_ctl *ctl, u64 x)
 		from &= from - 1;
 		ticks = ctl->mirror_ticks[k];
 		clock = rw_clock_at(ticks & 0xff, ticks >> 8 & 0xff);
-		found = rw_find(x, &clock, k, &hit);
+		found = rw_find(x, &clock, k, &hit, 0);
 		if (found)
 			break;
 	}
 	/* Behind a mirror that is not there, none is. */
 	s->hit_timer = hit.timer;
+	s->hit_rank = rw_rank(&clock, hit.timer);
 	return i < RW_MIRRORS_MAX && found > 0 ? RW_HIT_MIRROR : RW_HIT_NONE;
 }
 
 /*
  * The way of nearly all packets: the first candidate lives in the own table and stands at its full timer. What was
- * found to be absent, s->absent, is not looked for again.
+ * found, or found to be absent (s->absent), is not looked for again.
  */
 rw_inline int rw_is_settled(struct rw_sfr *s, const struct rw_packet_type *type)
 {
 	const struct rw_candidate *c = &type->candidate[0];
 	struct rw_hit hit = {};
+	int found;
 
-	s->absent = 0;
+	s->absent = s->scanned = s->candidate = 0;
+	s->hit = RW_HIT_NONE;
 	if (!(c->flags & RW_CAND_FULL_DONE) || c->flags & RW_CAND_NEEDS_REPLY || s->group_answer)
 		return 0;
-	if (rw_find(rw_expected(s, s->flow, c->ref), &s->clock, RW_OWN_TABLE, &hit) > 0)
-		return rw_rank(&s->clock, hit.timer) == c->full;
-	s->absent = !s->from;
+	found = rw_find(rw_expected(s, s->flow, c->ref), &s->clock, RW_OWN_TABLE, &hit, 0);
+	if (found > 0 && rw_rank(&s->clock, hit.timer) == c->full)
+		return 1;
+	if (found <= 0) {
+		s->absent = !s->from;
+		return 0;
+	}
+	s->hit = RW_HIT_OWN;
+	s->hit_at = hit.coordinate;
+	s->hit_timer = hit.timer;
 	return 0;
 }
 
@@ -187,15 +201,17 @@ rw_inline void rw_match(struct rw_sfr *s, const struct rw_ctl *ctl)
 {
 	u64 i;
 
-	s->hit = RW_HIT_NONE;
+	if (s->hit)
+		return;
 	rw_rolled for (i = 0; i < RW_CANDIDATES_MAX; i++) {
 		rw_hide(i);
 		rw_forget();
 		if (!s->candidates)
 			break;
+		s->scanned = 1;
 		s->candidate = rw_lowest(s->candidates) & 3;
 		s->candidates &= s->candidates - 1;
-		s->hit = rw_look(s, ctl, s->expected[s->candidate & 3]);
+		s->hit = rw_look(s, ctl, s->expected[s->candidate & 3], &s->scan);
 		rw_forget();
 		if (s->hit)
 			break;
@@ -224,6 +240,8 @@ rw_inline void rw_choose_list(struct rw_sfr *s, const struct rw_ctl *ctl, const 
 	u64 i;
 
 	s->list = c->learn;
+	if (ctl->write_through && s->hit == RW_HIT_MIRROR)
+		s->reach = s->hit_rank;
 	if (c->flags & RW_CAND_FULL_DONE && s->hit == RW_HIT_OWN && rw_rank(&s->clock, s->hit_timer) == c->full) {
 		s->list = 0;
 		return;
@@ -238,7 +256,7 @@ rw_inline void rw_choose_list(struct rw_sfr *s, const struct rw_ctl *ctl, const 
 		if (!c->probe[i])
 			continue;
 		asked++;
-		known += rw_look(s, ctl, rw_expected(s, s->flow, c->probe[i])) != RW_HIT_NONE;
+		known += rw_look(s, ctl, rw_expected(s, s->flow, c->probe[i]), 0) != RW_HIT_NONE;
 	}
 	if (asked && known == asked)
 		s->list = c->learn_alt;
@@ -296,6 +314,15 @@ rw_inline int rw_take_step(struct rw_sfr *s, const struct rw_automata *automata,
 	s->change.code = step->code;
 	s->change.mark = step->mark & 3;
 	s->change.slot = s->slot;
+	s->change.scanned = 0;
+	if (s->change.x != s->expected[s->candidate & 3])
+		return step->op != RW_OP_NONE;
+	/* A cell that was found stays where it is; free ones are as they were before the first change. */
+	s->change.scanned = s->scanned & (i == 0 || s->hit == RW_HIT_OWN);
+	s->change.scan = s->scan;
+	/* Write through: what a mirror holds of it will do, so that a state does not stand in every table. */
+	if (step->op == RW_OP_MAX && rw_merge(s->reach, step->code) == s->reach)
+		return 0;
 	return step->op != RW_OP_NONE;
 }
 

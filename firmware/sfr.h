@@ -237,6 +237,7 @@ rw_inline int rw_inspect(struct rw_sfr *s, const struct rw_ctl *ctl, const struc
 	rw_match(s, ctl);
 	rw_forget();
 	s->list = 0;
+	s->reach = 0;
 	s->reason = 0;
 	if (s->hit) {
 		rw_choose_list(s, ctl, type);
@@ -286,7 +287,9 @@ rw_inline int rw_find_reason(struct rw_sfr *s, const struct rw_ctl *ctl, const s
 		return RW_REASON_UNKNOWN;
 	if (client->flags & RW_CLIENT_MONITOR)
 		s->monitor = 1;
-	s->from = client->from && client->zone == rw_port_of(s->p.ifindex).zone ? client->from : 0;
+	s->from = client->from | ctl->write_through;
+	if (s->from && client->zone != rw_port_of(s->p.ifindex).zone)
+		s->from = 0;
 	reason = rw_inspect(s, ctl, client);
 	if (reason && s->p.direction == RW_SIDE_CLIENT && rw_is_local(&s->p))
 		return 0;

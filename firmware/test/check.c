@@ -167,7 +167,7 @@ static void check_no_eviction(void)
 			before[at] = host_cell(at);
 		if (rw_try_change(&change, &clock) == RW_STORED) {
 			stored++;
-			CHECK("what is stored is found", rw_find(change.x, &clock, RW_OWN_TABLE, &hit) && hit.timer == 21);
+			CHECK("what is stored is found", rw_find(change.x, &clock, RW_OWN_TABLE, &hit, 0) && hit.timer == 21);
 		} else {
 			refused++;
 		}

@@ -64,7 +64,7 @@ static void race_look_for_all(void)
 
 	for (me = 0; me < 2; me++)
 		for (i = 0; i < stored_count[me]; i++)
-			missing += rw_find(stored_x[me][i], &clock_now, RW_OWN_TABLE, &hit) != 1;
+			missing += rw_find(stored_x[me][i], &clock_now, RW_OWN_TABLE, &hit, 0) != 1;
 }
 
 static void *race_thread(void *arg)

@@ -150,7 +150,8 @@ export const MAP_RECORDS = {
     ["pickup", "u32"],
     /** 1: somebody sleeps until the next dirty cell */
     ["armed", "u32"],
-    ["pad", "u32"],
+    /** write through: mirrors that are asked for every client, a bit each; 0 = write back */
+    ["write_through", "u32"],
     /** tests only: the clock, in ns */
     ["test_now", "u64"],
     /** ticks of each mirror's source, modulo the tick range: fast | slow << 8 */

@@ -3,7 +3,7 @@ import { type Mac, macToBytes } from "../base/mac.ts";
 import { Dlcbf, INSERTED } from "../bloom/dlcbf.ts";
 import type { Geometry } from "../bloom/geometry.ts";
 import { Mixer } from "../bloom/permutation.ts";
-import { isSlow } from "../bloom/timer.ts";
+import { isSlow, merge } from "../bloom/timer.ts";
 import { type ClientRecord, CONSTANTS, REASON, RING, type RingEvent } from "../datapath/abi.ts";
 import { type AclFilter, AclKey, aclMatches, GROUP_TEMPLATES } from "./acl.ts";
 import { isExempt } from "./exempt.ts";
@@ -97,6 +97,8 @@ export class Sfr {
   share = 0;
   /** 1: the next dirty cell is announced by a `wake` event, once. */
   armed = 0;
+  /** Write through: mirrors that are asked for every client, a bit each; 0 = write back. */
+  writeThrough = 0;
 
   /** by 48-bit MAC */
   readonly #clients = new Map<number, ClientRecord>();
@@ -129,6 +131,8 @@ export class Sfr {
   #groupAnswer = false;
   #hitAt = -1;
   #hitTable: Dlcbf;
+  /** Write through: the expectation that a mirror held, and its rank there; rank 0 = none did. */
+  readonly #mirrored = { xHi: 0, xLo: 0, rank: 0 };
 
   constructor(options: SfrOptions) {
     const { geometry, seeds, mirrors = 0, slots = 1024 } = options;
@@ -343,7 +347,8 @@ export class Sfr {
 
   /** Candidates, and what to do on a miss. */
   #expect(client: ClientRecord, program: Program, type: PacketType): number {
-    const fromMirrors = client.zone === (this.#input!.portZone ?? 0) ? client.from : 0;
+    const fromMirrors = client.zone === (this.#input!.portZone ?? 0) ? client.from | this.writeThrough : 0;
+    this.#mirrored.rank = 0;
     const { candidates } = type;
     const opens = type.opens && this.#forward;
     for (let i = 0; i < candidates.length; i++) {
@@ -398,6 +403,11 @@ export class Sfr {
     const { flags, probes } = candidate;
     const at = this.#hitAt;
     const cell = this.#hitTable.cells[at]!;
+    if (this.writeThrough !== 0 && found === MIRROR) {
+      this.#mirrored.xHi = this.#mixer.xHi;
+      this.#mirrored.xLo = this.#mixer.xLo;
+      this.#mirrored.rank = this.#hitTable.rank(cell);
+    }
     // Exact for shared cells too: the one thing to learn is the cell itself, and it is at its full lifetime.
     if ((flags & CAND_FULL_DONE) !== 0 && found === OWN && this.table.rank(cell) === candidate.full) return 0;
     if ((flags & CAND_SUPERSEDES) !== 0 && found === OWN) this.table.withholdHeld(at);
@@ -422,11 +432,19 @@ export class Sfr {
     const mixer = this.#mixer;
     mixer.mix(flow.h1, flow.h2, expectationOf(step.state, step.rule, this.#packet.direction));
     const { xHi, xLo } = mixer;
+    if (step.op === CONSTANTS.OP_MAX && this.#mirrorReaches(xHi, xLo, step.code)) return true;
     if (step.op === CONSTANTS.OP_MIN) table.min(xHi, xLo, step.code, step.mark);
     else if (step.op === CONSTANTS.OP_DROP) table.drop(xHi, xLo, step.mark);
     else if (table.insert(xHi, xLo, step.code, step.op, this.#slot, step.mark) === INSERTED.full) return false;
     if (table.raised) this.#wake();
     return true;
+  }
+
+  /** What a mirror holds of the expectation will do, so that a state does not stand in every table. */
+  #mirrorReaches(xHi: number, xLo: number, code: number): boolean {
+    const { rank } = this.#mirrored;
+    if (rank === 0 || xHi !== this.#mirrored.xHi || xLo !== this.#mirrored.xLo) return false;
+    return merge(rank, code, this.geometry) === rank;
   }
 
   #wake(): void {

@@ -49,6 +49,7 @@ export class ScriptGenerator {
     yield { kind: "own", macs: [OWN] };
     yield { kind: "local", addresses: [mapped(LOCAL[4]), mapped(LOCAL[6])] };
     for (const ifindex of IFINDEXES.slice(1)) yield this.#port(ifindex);
+    if (this.#random.chance(50)) yield this.#writeThrough();
   }
 
   next(): Step {
@@ -56,7 +57,7 @@ export class ScriptGenerator {
     if (this.#storm > 0) return this.#stormy();
     if (r.chance(0.1)) this.#storm = 300;
     if (!r.chance(4)) return this.#packet();
-    switch (r.below(16)) {
+    switch (r.below(17)) {
       case 0:
       case 1:
       case 2:
@@ -89,6 +90,8 @@ export class ScriptGenerator {
         return this.#port(r.pick(IFINDEXES));
       case 11:
         return { kind: "copy", mirror: r.below(MIRRORS), keep: r.pick([30, 70, 100]) };
+      case 16:
+        return this.#writeThrough();
       case 12:
         return r.chance(30) ? { kind: "fill", cells: this.#junk() } : { kind: "publish" };
       case 13:
@@ -96,6 +99,11 @@ export class ScriptGenerator {
       default:
         return r.chance(50) ? { kind: "sweep" } : { kind: "publish" };
     }
+  }
+
+  /** Often all mirrors, and one that nobody has; often none. */
+  #writeThrough(): Step {
+    return { kind: "writeThrough", mirrors: this.#random.pick([0, 0, 7, 7, 2, 15]) };
   }
 
   #filter(id: number): Step {

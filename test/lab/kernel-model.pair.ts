@@ -29,6 +29,7 @@ export class Pair {
     this.model = new Sfr({ geometry, seeds: SEEDS, mirrors: MIRRORS, slots: SLOTS });
     this.#cells = new Uint32Array(geometry.cells);
     this.#owners = new Uint16Array(geometry.cells);
+    this.model.nowNs = this.#nowNs;
     this.model.onEvent = (event) => this.#events.push(hexOf(RING_EVENT, event));
     // Lowering is compiled in wherever the cell is wide, also where remainders are far too short for it: both sides lower
     // alike.
@@ -81,6 +82,10 @@ export class Pair {
         model.mode = step.mode;
         model.pickup = step.pickup;
         model.armed = step.armed;
+        this.#sendCtl();
+        return;
+      case "writeThrough":
+        model.writeThrough = step.mirrors;
         this.#sendCtl();
         return;
       case "load":
@@ -183,6 +188,7 @@ export class Pair {
       share: model.share,
       pickup: model.pickup,
       armed: model.armed,
+      write_through: model.writeThrough,
       test_now: BigInt(this.#nowNs),
       mirror_ticks: model.mirrors.map((mirror) => (mirror.fast % modulus) | ((mirror.slow % modulus) << 8)),
     });

@@ -8,6 +8,7 @@ export type Step =
   | { readonly kind: "ticks"; readonly fast: number; readonly slow: number; readonly ms: number }
   | { readonly kind: "mirrorTicks"; readonly mirror: number; readonly fast: number; readonly slow: number }
   | { readonly kind: "switches"; readonly mode: number; readonly pickup: number; readonly armed: number }
+  | { readonly kind: "writeThrough"; readonly mirrors: number }
   | {
       readonly kind: "load";
       readonly load: number;

@@ -48,6 +48,15 @@ describe.skipIf(!isRoot || !built)("the kernel's program", () => {
     TIMEOUT_MS,
   );
 
+  it("is seen to differ from a model that stores again what a mirror holds", async () => {
+    const spoil = (model: Sfr) => {
+      for (const mirror of model.mirrors) mirror.rank = () => 0;
+    };
+    const result = await compareWithModel({ geometry: "4x32x8/r26", seed: 7, packets: 60_000, spoil });
+    expect(result.difference).toContain("cells: kernel");
+    expect(result.difference).toContain("writeThrough");
+  }, 120_000);
+
   it("is seen to differ from a model that forgets to drop a FIN", async () => {
     const spoil = (model: Sfr) => {
       model.table.drop = () => INSERTED.unchanged;
