@@ -47,6 +47,14 @@ describe("parsePacket", () => {
     }
   });
 
+  it("leaves a Buffer as it is, whose slices are no copies", () => {
+    for (const { request, reply } of REPLIES) {
+      const buffer = Buffer.from(reply!, "hex");
+      expect(checkReply(packetOf(buffer), packetOf(Buffer.from(request, "hex")), SECRET, false)).toBe("signed");
+      expect(buffer.toString("hex")).toBe(reply);
+    }
+  });
+
   it("takes what is behind the length for padding", () => {
     const bytes = bytesOf(VECTORS[1]!.request);
     expect(packetOf(Uint8Array.of(...bytes, 1, 2, 3)).bytes).toEqual(bytes);

@@ -46,7 +46,8 @@ export function parsePacket(datagram: Uint8Array): Packet | string {
   const length = (datagram[2]! << 8) | datagram[3]!;
   if (length < HEADER_BYTES || length > PACKET_BYTES_MAX) return `a length of ${length}`;
   if (length > datagram.length) return "shorter than its length says";
-  const bytes = datagram.slice(0, length);
+  // A copy, which slice() of Node's Buffer is not.
+  const bytes = new Uint8Array(datagram.subarray(0, length));
   const attributes: Attribute[] = [];
   for (let at = HEADER_BYTES; at < length; at += bytes[at + 1]!) {
     const size = at + 1 < length ? bytes[at + 1]! : 0;
