@@ -63,7 +63,9 @@ describe("parsePolicy", () => {
     const json =
       '{"zones":{"z":["10.0.0.0/8"]},"roles":{"r":{"rules":["out tcp/1 to z"]}},"clients":{"020000000001":"r"}}';
     const compiled = [yaml, json].map((text) => compilePolicy(parsePolicy(text, "p"), SEEDS));
-    expect(compiled[0]).toEqual(compiled[1]);
+    // Where a rule stands in its text is the only difference.
+    const [first, second] = compiled.map(({ source: _, ...rest }) => rest);
+    expect(first).toEqual(second);
     expect([...compiled[0]!.clients.keys()]).toEqual(["02:00:00:00:00:01"]);
   });
 
