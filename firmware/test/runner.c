@@ -55,7 +55,7 @@ struct shape {
 	uint32_t bucket_bits, remainder_bits, tick_bits, wide;
 };
 
-#define FILTER_WORDS 64
+#define FILTER_WORDS 512
 #define FILTERS 64
 #define OUT_ROOM (1 << 20)
 

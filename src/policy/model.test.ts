@@ -1,15 +1,22 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { tcp, udp } from "../../test/support/packets.ts";
+import {
+  ADDRESSES,
+  type Asked,
+  asOpening,
+  opening,
+  openingFrame,
+  PORTS,
+  policyOf,
+  rule,
+} from "../../test/support/policies.ts";
 import { compileAutomata } from "../automata/compile.ts";
-import { parseAddress } from "../base/ip.ts";
 import type { Mac } from "../base/mac.ts";
 import { parseGeometry } from "../bloom/geometry.ts";
 import { CONSTANTS, REASON } from "../datapath/abi.ts";
 import { Sfr } from "../sfr/sfr.ts";
 import { ruleFor } from "./explain.ts";
 import type { Seeds } from "./filter.ts";
-import { PROTO } from "./model.ts";
 import { compilePolicy, parsePolicy } from "./policy.ts";
 
 /**
@@ -21,52 +28,8 @@ const CLIENT = "02:00:00:00:0a:01" as Mac;
 const GEOMETRY = parseGeometry("4x32x8/r26", "test");
 const AUTOMATA = compileAutomata({ geometry: GEOMETRY, shorten: true });
 
-/** Addresses and ports are few, so that rules meet packets, zones meet zones and services meet services. */
-const ZONES: Record<string, string[]> = {
-  all: ["0.0.0.0/0", "::/0"],
-  low: ["10.0.0.0/30", "2001:db8::/126"],
-  mid: ["10.0.0.2/31", "10.0.0.8/29"],
-  one: ["10.0.0.3", "2001:db8::3"],
-};
-const SERVICES: Record<string, string[]> = {
-  web: ["tcp/80", "tcp/81-83"],
-  quic: ["udp/80-82", "tcp/82"],
-  whole: ["udp/*"],
-};
-const ADDRESSES = [
-  "10.0.0.1",
-  "10.0.0.2",
-  "10.0.0.3",
-  "10.0.0.9",
-  "192.0.2.1",
-  "2001:db8::1",
-  "2001:db8::3",
-  "2001:db9::1",
-];
-const PORTS = [79, 80, 81, 82, 83, 84];
-
-const service = fc.oneof(
-  fc.constantFrom(...Object.keys(SERVICES), "tcp/*", "udp/*", "any"),
-  fc.tuple(fc.constantFrom("tcp", "udp"), fc.constantFrom(...PORTS)).map(([proto, port]) => `${proto}/${port}`),
-);
-const peer = fc.constantFrom("any", ...Object.keys(ZONES), ...ADDRESSES);
-const rule = fc
-  .tuple(fc.boolean(), service, peer)
-  .map(([out, s, p]) => (out ? `out ${s} to ${p}` : `in ${s} from ${p}`));
-const packet = fc.record({
-  out: fc.boolean(),
-  proto: fc.constantFrom("tcp", "udp"),
-  peer: fc.constantFrom(...ADDRESSES),
-  port: fc.constantFrom(...PORTS),
-});
-type Opening = { out: boolean; proto: string; peer: string; port: number };
-
-function textOf(rules: readonly string[], rate: string): string {
-  return JSON.stringify({ zones: ZONES, services: SERVICES, roles: { r: { rules } }, rate });
-}
-
 function firewall(rules: readonly string[], rate: string): Sfr {
-  const compiled = compilePolicy(parsePolicy(textOf(rules, rate), "p"), SEEDS);
+  const compiled = compilePolicy(parsePolicy(policyOf(rules, rate), "p"), SEEDS);
   const sfr = new Sfr({ geometry: GEOMETRY, seeds: SEEDS });
   sfr.loadAutomata(AUTOMATA);
   for (const filter of compiled.filters) sfr.setFilter(filter);
@@ -87,24 +50,16 @@ function firewall(rules: readonly string[], rate: string): Sfr {
 }
 
 /** Whether the first packet of a flow passes. Each asks for another port of its own side, so no flow is met twice. */
-function opens(sfr: Sfr, p: Opening, own: number): boolean {
-  const client = p.peer.includes(":") ? "2001:db8:1::9" : "172.16.0.9";
-  const frame = { src: p.out ? client : p.peer, dst: p.out ? p.peer : client };
-  const ports = { sport: own, dport: p.port };
-  const link = p.out ? { srcMac: CLIENT } : { dstMac: CLIENT };
-  const bytes =
-    p.proto === "tcp" ? tcp({ ...link, ...frame, ...ports, flags: "S" }) : udp({ ...link, ...frame, ...ports });
-  const verdict = sfr.judge({ frame: bytes, direction: p.out ? 0 : 1 });
+function opens(sfr: Sfr, p: Asked, own: number): boolean {
+  const verdict = sfr.judge({ frame: openingFrame(CLIENT, p, own), direction: p.out ? 0 : 1 });
   if (!verdict.pass) expect([REASON.acl, REASON.state]).toContain(verdict.reason);
   return verdict.pass;
 }
 
 /** The rules as a person reads them: what `roamwall policy explain` says. */
-function allowed(rules: readonly string[], p: Opening): boolean {
-  const policy = parsePolicy(textOf(rules, "0.001"), "p");
-  const direction = p.out ? CONSTANTS.DIRECTION_OUT : CONSTANTS.DIRECTION_IN;
-  const opening = { direction, proto: PROTO[p.proto as "tcp"], port: p.port, peer: parseAddress(p.peer, "test") };
-  return ruleFor(policy, policy.roles.get("r")!, opening) !== undefined;
+function allowed(rules: readonly string[], p: Asked): boolean {
+  const policy = parsePolicy(policyOf(rules, "0.001"), "p");
+  return ruleFor(policy, policy.roles.get("r")!, asOpening(p)) !== undefined;
 }
 
 describe("policy over the model", () => {
@@ -114,7 +69,7 @@ describe("policy over the model", () => {
     fc.assert(
       fc.property(
         fc.array(rule, { maxLength: 8 }),
-        fc.array(packet, { minLength: 10, maxLength: 30 }),
+        fc.array(opening, { minLength: 10, maxLength: 30 }),
         (rules, packets) => {
           const sfr = firewall(rules, "0.000001");
           for (const [i, p] of packets.entries()) {
@@ -138,12 +93,12 @@ describe("policy over the model", () => {
     const sfr = firewall(rules, "0.1");
     let own = 20_000;
     for (const out of [true, false]) {
-      for (const proto of ["tcp", "udp"]) {
+      for (const proto of ["tcp", "udp"] as const) {
         for (const p of ADDRESSES) {
           for (const port of [...PORTS, ...Array.from({ length: 20 }, (_, i) => 1000 + i)]) {
-            const opening = { out, proto, peer: p, port };
-            const passed = opens(sfr, opening, own++);
-            if (allowed(rules, opening)) expect(passed, JSON.stringify(opening)).toBe(true);
+            const asked = { out, proto, peer: p, port };
+            const passed = opens(sfr, asked, own++);
+            if (allowed(rules, asked)) expect(passed, JSON.stringify(asked)).toBe(true);
             else if (passed) strangers++;
           }
         }
