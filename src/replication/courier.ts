@@ -96,8 +96,9 @@ export class Courier implements Omit<ProxyWire, "soon"> {
   /** Questions of a believed neighbour that concern single clients, or the table that it lost. */
   asked(from: Neighbour, question: Ask, nowMs: number): void {
     if (question.what === ASK.restore) {
-      const { slots } = this.parts.proxy.published;
-      this.orphans.answer(from, from.orphans.at(-1), question, slots, nowMs);
+      const { former } = from;
+      const kept = former && { rights: former, mirror: from.orphans.at(-1)?.mirror };
+      this.orphans.answer(from, kept, question, from.units.slots, nowMs);
     } else if (question.filter) {
       this.sendFilter(from, question.filter, question.window, nowMs);
     }

@@ -18,6 +18,7 @@ export class Farewell {
   }
 
   nextAtMs(): number {
+    if (this.isHeard()) return Number.NEGATIVE_INFINITY;
     return this.startedMs + (SAID_AFTER_MS[this.said] ?? WITHIN_MS);
   }
 

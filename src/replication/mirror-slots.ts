@@ -33,6 +33,7 @@ export class MirrorSlots {
     const { mirror, rights, phases, guard } = neighbour;
     if (mirror) neighbour.orphans.push({ mirror, rights, phases, guard });
     neighbour.mirror = undefined;
+    neighbour.former = rights;
     neighbour.rights = new RightsMap();
     neighbour.phases = new PhaseClock(this.geometry);
     this.releaseEmpty(neighbour);

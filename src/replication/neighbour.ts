@@ -111,6 +111,8 @@ export class Neighbour {
   readonly account: Account;
   readonly breath = new Breath();
   readonly orphans: Orphan[] = [];
+  /** Whose slots those of its former table were: kept when nothing is left of the table itself. */
+  former: RightsMap | undefined;
   phases: PhaseClock;
   guard: TickGuard;
   /** Up to where it knows our change sets. */
@@ -195,10 +197,10 @@ export class Neighbour {
     return slot === undefined ? undefined : this.rights.get(slot);
   }
 
-  /** It said goodbye, and is owed the answer that all it published is known: or there is no sense in waiting for more. */
-  leaves(nowMs: number): boolean {
-    if (!this.owesAnswer) return false;
-    return (!this.sync && this.gaps.count === 0) || nowMs - this.leftMs >= LEAVES_WITHIN_MS;
+  /** It said goodbye: when to say that all it published is known, or that there is no sense in waiting for more. */
+  get leavesAtMs(): number {
+    if (!this.owesAnswer) return Number.POSITIVE_INFINITY;
+    return !this.sync && this.gaps.count === 0 ? this.leftMs : this.leftMs + LEAVES_WITHIN_MS;
   }
 
   /** Share of its datagrams that were lost since last asked, 256ths. */

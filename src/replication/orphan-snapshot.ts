@@ -1,17 +1,27 @@
 import type { Geometry } from "../bloom/geometry.ts";
+import type { Mirror } from "../proxy/mirror.ts";
+import { Ticks } from "../proxy/ticks.ts";
 import type { TokenBucket } from "./bucket.ts";
-import type { Orphan } from "./neighbour.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Ask } from "./records/ask.ts";
-import { CellBlock } from "./records/cell-block.ts";
+import { CellBlock, type CellSource } from "./records/cell-block.ts";
 import { emitRights, type RightsRecord, rightsBytes } from "./records/rights.ts";
 import { emitSnapHead, SNAP_FIXED_BYTES, SNAP_KIND } from "./records/snap.ts";
+import type { RightsMap } from "./rights-map.ts";
 import type { Asker } from "./sender.ts";
 import { UNIT_CELLS, UNIT_SLOTS, Units } from "./units.ts";
 
 /** A change set never has this number: the snapshot is of the asker's own former table. */
 export const AS_OF_RESTORE = 0;
 const DATAGRAMS_MAX = 256;
+const NOTHING_LEFT: CellSource = { cells: new Uint32Array(0), owners: new Uint16Array(0), vers: new Uint32Array(0) };
+
+/** What is kept of a table that its AP no longer has. */
+export interface Kept {
+  readonly rights: RightsMap;
+  /** Undefined: all of it has aged away. */
+  readonly mirror: Mirror | undefined;
+}
 
 /** Units up to `next`, in one datagram. */
 interface Chunk {
@@ -23,6 +33,7 @@ interface Chunk {
 export class OrphanSnapshot {
   private readonly block: CellBlock;
   private readonly items: Uint32Array;
+  private readonly anyTicks: Ticks;
 
   constructor(
     private readonly geometry: Geometry,
@@ -30,13 +41,14 @@ export class OrphanSnapshot {
     private readonly budget: TokenBucket,
   ) {
     this.block = new CellBlock(geometry);
+    this.anyTicks = new Ticks(geometry);
     this.items = new Uint32Array(geometry.cells);
   }
 
-  /** `orphan` undefined: nothing was kept. */
-  answer(asker: Asker, orphan: Orphan | undefined, { round, window, units }: Ask, slots: number, nowMs: number): void {
+  /** `kept` undefined: nothing was. */
+  answer(asker: Asker, kept: Kept | undefined, { round, window, units }: Ask, slots: number, nowMs: number): void {
     const { outbox } = this;
-    const chunks: Chunk[] = orphan ? this.chunks(orphan, round, window, units, slots, nowMs) : [this.nothing(round)];
+    const chunks: Chunk[] = kept ? this.chunks(kept, round, window, units, slots, nowMs) : [this.nothing(round)];
     chunks.forEach((chunk, i) => {
       chunk.emit(chunks.length - 1 - i);
       outbox.flush(asker.id, asker.address);
@@ -44,7 +56,7 @@ export class OrphanSnapshot {
   }
 
   private chunks(
-    orphan: Orphan,
+    kept: Kept,
     round: number,
     window: number,
     asked: Ask["units"],
@@ -59,8 +71,8 @@ export class OrphanSnapshot {
         if (!this.budget.take(this.outbox.room, nowMs)) return chunks;
         const chunk =
           unit < units.slotUnits
-            ? this.slotChunk(orphan, round, unit, Math.min(end, units.slotUnits))
-            : this.cellChunk(orphan, round, unit - units.slotUnits, end - units.slotUnits, units.slotUnits);
+            ? this.slotChunk(kept, round, unit, Math.min(end, units.slotUnits))
+            : this.cellChunk(kept, round, unit - units.slotUnits, end - units.slotUnits, units.slotUnits);
         chunks.push(chunk);
         unit = chunk.next;
       }
@@ -80,7 +92,7 @@ export class OrphanSnapshot {
     };
   }
 
-  private slotChunk({ rights }: Orphan, round: number, unit: number, end: number): Chunk {
+  private slotChunk({ rights }: Kept, round: number, unit: number, end: number): Chunk {
     const records: RightsRecord[] = [];
     let bytes = SNAP_FIXED_BYTES + 2;
     let next = unit;
@@ -107,7 +119,7 @@ export class OrphanSnapshot {
     };
   }
 
-  private cellChunk({ mirror }: Orphan, round: number, unit: number, end: number, slotUnits: number): Chunk {
+  private cellChunk({ mirror }: Kept, round: number, unit: number, end: number, slotUnits: number): Chunk {
     const { outbox, block, items, geometry } = this;
     const from = unit * UNIT_CELLS;
     const limit = Math.min(geometry.cells, end * UNIT_CELLS);
@@ -115,8 +127,10 @@ export class OrphanSnapshot {
     const most = Math.ceil(bits / (geometry.remainderBits + 1)) + UNIT_CELLS;
     let count = 0;
     let read = from;
-    for (; read < limit && count < most; read++) if (mirror.cells[read] !== 0) items[count++] = read;
-    const fits = count === 0 ? 0 : block.fit(mirror, mirror.ticks, items, 0, count, 0, bits);
+    const source = mirror ?? NOTHING_LEFT;
+    const ticks = mirror?.ticks ?? this.anyTicks;
+    for (; read < limit && count < most; read++) if ((source.cells[read] ?? 0) !== 0) items[count++] = read;
+    const fits = count === 0 ? 0 : block.fit(source, ticks, items, 0, count, 0, bits);
     const reached = fits === count ? read : items[fits]!;
     const to = reached === limit ? limit : Math.floor(reached / UNIT_CELLS) * UNIT_CELLS;
     let keep = fits;
@@ -128,7 +142,7 @@ export class OrphanSnapshot {
       emit: (toCome) =>
         outbox.addRaw(SNAP_KIND, (writer) => {
           emitSnapHead(writer, { ...range, toCome });
-          block.emit(writer, mirror, mirror.ticks, kept, 0, kept.length, 0, 0);
+          block.emit(writer, source, ticks, kept, 0, kept.length, 0, 0);
         }),
     };
   }

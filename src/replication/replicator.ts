@@ -145,7 +145,8 @@ export class Replicator {
     let next = Math.min(greeter.nextAtMs(), sender.nextAtMs(), proxy.roam.nextAtMs(), courier.nextAtMs());
     if (this.farewell) next = Math.min(next, this.farewell.nextAtMs());
     const nowMs = this.parts.nowMs();
-    for (const neighbour of greeter.list()) next = Math.min(next, this.healer.nextAtMs(neighbour, nowMs));
+    for (const neighbour of greeter.list())
+      next = Math.min(next, neighbour.leavesAtMs, this.healer.nextAtMs(neighbour, nowMs));
     return next;
   }
 
@@ -157,7 +158,7 @@ export class Replicator {
     this.sender.tick(nowMs);
     if (this.farewell?.tick(nowMs)) this.farewell = undefined;
     for (const neighbour of this.greeter.list()) {
-      if (neighbour.leaves(nowMs)) this.bury(neighbour, nowMs);
+      if (neighbour.leavesAtMs <= nowMs) this.bury(neighbour, nowMs);
       this.healer.heal(neighbour, nowMs);
     }
     if (nowMs < this.greeter.nextAtMs()) return;

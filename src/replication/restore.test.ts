@@ -1,0 +1,111 @@
+import { describe, expect, it } from "vitest";
+import { filterOf } from "../../test/support/firewall.ts";
+import { parseMac } from "../base/mac.ts";
+import { CLIENT, FLOWS, meshOf, open, pass, speak } from "./testing/flows.ts";
+import type { Ap, Lab } from "./testing/lab.ts";
+
+const GUEST = parseMac("02:00:00:00:0a:77", "test");
+
+/** The AP loses all it had, and comes back with an empty table and a new agent. */
+async function powerCycle(lab: Lab, id: number, prepare: (ap: Ap) => void = () => {}): Promise<Ap> {
+  lab.ap(id).running = false;
+  await lab.run(3_000);
+  const newborn = lab.add(id, 4711n);
+  prepare(newborn);
+  await lab.start([newborn]);
+  newborn.replicator.proxy.setRights(CLIENT, { role: "open" });
+  return newborn;
+}
+
+describe("an AP that lost its table", () => {
+  it("gets it back from a neighbour: the client that returns to it has all its flows", async () => {
+    const lab = await meshOf(3);
+    await open(lab, lab.ap(1));
+    const newborn = await powerCycle(lab, 1);
+    expect(newborn.replicator.courier.restore.state).toBe("restoring");
+    await lab.run(500);
+    expect(newborn.replicator.courier.restore).toMatchObject({ state: "ready" });
+    expect(newborn.replicator.courier.restore.cells).toBeGreaterThanOrEqual(FLOWS);
+    expect(await speak(lab, newborn)).toBe(0);
+  });
+
+  it("loses them all when it does not ask", async () => {
+    const lab = await meshOf(3);
+    await open(lab, lab.ap(1));
+    const newborn = await powerCycle(lab, 1, ({ replicator }) => {
+      replicator.courier.restore.state = "ready";
+    });
+    await lab.run(500);
+    expect(await speak(lab, newborn)).toBe(2 * FLOWS);
+  });
+
+  it("gets it back with every fifth datagram lost", async () => {
+    for (let seed = 1; seed <= 5; seed++) {
+      const lab = await meshOf(3, { seed });
+      await open(lab, lab.ap(1));
+      lab.faults = { loss: 0.2, duplication: 0.1, delayMs: 1, jitterMs: 5 };
+      const newborn = await powerCycle(lab, 1);
+      await lab.run(3_000);
+      expect(newborn.replicator.courier.restore.state).toBe("ready");
+      expect(await speak(lab, newborn), `seed ${seed}`).toBe(0);
+    }
+  });
+
+  it("knows whose each expectation is: what it gives to the next AP is the client's alone", async () => {
+    const lab = await meshOf(3);
+    await open(lab, lab.ap(1));
+    const newborn = await powerCycle(lab, 1);
+    await lab.run(1_000);
+    const { contexts, own } = newborn.replicator.proxy;
+    expect(own.cellsOfSlot[contexts.get(CLIENT)!.slot]).toBeGreaterThanOrEqual(FLOWS);
+    // By way of a third that never had a mirror of the table of before.
+    expect(await speak(lab, lab.ap(3))).toBe(0);
+  });
+
+  it("gets back rights that only it had given", async () => {
+    const lab = await meshOf(2);
+    lab.ap(1).replicator.proxy.setRights(GUEST, { role: "open", authority: true, leftSeconds: 3_600 });
+    lab.ap(1).replicator.proxy.arrived(GUEST, 0);
+    await lab.run(200);
+    const newborn = await powerCycle(lab, 1);
+    await lab.run(500);
+    const { rights } = newborn.replicator.proxy.contexts.get(GUEST)!;
+    expect(rights).toMatchObject({ serial: 1, origin: 1, role: "open" });
+    expect((rights!.endsAtMs - lab.nowMs) / 1000).toBeLessThan(3_598);
+  });
+
+  it("makes nothing outlive what was left of it", async () => {
+    const lab = await meshOf(2);
+    expect(pass(lab.ap(1), 1, "U>", "<U")).toBe(0);
+    await lab.run(100_000);
+    const newborn = await powerCycle(lab, 1);
+    await lab.run(1_000);
+    expect(newborn.datapath.sfr.table.used).toBeGreaterThan(0);
+    // UDP with an answer: 180 s, and a tick.
+    await lab.run(90_000);
+    expect(newborn.datapath.sfr.table.used).toBe(0);
+  });
+
+  it("filters while it waits, and is ready after two seconds when nobody answers", async () => {
+    const lab = await meshOf(2);
+    await open(lab, lab.ap(1), 1);
+    lab.tap = () => false;
+    const newborn = await powerCycle(lab, 1, (ap) =>
+      ap.datapath.setFilter(filterOf(0, [{ direction: "out", proto: 6 }])),
+    );
+    expect(pass(newborn, 7, "S", "SA", "A>")).toBe(0);
+    await lab.run(1_900);
+    expect(newborn.replicator.courier.restore.state).toBe("restoring");
+    await lab.run(200);
+    expect(newborn.replicator.courier.restore.state).toBe("ready");
+  });
+
+  it("is ready two seconds after its start when its neighbours kept nothing", async () => {
+    const lab = await meshOf(2);
+    await lab.run(10);
+    expect(lab.aps.map(({ replicator }) => replicator.courier.restore)).toMatchObject([
+      { state: "ready", cells: 0 },
+      { state: "ready", cells: 0 },
+    ]);
+  });
+});
