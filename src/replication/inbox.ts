@@ -205,7 +205,7 @@ export class Inbox {
   private takeRights(from: Neighbour, record: RightsRecord, nowMs: number): void {
     const { proxy } = this.parts;
     const before = from.rights.get(record.slot);
-    from.rights.set(record);
+    from.rights.set(record, nowMs);
     if (before && (record.empty || record.mac !== before.mac)) {
       const context = proxy.contexts.get(before.mac);
       context?.holders.delete(from.id);

@@ -5,11 +5,11 @@ import type { TokenBucket } from "./bucket.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Ask } from "./records/ask.ts";
 import { CellBlock, type CellSource } from "./records/cell-block.ts";
-import { emitRights, type RightsRecord, rightsBytes } from "./records/rights.ts";
-import { emitSnapHead, SNAP_FIXED_BYTES, SNAP_KIND } from "./records/snap.ts";
+import { emitSnapHead, SNAP_KIND } from "./records/snap.ts";
 import type { RightsMap } from "./rights-map.ts";
 import type { Asker } from "./sender.ts";
-import { UNIT_CELLS, UNIT_SLOTS, Units } from "./units.ts";
+import { type Chunk, SnapshotChunks } from "./snapshot-chunks.ts";
+import { Units } from "./units.ts";
 
 /** A change set never has this number: the snapshot is of the asker's own former table. */
 export const AS_OF_RESTORE = 0;
@@ -23,16 +23,9 @@ export interface Kept {
   readonly mirror: Mirror | undefined;
 }
 
-/** Units up to `next`, in one datagram. */
-interface Chunk {
-  readonly next: number;
-  emit(toCome: number): void;
-}
-
 /** Answers an AP that lost its table with what was mirrored of it. The asker drives, nothing is kept. */
 export class OrphanSnapshot {
-  private readonly block: CellBlock;
-  private readonly items: Uint32Array;
+  private readonly chunks: SnapshotChunks;
   private readonly anyTicks: Ticks;
 
   constructor(
@@ -40,39 +33,28 @@ export class OrphanSnapshot {
     private readonly outbox: Outbox,
     private readonly budget: TokenBucket,
   ) {
-    this.block = new CellBlock(geometry);
+    this.chunks = new SnapshotChunks(geometry, outbox, new CellBlock(geometry));
     this.anyTicks = new Ticks(geometry);
-    this.items = new Uint32Array(geometry.cells);
   }
 
-  /** `kept` undefined: nothing was. */
-  answer(asker: Asker, kept: Kept | undefined, { round, window, units }: Ask, slots: number, nowMs: number): void {
-    const { outbox } = this;
-    const chunks: Chunk[] = kept ? this.chunks(kept, round, window, units, slots, nowMs) : [this.nothing(round)];
+  /** `kept` undefined: nothing was. `slots`: as many as the asker has. */
+  answer(asker: Asker, kept: Kept | undefined, question: Ask, slots: number, nowMs: number): void {
+    const chunks = kept ? this.round(kept, question, new Units(slots, this.geometry), nowMs) : [this.nothing()];
     chunks.forEach((chunk, i) => {
-      chunk.emit(chunks.length - 1 - i);
-      outbox.flush(asker.id, asker.address);
+      chunk.emit(chunks.length - 1 - i, question.round);
+      this.outbox.flush(asker.id, asker.address);
     });
   }
 
-  private chunks(
-    kept: Kept,
-    round: number,
-    window: number,
-    asked: Ask["units"],
-    slots: number,
-    nowMs: number,
-  ): Chunk[] {
-    const units = new Units(slots, this.geometry);
+  private round({ rights, mirror }: Kept, { window, units: asked }: Ask, units: Units, nowMs: number): Chunk[] {
+    const ticks = mirror?.ticks ?? this.anyTicks;
+    const source = { asOf: AS_OF_RESTORE, units, rights, cells: mirror ?? NOTHING_LEFT, ticks };
     const chunks: Chunk[] = [];
     for (const range of asked) {
       const end = Math.min(units.count, range.from + range.count);
       for (let unit = range.from; unit < end && chunks.length < Math.min(window, DATAGRAMS_MAX); ) {
         if (!this.budget.take(this.outbox.room, nowMs)) return chunks;
-        const chunk =
-          unit < units.slotUnits
-            ? this.slotChunk(kept, round, unit, Math.min(end, units.slotUnits))
-            : this.cellChunk(kept, round, unit - units.slotUnits, end - units.slotUnits, units.slotUnits);
+        const chunk = this.chunks.at(source, unit, end, nowMs);
         chunks.push(chunk);
         unit = chunk.next;
       }
@@ -80,70 +62,12 @@ export class OrphanSnapshot {
     return chunks;
   }
 
-  private nothing(round: number): Chunk {
-    const head = { asOf: AS_OF_RESTORE, slots: true, toCome: 0, round, from: 0, to: 0 };
-    return {
-      next: 0,
-      emit: () =>
-        this.outbox.addRaw(SNAP_KIND, (writer) => {
-          emitSnapHead(writer, head);
-          writer.write(0, 16);
-        }),
-    };
-  }
-
-  private slotChunk({ rights }: Kept, round: number, unit: number, end: number): Chunk {
-    const records: RightsRecord[] = [];
-    let bytes = SNAP_FIXED_BYTES + 2;
-    let next = unit;
-    for (; next < end; next++) {
-      const more: RightsRecord[] = [];
-      for (let slot = next * UNIT_SLOTS; slot < (next + 1) * UNIT_SLOTS; slot++) {
-        const record = rights.get(slot);
-        if (record) more.push(record);
-      }
-      const size = more.reduce((sum, record) => sum + rightsBytes(record), 0);
-      if (bytes + size > this.outbox.room && next > unit) break;
-      bytes += size;
-      records.push(...more);
-    }
-    const range = { asOf: AS_OF_RESTORE, slots: true, round, from: unit * UNIT_SLOTS, to: next * UNIT_SLOTS };
-    return {
-      next,
-      emit: (toCome) =>
-        this.outbox.addRaw(SNAP_KIND, (writer) => {
-          emitSnapHead(writer, { ...range, toCome });
-          writer.write(records.length, 16);
-          for (const record of records) emitRights(writer, record);
-        }),
-    };
-  }
-
-  private cellChunk({ mirror }: Kept, round: number, unit: number, end: number, slotUnits: number): Chunk {
-    const { outbox, block, items, geometry } = this;
-    const from = unit * UNIT_CELLS;
-    const limit = Math.min(geometry.cells, end * UNIT_CELLS);
-    const bits = (outbox.room - SNAP_FIXED_BYTES) * 8;
-    const most = Math.ceil(bits / (geometry.remainderBits + 1)) + UNIT_CELLS;
-    let count = 0;
-    let read = from;
-    const source = mirror ?? NOTHING_LEFT;
-    const ticks = mirror?.ticks ?? this.anyTicks;
-    for (; read < limit && count < most; read++) if ((source.cells[read] ?? 0) !== 0) items[count++] = read;
-    const fits = count === 0 ? 0 : block.fit(source, ticks, items, 0, count, 0, bits);
-    const reached = fits === count ? read : items[fits]!;
-    const to = reached === limit ? limit : Math.floor(reached / UNIT_CELLS) * UNIT_CELLS;
-    let keep = fits;
-    while (keep > 0 && items[keep - 1]! >= to) keep--;
-    const kept = items.slice(0, keep);
-    const range = { asOf: AS_OF_RESTORE, slots: false, round, from, to };
-    return {
-      next: slotUnits + Math.ceil(to / UNIT_CELLS),
-      emit: (toCome) =>
-        outbox.addRaw(SNAP_KIND, (writer) => {
-          emitSnapHead(writer, { ...range, toCome });
-          block.emit(writer, source, ticks, kept, 0, kept.length, 0, 0);
-        }),
-    };
+  private nothing(): Chunk {
+    const emit = (toCome: number, round: number) =>
+      this.outbox.addRaw(SNAP_KIND, (writer) => {
+        emitSnapHead(writer, { asOf: AS_OF_RESTORE, slots: true, toCome, round, from: 0, to: 0 });
+        writer.write(0, 16);
+      });
+    return { next: 0, emit };
   }
 }

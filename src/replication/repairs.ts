@@ -4,8 +4,7 @@ import { TO_ALL } from "./outbox.ts";
 import type { CellBlock } from "./records/cell-block.ts";
 import type { VerRange } from "./records/nack.ts";
 import { emitRepairHead, REPAIR_FIXED_BYTES, REPAIR_KIND } from "./records/repair.ts";
-import { rights, rightsBytes } from "./records/rights.ts";
-import { rightsRecord } from "./rights-map.ts";
+import { emptySlot, rights, rightsBytes } from "./records/rights.ts";
 import type { Asker, SenderParts, Stream } from "./sender.ts";
 
 /** A repair writes a cell set again, with a longer head. */
@@ -165,12 +164,9 @@ export class Repairs {
   }
 
   private presentRights(slot: number, nowMs: number) {
-    const { published, contextOf } = this.parts;
+    const { published } = this.parts;
     const ver = published.vers[published.cells.length + slot]!;
-    const known = this.stream.rights.get(slot);
-    if (!known) return rightsRecord(slot, undefined, ver, nowMs);
-    // Content as published; only the time that is left goes on.
-    return { ...known, leftSeconds: rightsRecord(slot, contextOf(slot), ver, nowMs).leftSeconds };
+    return this.stream.rights.present(slot, nowMs) ?? emptySlot(slot, ver);
   }
 }
 

@@ -49,12 +49,22 @@ export function rightsOfRecord(record: RightsRecord, nowMs: number): Rights {
 /** The slots of one AP, as it published them. */
 export class RightsMap {
   private readonly bySlot = new Map<number, RightsRecord>();
+  /** by slot: when its seconds were counted */
+  private readonly saidMs = new Map<number, number>();
   private readonly slotOfMac = new Map<Mac, number>();
   /** by slot; it outlives the entry, as with cells */
   private vers = new Map<number, number>();
 
   get(slot: number): RightsRecord | undefined {
     return this.bySlot.get(slot);
+  }
+
+  /** As it was said, but for the seconds that are left: they go on. */
+  present(slot: number, nowMs: number): RightsRecord | undefined {
+    const record = this.bySlot.get(slot);
+    if (!record || record.leftSeconds === WITHOUT_END) return record;
+    const gone = Math.ceil((nowMs - this.saidMs.get(slot)!) / 1000);
+    return { ...record, leftSeconds: Math.max(0, record.leftSeconds - gone) };
   }
 
   slotOf(mac: Mac): number | undefined {
@@ -75,11 +85,12 @@ export class RightsMap {
     this.vers = new Map();
   }
 
-  set(record: RightsRecord): void {
+  set(record: RightsRecord, nowMs: number): void {
     const { slot, mac, empty, ver } = record;
     const before = this.bySlot.get(slot);
     if (before && this.slotOfMac.get(before.mac) === slot) this.slotOfMac.delete(before.mac);
     this.vers.set(slot, ver);
+    this.saidMs.set(slot, nowMs);
     if (empty) {
       this.bySlot.delete(slot);
       return;

@@ -160,7 +160,7 @@ export class Sender implements Stream {
 
   private publishSlot(slot: number, nowMs: number): void {
     this.parts.published.publishSlot(slot, this.ver);
-    this.rights.set(rightsRecord(slot, this.parts.contextOf(slot), this.ver, nowMs));
+    this.rights.set(rightsRecord(slot, this.parts.contextOf(slot), this.ver, nowMs), nowMs);
   }
 
   private publishCells(nowMs: number): void {
