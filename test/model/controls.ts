@@ -1,0 +1,277 @@
+import { CONSTANTS } from "../../src/datapath/abi.ts";
+import type { FakeDatapath } from "../../src/datapath/fake.ts";
+import { Mirror } from "../../src/proxy/mirror.ts";
+import { PublishedCache } from "../../src/proxy/published.ts";
+import { Roam } from "../../src/proxy/roam.ts";
+import { Gaps } from "../../src/replication/gaps.ts";
+import { Greeter } from "../../src/replication/greeter.ts";
+import { Repairs } from "../../src/replication/repairs.ts";
+import type { AccessPoint } from "./access-point.ts";
+import type { Patches } from "./simulation.ts";
+
+/** What a reasonable first design would have done, and the invariant that it breaks. */
+export interface Control {
+  readonly invariant: string;
+  /** The rule that it ignores. */
+  readonly rule: string;
+  readonly patches?: Patches;
+  /** Patches what all APs share; returns what puts it back. */
+  install?(): () => void;
+}
+
+/** Replaces a method of a class until the answer is called. */
+function replace<C extends { prototype: object }>(of: C, name: string, make: (before: Method) => Method): () => void {
+  const methods = of.prototype as Record<string, Method>;
+  const before = methods[name]!;
+  methods[name] = make(before);
+  return () => {
+    methods[name] = before;
+  };
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: private methods of any signature are replaced here
+type Method = (this: any, ...args: any[]) => any;
+
+/** Changes each command of an AP's datapath that goes by this name. */
+function commands(name: keyof FakeDatapath, make: (before: Method, ap: AccessPoint) => Method): Patches {
+  return {
+    table: (ap) => {
+      const datapath = ap.datapath as unknown as Record<string, Method>;
+      datapath[name] = make(datapath[name]!.bind(ap.datapath), ap);
+    },
+  };
+}
+
+export const CONTROLS: Readonly<Record<string, Control>> = {
+  forgetsVerOnFree: {
+    invariant: "I1",
+    rule: "A.2: a freed cell keeps its ver",
+    install: () =>
+      replace(
+        Mirror,
+        "apply",
+        (before) =>
+          function (at, cell, owner, ver) {
+            before.call(this, at, cell, owner, ver);
+            if (cell === 0) this.vers[at] = 0;
+          },
+      ),
+  },
+  snapshotStampedAtEnd: {
+    invariant: "I1",
+    rule: "A.13: a snapshot's chunk has the ver of before it was read",
+    install: () =>
+      replace(
+        Mirror,
+        "applySnapshot",
+        (before) =>
+          function (at, cell, owner) {
+            before.call(this, at, cell, owner, this.vers[at]);
+          },
+      ),
+  },
+  epochUnchallenged: {
+    invariant: "I1",
+    rule: "A.15: an epoch is believed when it answers a challenge",
+    install: () =>
+      replace(
+        Greeter,
+        "entryOfUs",
+        (before) =>
+          function (heard) {
+            return { ...(before.call(this, heard) ?? { id: 0, ackVer: 0, lost: 0, state: 0 }), echo: this.challenge };
+          },
+      ),
+  },
+  contentInEvents: {
+    invariant: "I2",
+    rule: "A.9: events say where, the cell is read when it is sent",
+    patches: {
+      agent: (ap, { world, random }) => {
+        const { handlers } = ap.replicator.proxy;
+        const note = handlers.cells;
+        // By two paths, of which one is slower: what is older may come last.
+        handlers.cells = (coordinates, cells, owners, count) => {
+          const [a, b, c] = [coordinates.slice(0, count), cells.slice(0, count), owners.slice(0, count)];
+          world.after(random.chance(0.3) ? 30 : 0, () => {
+            note(a, b, c, count);
+            ap.touched();
+          });
+        };
+      },
+    },
+  },
+  refreshesForgotten: {
+    invariant: "I2",
+    rule: "A.12: what was published may not fall far behind the table",
+    install: () =>
+      replace(
+        PublishedCache,
+        "urgency",
+        (before) =>
+          function (at, cell, owner) {
+            return this.cells[at] >>> 6 === cell >>> 6 ? 0 : before.call(this, at, cell, owner);
+          },
+      ),
+  },
+  noFromWhenHere: {
+    invariant: "I3",
+    rule: "A.3: mirrors are asked after the first packet too",
+    patches: commands(
+      "setClient",
+      (set) => (mac, record) => set(mac, record.presence === CONSTANTS.PRESENCE_HERE ? { ...record, from: 0 } : record),
+    ),
+  },
+  noAdoption: {
+    invariant: "I3",
+    rule: "A.4: what no packet promotes is adopted",
+    patches: commands("adopt", () => () => {}),
+  },
+  shortensAtClaim: {
+    invariant: "I3",
+    rule: "A.5: a claim cuts nothing",
+    install: () =>
+      replace(
+        Roam,
+        "yieldTo",
+        (before) =>
+          function (context, ...rest) {
+            before.call(this, context, ...rest);
+            this.parts.datapath.shortenClient(context.slot, 1);
+          },
+      ),
+  },
+  egressIsArrival: {
+    invariant: "I3",
+    rule: "A.6: only an ingress frame is an arrival",
+    patches: {
+      table: (ap, { clients }) => {
+        const judge = ap.datapath.judge.bind(ap.datapath);
+        ap.datapath.judge = (input) => {
+          const verdict = judge(input);
+          const to = clients.find(
+            ({ text }) => input.direction === 1 && text.endsWith(input.frame[5]!.toString(16).padStart(2, "0")),
+          );
+          if (verdict.pass && to && ap.isAgentUp) ap.replicator.proxy.arrived(to.mac, 0);
+          return verdict;
+        };
+      },
+    },
+  },
+  plainCounter: {
+    invariant: "I3",
+    rule: "A.18: a claim is one above the highest heard",
+    install: () =>
+      replace(
+        Roam,
+        "claimed",
+        (before) =>
+          function (from, claim) {
+            const context = this.parts.contexts.get(claim.mac);
+            const mine = context?.n ?? 0;
+            before.call(this, from, claim);
+            if (context) context.n = mine;
+          },
+      ),
+  },
+  noTombstones: {
+    invariant: "I4",
+    rule: "A.19: a revocation is a tombstone",
+    patches: {
+      agent: (ap) => {
+        const { proxy } = ap.replicator;
+        const revoke = proxy.revoke.bind(proxy);
+        proxy.revoke = (mac) => {
+          revoke(mac);
+          const context = proxy.contexts.get(mac);
+          if (!context?.rights) return;
+          context.rights = { ...context.rights, serial: 0, revoked: false, role: "" };
+          proxy.tombstones.remove(mac);
+        };
+      },
+    },
+  },
+  epochKept: {
+    invariant: "I5",
+    rule: "an epoch is one life of an agent",
+    patches: {
+      agent: (ap) => {
+        const { outbox } = ap.replicator as unknown as { outbox: { beginEpoch(epoch: Uint8Array): void } };
+        const begin = outbox.beginEpoch.bind(outbox);
+        outbox.beginEpoch = () => begin(new Uint8Array(16).fill(ap.id));
+      },
+    },
+  },
+  timersCopied: {
+    invariant: "I6",
+    rule: "A.11: what is adopted does not outlive what is left at its source",
+    patches: commands(
+      "adopt",
+      (adopt) => (slot, mark, hi, lo, codes) =>
+        adopt(
+          slot,
+          mark,
+          hi,
+          lo,
+          Uint8Array.from(codes as Uint8Array, (code) => code + 1),
+        ),
+    ),
+  },
+  mirrorsDoNotAge: {
+    invariant: "I6",
+    rule: "A.11: mirrors age by their source's ticks, or by our clock",
+    install: () =>
+      replace(
+        Mirror,
+        "advance",
+        (before) =>
+          function (fast, slow) {
+            if (this.ticks.fast === 0) before.call(this, fast, slow);
+          },
+      ),
+  },
+  repairTakesVer: {
+    invariant: "I7",
+    rule: "A.1: a repair takes no ver of its own",
+    install: () =>
+      replace(
+        Repairs,
+        "answer",
+        (before) =>
+          function (...args) {
+            before.apply(this, args);
+            this.stream.ver++;
+          },
+      ),
+  },
+  emptyRangeUnanswered: {
+    invariant: "I7",
+    rule: "A.1: a repair closes its range, even when nothing is left of it",
+    install: () => {
+      const undo = [
+        replace(
+          Repairs,
+          "send",
+          (before) =>
+            function (answer, chunk, to) {
+              return chunk.items.length === 0 ? true : before.call(this, answer, chunk, to);
+            },
+        ),
+        // The naive asker knows of no end.
+        replace(
+          Gaps,
+          "takeDue",
+          (before) =>
+            function (...args) {
+              const due = before.apply(this, args);
+              for (const gap of due) gap.tries = 1;
+              return due;
+            },
+        ),
+      ];
+      return () => {
+        for (const one of undo) one();
+      };
+    },
+  },
+};

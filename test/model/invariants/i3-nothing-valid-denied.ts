@@ -1,0 +1,96 @@
+import type { AccessPoint } from "../access-point.ts";
+import { hasRunFor, reachableFrom, type Settled } from "../paths.ts";
+import type { Promised } from "../promised.ts";
+import { type Denial, pairKey, type Simulation, type Watch } from "../simulation.ts";
+
+/** After an arrival, when nothing that the two said to each other was lost. */
+const SETTLE_MS = 1_000;
+/** With losses: so many rounds of repair that all fail in no run of ten thousand. */
+const LOSSY_SETTLE_MS = 10_000;
+/** A new agent is believed after two hellos. */
+const BELIEF_MS = 2_000;
+/** A link that was cut is heard of with the next hello, then repaired. */
+const HEAL_MS = 3_000;
+const PATH: Settled = { linkMs: HEAL_MS, agentMs: BELIEF_MS };
+
+/**
+ * (I3) One second after its arrival no valid packet of a client is denied, when the old owner or a mirror can be
+ * reached. Exceptions, each counted: the second itself; losses between the two AP (then ten seconds); the state is
+ * only where no path leads; it died with the power of its AP before anybody could hear of it.
+ */
+export function nothingValidDenied(sim: Simulation): Watch {
+  /** Why the state of a flow may be nowhere. */
+  const died = new WeakMap<Promised, string>();
+  return {
+    powerFails: (ap) => rememberDead(sim, ap, died),
+    denied(denial) {
+      const excuse = excuseOf(sim, denial, died);
+      if (excuse !== undefined) {
+        sim.note([denial.client.text, denial.ap.name], `excused: ${excuse}`);
+        sim.excuse(`I3: ${excuse}`);
+        return;
+      }
+      const { ap, client, what, reason } = denial;
+      const holders = holdersOf(sim, denial).map(({ name }) => name);
+      const text = `${ap.name} denied a valid packet (${reason}) of ${client.text}, ${what}; held by ${holders.join(", ") || "nobody"}`;
+      sim.fail("I3", text, [client.text]);
+    },
+  };
+}
+
+function excuseOf(sim: Simulation, denial: Denial, died: WeakMap<Promised, string>): string | undefined {
+  const { ap, client, promised, reason } = denial;
+  const { nowMs } = sim.world;
+  if (reason === "full" || reason === "budget") return `${reason} table`;
+  const sinceMs = Math.max(client.heardMs, ap.agentSinceMs + BELIEF_MS);
+  if (nowMs - sinceMs < SETTLE_MS) return ap.isAgentUp ? "within the first second" : "agent down";
+  const holders = holdersOf(sim, denial);
+  if (holders.length === 0) return died.get(promised);
+  const reachable = reachableFrom(sim, ap, PATH);
+  const near = holders.filter((holder) => reachable.has(holder));
+  if (near.length === 0) return "no path to who holds it";
+  if (nowMs - sinceMs >= LOSSY_SETTLE_MS) return undefined;
+  return near.every((holder) => hasLost(sim, ap, holder, sinceMs - SETTLE_MS)) ? "losses on the way" : undefined;
+}
+
+/** APs whose own table holds what the packet wants, and the AP itself when it has it in a mirror; for a client without record, who has one. */
+function holdersOf(sim: Simulation, { ap, client, reason, wanted }: Denial): AccessPoint[] {
+  const powered = sim.aps.filter(({ isPowered }) => isPowered);
+  if (reason === "unknown") return powered.filter(({ datapath }) => datapath.client(client.mac));
+  const has = (table: AccessPoint["datapath"]["sfr"]["table"]) =>
+    wanted.some((x) => table.find(Math.floor(x / 2 ** 32), x >>> 0) >= 0);
+  return powered.filter(
+    (other) => has(other.datapath.sfr.table) || (other === ap && other.datapath.sfr.mirrors.some(has)),
+  );
+}
+
+function hasLost(sim: Simulation, ap: AccessPoint, holder: AccessPoint, sinceMs: number): boolean {
+  const isNear = sim.network.isWhole(ap.id, holder.id, HEAL_MS);
+  if (isNear) return (sim.lostMs.get(pairKey(ap.id, holder.id)) ?? 0) >= sinceMs;
+  return [...sim.lostMs.values()].some((atMs) => atMs >= sinceMs);
+}
+
+/** What only the failing AP has is lost. That is nobody's fault when it was too young to be told, or nobody could hear. */
+function rememberDead(sim: Simulation, ap: AccessPoint, died: WeakMap<Promised, string>): void {
+  const { nowMs } = sim.world;
+  const others = sim.aps.filter((other) => other !== ap && other.isPowered);
+  const tables = others.flatMap(({ datapath }) => [datapath.sfr.table, ...datapath.sfr.mirrors]);
+  const couldHear = others.some(
+    (other) => hasRunFor(sim, other, BELIEF_MS) && sim.network.isWhole(ap.id, other.id, HEAL_MS),
+  );
+  for (const { conversations } of sim.clients) {
+    for (const { promised: both } of conversations) {
+      for (const promised of both) {
+        if (!promised) continue;
+        const isElsewhere = promised
+          .standing(nowMs)
+          .every((x) => tables.some((table) => table.find(Math.floor(x / 2 ** 32), x >>> 0) >= 0));
+        const isYoung = nowMs - promised.changedMs < sim.holdMs * 1.5 + SETTLE_MS;
+        if (isYoung) died.set(promised, "younger than a round of repair when power failed");
+        else if (isElsewhere) continue;
+        else if (!couldHear || !hasRunFor(sim, ap, BELIEF_MS))
+          died.set(promised, "nobody could hear when power failed");
+      }
+    }
+  }
+}

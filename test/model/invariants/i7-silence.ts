@@ -1,0 +1,43 @@
+import { eachRecord } from "../../../src/replication/inbox.ts";
+import { PREFIX_BYTES } from "../../../src/replication/outbox.ts";
+import { KIND } from "../../../src/replication/records/kinds.ts";
+import { HEADER_BYTES, HELLO_HEADER_BYTES } from "../../../src/replication/seal.ts";
+import type { Simulation, Watch } from "../simulation.ts";
+
+const QUIET_AFTER_MS = 1_000;
+const NAMES = Object.fromEntries(Object.entries(KIND).map(([name, kind]) => [kind, name]));
+
+/**
+ * (I7) One second after the last publication of a mesh that lacks nothing, only hellos are sent. Armed at rest; a
+ * publication (a tick can make a refresh worth a record) opens another second.
+ */
+export function onlyHellosAtRest(sim: Simulation): Watch {
+  let armedMs = Number.POSITIVE_INFINITY;
+  let publishedMs = 0;
+  const vers = new Map<number, number>();
+  return {
+    atRest() {
+      armedMs = Math.min(armedMs, sim.world.nowMs);
+    },
+    sent(from, bytes) {
+      const { nowMs } = sim.world;
+      const { ver } = from.replicator.sender;
+      if (vers.get(from.id) !== ver) {
+        vers.set(from.id, ver);
+        publishedMs = nowMs;
+      }
+      if (nowMs < armedMs || nowMs - publishedMs <= QUIET_AFTER_MS) return;
+      for (const kind of kindsOf(bytes)) {
+        if (kind === KIND.hello) continue;
+        sim.fail("I7", `${from.name} still sends ${NAMES[kind] ?? kind}`, [from.name]);
+      }
+    },
+  };
+}
+
+function kindsOf(bytes: Uint8Array): number[] {
+  const start = bytes[1]! & 1 ? HELLO_HEADER_BYTES : HEADER_BYTES;
+  const kinds: number[] = [];
+  eachRecord(bytes.subarray(start, bytes.length - 8), PREFIX_BYTES, (kind) => kinds.push(kind));
+  return kinds;
+}
