@@ -18,6 +18,8 @@ export interface RoamwallOptions {
   readonly policy?: string;
   /** What `replication` says besides; the bench's own values stand where it says nothing. */
   readonly replication?: Readonly<Record<string, string>>;
+  /** For the agent's process. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** As many rules as the baseline has, of the kinds that people write; what the bench sends matches one by zone. */
@@ -128,7 +130,8 @@ export class Roamwall {
       "-n",
       "-20",
     ];
-    const child = spawn("nsenter", [...inside, ...command], { stdio: ["ignore", "pipe", "pipe"] });
+    const env = { ...process.env, ...(name === "agent" && this.options.environment) };
+    const child = spawn("nsenter", [...inside, ...command], { stdio: ["ignore", "pipe", "pipe"], env });
     const entry = { name, child, said: "" };
     const keep = (bytes: Buffer): void => {
       entry.said = (entry.said + bytes.toString()).slice(-4000);
@@ -181,9 +184,10 @@ export class Roamwall {
     return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? Number.NaN) / 1024;
   }
 
-  /** Of daemon and agent together. */
-  cpuSeconds(): number {
-    return cpuSecondsOf(this.pidOf("daemon")) + cpuSecondsOf(this.pidOf("agent"));
+  /** Of one, or of both together. */
+  cpuSeconds(name?: "daemon" | "agent"): number {
+    const names: Array<"daemon" | "agent"> = name ? [name] : ["daemon", "agent"];
+    return names.map((one) => cpuSecondsOf(this.pidOf(one))).reduce((sum, one) => sum + one, 0);
   }
 
   /** Ends the agent, and waits until it is gone. */
