@@ -1,3 +1,4 @@
+import { type Advice, adviceOn } from "../../policy/advice.ts";
 import { type CompiledPolicy, compilePolicy, type Policy, parsePolicy } from "../../policy/policy.ts";
 import { seedsOrDefault } from "../key.ts";
 import type { PolicyAction } from "./policy.ts";
@@ -16,8 +17,8 @@ export const checkAction: PolicyAction = {
   least: 1,
   most: 1,
   run(call, [file]) {
-    const { compiled } = readCompiled(call, file!);
-    const report = reportOf(file!, compiled);
+    const { policy, compiled } = readCompiled(call, file!);
+    const report = { ...reportOf(file!, compiled), advice: adviceOn(policy) };
     if (call.options.has("json")) call.terminal.out(`${JSON.stringify(report, null, 2)}\n`);
     else print(call, report);
     return EXIT.ok;
@@ -79,7 +80,7 @@ function reportOf(file: string, compiled: CompiledPolicy) {
   };
 }
 
-function print({ terminal }: Call, report: ReturnType<typeof reportOf>): void {
+function print({ terminal }: Call, report: ReturnType<typeof reportOf> & { advice: readonly Advice[] }): void {
   const style = styleFor(terminal.isTerminal);
   terminal.out(`${style.good("good")} ${printable(report.file)}\n\n`);
   const rows = report.roles.map((r) => {
@@ -100,4 +101,9 @@ function print({ terminal }: Call, report: ReturnType<typeof reportOf>): void {
       style,
     ),
   );
+  if (report.advice.length === 0) return;
+  terminal.out(`\n${style.bold("often forgotten")}\n`);
+  for (const { role, text, remedy } of report.advice) {
+    terminal.out(`  ${role === undefined ? "" : `role ${role}: `}${text}\n    ${style.dim(remedy)}\n`);
+  }
 }
