@@ -4,6 +4,9 @@ import { FIRST_ID, type FlowReport, LOST_AFTER_MS, MESSAGE_PERIOD_MS, NAP, SLICE
 /** A message is the flow's id and a sequence number; the first one also tells the accepting side which flow it is. */
 export const MESSAGE_BYTES = 8;
 
+/** Who was opened when it was nearly time to nap said too little to be answered. */
+const SAID_MIN = 5;
+
 class Flow {
   closed = false;
   /** A sequence number was skipped or repeated (TCP delivered what was not sent), or nobody answers. */
@@ -14,6 +17,7 @@ class Flow {
   isTalking = false;
   /** When it last began to talk; `lastMs` stays there if nobody answers. */
   private talkMs = 0;
+  private said = 0;
   private sendSequence = 0;
   private receiveSequence = 0;
   private rest: Buffer = Buffer.alloc(0);
@@ -25,11 +29,13 @@ class Flow {
 
   /** Its silence is measured from here. A flow of which nothing came since it last began to talk is lost. */
   beginTalk(now: number): void {
-    if (this.talkMs !== 0 && this.lastMs === this.talkMs) this.broken = true;
+    if (this.said > SAID_MIN && this.lastMs === this.talkMs) this.broken = true;
     this.lastMs = this.talkMs = now;
+    this.said = 0;
   }
 
   say(): void {
+    this.said++;
     const message = Buffer.allocUnsafe(MESSAGE_BYTES);
     message.writeUInt32BE(this.id, 0);
     message.writeUInt32BE(this.sendSequence++, 4);
