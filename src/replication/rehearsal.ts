@@ -57,7 +57,11 @@ function paperParts(id: number, geometry: Geometry): Omit<MeshParts, "send" | "n
     seedId: 0,
     log: { debug: silent, info: silent, warn: silent, error: silent },
     // Nothing of it is ever sent, and no key of it used again.
-    random: (bytes) => Uint8Array.from({ length: bytes }, () => (seed = (seed * 75 + 74) % 65_537) & 255),
+    random: (bytes) =>
+      Uint8Array.from({ length: bytes }, () => {
+        seed = (seed * 75 + 74) % 65_537;
+        return seed & 255;
+      }),
     resolveRole: () => undefined,
     localRole: () => undefined,
   };
