@@ -10,8 +10,8 @@ import { type FilterContent, FilterStore, filterDigest } from "./filter-store.ts
 import { OwnTable } from "./own-table.ts";
 import { PhaseClock } from "./phase.ts";
 import { PublishedCache } from "./published.ts";
-import { type Grant, type Rights, type RoleGrant, sameRights } from "./rights.ts";
-import { type FoundClient, Roam, type RoamWire, takeRights } from "./roam.ts";
+import { type Grant, outranks, type Rights, type RoleGrant, sameRights } from "./rights.ts";
+import { type FoundClient, type HeardPresence, Roam, type RoamWire, takeRights } from "./roam.ts";
 import { Ticks } from "./ticks.ts";
 import { Tombstones, tombstoneMs } from "./tombstones.ts";
 
@@ -38,6 +38,12 @@ export interface ProxyParts {
   resolveRole(role: string): RoleGrant | undefined;
   localRole(mac: Mac): string | undefined;
   exports(zone: number): boolean;
+}
+
+/** A neighbour's slot, as it told. */
+export interface HeardSlot extends HeardPresence {
+  readonly mac: Mac;
+  readonly rights: Rights;
 }
 
 export interface RightsCounters {
@@ -178,15 +184,18 @@ export class StateProxy {
   }
 
   /** RIGHTS of a neighbour's slot: the client is known before it comes. */
-  heardRights(from: number, heard: { mac: Mac; n: number; here: boolean; zone: number; rights: Rights }): void {
+  heardRights(from: number, heard: HeardSlot): void {
     const context = this.contexts.getOrMake(heard.mac, this.parts.nowMs());
     if (!context) return;
     const changed = this.take(context, heard.rights);
-    this.roam.heardOf(context, from, heard.n, heard.here, heard.zone);
+    this.roam.heardOf(context, from, heard);
     if (heard.here && context.ap === from) context.holders.add(from);
     this.contexts.write(context);
     // A revocation that comes from elsewhere must also stop those who only hear us.
     if (changed && context.announced && heard.rights.serial > 0) this.announce(context);
+    // It forgot in a restart what it had said, or never heard of it.
+    else if (context.rights && context.withheld === "" && outranks(context.rights, heard.rights))
+      this.announce(context);
   }
 
   /** A client that this AP had to ask for. */

@@ -36,6 +36,14 @@ export interface ClaimOf {
   readonly holders: readonly number[];
 }
 
+/** What an AP says of a client in its RIGHTS: whether it serves it, where, and whom. */
+export interface HeardPresence {
+  readonly n: number;
+  readonly here: boolean;
+  readonly zone: number;
+  readonly bind: bigint;
+}
+
 /** Where a client was found that nobody near had told of. */
 export interface FoundClient {
   readonly mac: Mac;
@@ -250,10 +258,12 @@ export class Roam {
   }
 
   /** RIGHTS of an AP that says it serves the client: as a claim that nobody need answer. */
-  heardOf(context: Context, ap: number, n: number, here: boolean, zone: number): void {
+  heardOf(context: Context, ap: number, { n, here, zone, bind }: HeardPresence): void {
     const nowMs = this.parts.nowMs();
     if (here && context.here && zone !== context.zone) {
       this.reportZone(context, zone, ap);
+    } else if (here && differs(bind, context.bind)) {
+      this.reportIdentity(context, ap);
     } else if (here && precedes(context.n, context.ap, n, ap)) {
       const wasHere = context.here;
       this.yieldTo(context, ap, n, nowMs);

@@ -7,6 +7,8 @@ const PULLS_MAX = 64;
 /** Parts of one answer. */
 const WINDOW = 16;
 const RETRY_MS = 60;
+/** An answer that is still under way. */
+const QUIET_MS = 20;
 const RETRY_MAX_MS = 1_000;
 /** Then nobody near has it: asked again when rights name it again, or after this long. */
 const TRIES_MAX = 12;
@@ -24,6 +26,8 @@ interface Pull {
   readonly parts: Map<number, Uint8Array>;
   tries: number;
   dueMs: number;
+  /** The first part after those that were asked for. */
+  askedTo: number;
 }
 
 /** Fetches filters that clients' rights name, each once, from whoever named it. */
@@ -44,7 +48,7 @@ export class FilterPull {
       if (!resting) return;
       this.pulls.delete(resting[0]);
     }
-    this.pulls.set(digest, { head: undefined, parts: new Map(), tries: 0, dueMs: nowMs });
+    this.pulls.set(digest, { head: undefined, parts: new Map(), tries: 0, dueMs: nowMs, askedTo: 0 });
   }
 
   nextAtMs(): number {
@@ -66,7 +70,7 @@ export class FilterPull {
     pull.parts.set(part.part, part.data);
     const count = partsOf(part.bits);
     if (pull.parts.size === count) this.finish(part.digest, pull, count, nowMs);
-    else if (this.missing(pull) % WINDOW === 0) this.progress(pull, nowMs);
+    else this.progress(pull, nowMs);
   }
 
   private drive(digest: bigint, pull: Pull, nowMs: number): void {
@@ -81,12 +85,14 @@ export class FilterPull {
       nowMs + (pull.tries === TRIES_MAX ? REST_MS : Math.min(RETRY_MAX_MS, RETRY_MS * 2 ** (pull.tries - 1)));
     if (to === undefined) return;
     const filter = { digest, part: this.missing(pull) };
+    pull.askedTo = filter.part + WINDOW;
     this.parts.ask({ what: ASK.filter, round: 0, window: WINDOW, units: [], filter }, to);
   }
 
+  /** The answer may go on; what is missing of it is asked for when it does not. */
   private progress(pull: Pull, nowMs: number): void {
     pull.tries = 0;
-    pull.dueMs = nowMs;
+    pull.dueMs = this.missing(pull) === pull.askedTo ? nowMs : nowMs + QUIET_MS;
   }
 
   /** The first part that has not come. */

@@ -212,8 +212,8 @@ export class Inbox {
       if (context) proxy.contexts.write(context);
     }
     if (record.empty) return;
-    const { mac, n, here, zone } = record;
-    proxy.heardRights(from.id, { mac, n, here, zone, rights: rightsOfRecord(record, nowMs) });
+    const { mac, n, here, zone, bind } = record;
+    proxy.heardRights(from.id, { mac, n, here, zone, bind, rights: rightsOfRecord(record, nowMs) });
   }
 
   private snap(from: Neighbour, nowMs: number): boolean {

@@ -10,7 +10,9 @@ export function rightsRecord(slot: number, context: Context | undefined, ver: nu
 
 /** Also of a client that nobody was told of: for who asks. */
 export function rightsOfContext(context: Context, ver: number, nowMs: number): RightsRecord {
-  const { slot, mac, n, here, rights } = context;
+  const { slot, mac, n, here, withheld } = context;
+  // What does not count here is not vouched for either.
+  const rights = withheld === "" ? context.rights : undefined;
   return {
     ver,
     slot,
