@@ -163,7 +163,7 @@ class Place {
     await this.aps[2].start();
     if (!this.replication) return;
     for (const { mesh } of Object.values(this.aps)) {
-      const knows = () => mesh!.neighbours().some((one) => one.state === "alive" && one.mirror >= 0 && !one.syncing);
+      const knows = () => mesh!.neighbours(0).some((one) => one.state === "alive" && one.mirror >= 0 && !one.syncing);
       await until("the agents to know each other", NEIGHBOUR_PATIENCE_MS, () => knows() || undefined);
     }
   }

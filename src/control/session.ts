@@ -121,7 +121,7 @@ export class Session {
       ports: [...this.ports.values()],
       replication: this.mesh.counters,
       roams: this.mesh.roamCounters,
-      neighbours: this.mesh.neighbours().length,
+      neighbours: this.neighbours().length,
       readiness: this.mesh.readiness,
       rights: this.mesh.rightsCounters,
       locate: this.mesh.locateCounters,
@@ -129,7 +129,7 @@ export class Session {
   }
 
   neighbours(): NeighbourStatus[] {
-    return this.mesh.neighbours();
+    return this.mesh.neighbours(this.parts.platform.clock.nowMs());
   }
 
   async clients(): Promise<ClientLine[]> {
@@ -190,6 +190,7 @@ export class Session {
       },
       nowMs: () => platform.clock.nowMs(),
       random: (bytes) => platform.entropy(bytes),
+      link: { group: replication.group !== undefined, peers: replication.peers },
       send: (bytes, to) => this.send(bytes, to),
       resolveRole: (role) => this.resolveRole(role),
       localRole: (mac) => this.roleOf(mac),
@@ -310,8 +311,8 @@ export class Session {
         port: replication.port,
         ...(replication.group !== undefined && { group: replication.group }),
         ...(replication.iface !== undefined && { iface: replication.iface }),
-        onDatagram: (bytes, from) => {
-          if (!this.isClosed) this.mesh.receive(bytes, from, platform.clock.nowMs());
+        onDatagram: (bytes, from, toGroup) => {
+          if (!this.isClosed) this.mesh.receive(bytes, from, platform.clock.nowMs(), toGroup ? "group" : "alone");
         },
       });
       if (this.isStopped) this.udp.close();
@@ -330,9 +331,8 @@ export class Session {
       udp.send(bytes, to);
       return;
     }
-    const { group, port, peers } = this.parts.settings.replication;
+    const { group, port } = this.parts.settings.replication;
     if (group !== undefined) udp.send(bytes, { address: group, port });
-    for (const peer of peers) udp.send(bytes, peer);
   }
 
   /** One timer for all that is due in the mesh; only an earlier wish replaces it. */

@@ -87,7 +87,8 @@ export interface UdpOptions {
   /** Multicast group to join, and the interface (its address, or for IPv6 `%name`) to send and join on. */
   readonly group?: string;
   readonly iface?: string;
-  onDatagram(bytes: Uint8Array, from: Endpoint): void;
+  /** `toGroup`: it was sent to the group, not to this address alone. */
+  onDatagram(bytes: Uint8Array, from: Endpoint, toGroup?: boolean): void;
 }
 
 export interface Endpoint {

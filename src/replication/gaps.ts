@@ -13,6 +13,8 @@ export interface Gap {
   /** When it is asked for, unless it is filled or somebody else asks before. */
   dueMs: number;
   tries: number;
+  /** When it was missed. */
+  readonly sinceMs: number;
 }
 
 /** Change sets of one sender that were announced and have not come. */
@@ -35,6 +37,11 @@ export class Gaps {
 
   get missing(): number {
     return this.list.reduce((sum, gap) => sum + gap.to - gap.from + 1, 0);
+  }
+
+  /** When the oldest of what is missing was missed; Infinity: nothing is. */
+  get oldestMs(): number {
+    return this.list.reduce((oldest, gap) => Math.min(oldest, gap.sinceMs), Number.POSITIVE_INFINITY);
   }
 
   /** A change set came, or was closed by a repair. */
@@ -94,7 +101,7 @@ export class Gaps {
       this.list = [...this.list.slice(0, -1), { ...last, to }];
       return;
     }
-    this.list.push({ from, to, dueMs: nowMs + REORDER_MS + this.random() * SPREAD_MS, tries: 0 });
+    this.list.push({ from, to, dueMs: nowMs + REORDER_MS + this.random() * SPREAD_MS, tries: 0, sinceMs: nowMs });
   }
 
   private close(from: number, to: number): void {

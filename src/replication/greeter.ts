@@ -8,6 +8,7 @@ import { MirrorSlots } from "./mirror-slots.ts";
 import { MODES, modeOf } from "./modes.ts";
 import { DEAD_AFTER_MS, HELLO_EVERY_MS, Neighbour, SUSPECT_AFTER_MS, TickGuard } from "./neighbour.ts";
 import { type Outbox, PREFIX_BYTES, TO_ALL } from "./outbox.ts";
+import { ALONE_HELLO_MS } from "./paths.ts";
 import { ASK, ask } from "./records/ask.ts";
 import { HELLO_NAME_BYTES_MAX, type Hello, type HelloEntry, hello, SEEN } from "./records/hello.ts";
 import { KIND } from "./records/kinds.ts";
@@ -22,6 +23,8 @@ const HELLO_WHILE_NEW_MS = 250;
 const GREET_EVERY_MS = 15;
 /** A newcomer that is not believed after this long is no newcomer. */
 const NEW_FOR_MS = 5_000;
+/** The measured period follows the last so many hellos. */
+const PERIOD_SMOOTHING = 8;
 
 type Greeting = NonNullable<Header["hello"]>;
 
@@ -102,12 +105,12 @@ export class Greeter {
     const neighbour = this.neighbours.get(id);
     if (!neighbour || nowMs - neighbour.greetedMs < GREET_EVERY_MS) return;
     neighbour.greetedMs = nowMs;
-    this.tell(neighbour, neighbour.address, this.entryOf(neighbour), nowMs);
+    this.tell(neighbour, neighbour.address, this.entryOf(neighbour, nowMs), nowMs);
   }
 
   /** Says that all it published is known, and that it is taken for dead from now on. */
   acknowledge(neighbour: Neighbour, nowMs: number): void {
-    this.tell(neighbour, neighbour.address, this.entryOf(neighbour), nowMs);
+    this.tell(neighbour, neighbour.address, this.entryOf(neighbour, nowMs), nowMs);
   }
 
   // --- what is heard
@@ -130,7 +133,7 @@ export class Greeter {
         neighbour.helloMs = nowMs;
       }
       const unknown = { echo: heard.challenge, ackVer: 0, lost: 0, state: SEEN.fresh };
-      this.answer(from, { ...this.entryOf(neighbour), ...unknown }, neighbour, nowMs);
+      this.answer(from, { ...this.entryOf(neighbour, nowMs), ...unknown }, neighbour, nowMs);
       return;
     }
     if (neighbour.believed) neighbour.supersede(neighbour.epoch);
@@ -141,6 +144,7 @@ export class Greeter {
 
   ofBelieved(neighbour: Neighbour, heard: Hello, nowMs: number): void {
     neighbour.hello = heard;
+    neighbour.periodMs += (nowMs - neighbour.helloMs - neighbour.periodMs) / PERIOD_SMOOTHING;
     neighbour.helloMs = nowMs;
     if (Number.isNaN(neighbour.leftMs)) neighbour.state = "alive";
     neighbour.phases.set(heard.fastPhase, heard.slowPhase, nowMs);
@@ -151,9 +155,12 @@ export class Greeter {
     const entry = this.entryOfUs(heard);
     neighbour.ackVer = entry?.ackVer ?? 0;
     neighbour.account.acknowledged(neighbour.ackVer, this.parts.sender.ver);
+    neighbour.hearsGroup = entry?.heardGroup ?? false;
+    neighbour.lostThere = entry?.lost ?? 0;
     neighbour.breath.hear(entry?.slow ?? false, nowMs);
     neighbour.saidOfUs = entry?.state ?? SEEN.fresh;
-    if (!entry || entry.state === SEEN.fresh) this.answer(neighbour.address, this.entryOf(neighbour), neighbour, nowMs);
+    if (!entry || entry.state === SEEN.fresh)
+      this.answer(neighbour.address, this.entryOf(neighbour, nowMs), neighbour, nowMs);
     this.compareDigest(neighbour, heard, nowMs);
   }
 
@@ -273,13 +280,22 @@ export class Greeter {
   sayHello(nowMs: number): void {
     this.saidMs = nowMs;
     const believed = this.list().filter((n) => n.believed && n.state !== "dead");
-    const entries = believed.map((n) => this.entryOf(n));
+    const entries = believed.map((n) => this.entryOf(n, nowMs));
     this.parts.outbox.add(hello, this.helloOf(entries, nowMs));
     this.parts.outbox.flush(TO_ALL, undefined, true);
+    for (const neighbour of believed) this.sayHelloAlone(neighbour, nowMs);
     this.dueMs = nowMs + (this.anybodyNew(nowMs) ? HELLO_WHILE_NEW_MS : HELLO_EVERY_MS);
   }
 
-  private entryOf(neighbour: Neighbour): HelloEntry {
+  /** Who hears the group is spoken to alone now and then, lest nobody know whether that works. */
+  private sayHelloAlone(neighbour: Neighbour, nowMs: number): void {
+    if (!neighbour.hearsGroup || nowMs - neighbour.aloneMs < ALONE_HELLO_MS) return;
+    neighbour.aloneMs = nowMs;
+    this.parts.outbox.add(hello, this.helloOf([this.entryOf(neighbour, nowMs)], nowMs));
+    this.parts.outbox.flush(neighbour.id, neighbour.address, true);
+  }
+
+  private entryOf(neighbour: Neighbour, nowMs: number): HelloEntry {
     return {
       id: neighbour.id,
       echo: neighbour.hello?.challenge ?? 0n,
@@ -287,8 +303,8 @@ export class Greeter {
       lost: neighbour.takeLost(),
       state: SEEN[neighbour.state],
       slow: neighbour.account.slow,
-      heardGroup: true,
-      heardAlone: true,
+      heardGroup: neighbour.paths.isAlive("group", nowMs),
+      heardAlone: neighbour.paths.isAlive("alone", nowMs),
     };
   }
 

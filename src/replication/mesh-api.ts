@@ -8,6 +8,7 @@ import type { Grant, RoleGrant } from "../proxy/rights.ts";
 import type { RoamCounters } from "../proxy/roam.ts";
 import type { LocateCounters } from "./locator.ts";
 import type { ModeName } from "./modes.ts";
+import type { Path } from "./paths.ts";
 import type { NeighbourStatus, ReplicationCounters } from "./status.ts";
 
 /** What the agent hands to `createMesh`. Nothing in the mesh reads a clock or makes randomness by itself. */
@@ -24,7 +25,9 @@ export interface MeshParts {
   nowMs(): number;
   /** Cryptographically strong. */
   random(bytes: number): Uint8Array;
-  /** `to` undefined: to everybody (the group, the listed peers, or both: copies are dropped). */
+  /** Whether there is a multicast group, and who is listed beside or instead; default: a group, nobody listed. */
+  readonly link?: { readonly group: boolean; readonly peers: readonly Endpoint[] };
+  /** `to` undefined: to the group. */
   send(bytes: Uint8Array, to: Endpoint | undefined): void;
   /** What a role means here. Undefined: this AP's policy does not know it; the client is then treated as unknown. */
   resolveRole(role: string): RoleGrant | undefined;
@@ -60,7 +63,8 @@ export interface Mesh {
   start(): Promise<void>;
   /** Publishes what is held back, says goodbye, waits for one answer or 200 ms; `tick` and `receive` go on till then. */
   stop(): Promise<void>;
-  receive(bytes: Uint8Array, from: Endpoint, nowMs: number): void;
+  /** `path`: whether it came to the group, or to this AP alone. */
+  receive(bytes: Uint8Array, from: Endpoint, nowMs: number, path?: Path): void;
   /** Does what is due. */
   tick(nowMs: number): void;
   /** When `tick` wants to be called; it may move closer with every `receive` and every datapath event. */
@@ -78,7 +82,7 @@ export interface Mesh {
   arrived(mac: Mac, zone: number, bind?: bigint): void;
 
   clients(): ClientStatus[];
-  neighbours(): NeighbourStatus[];
+  neighbours(nowMs: number): NeighbourStatus[];
   readonly counters: ReplicationCounters;
   readonly roamCounters: RoamCounters;
   readonly rightsCounters: RightsCounters;

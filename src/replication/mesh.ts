@@ -1,6 +1,7 @@
 import type { Mac } from "../base/mac.ts";
 import { CONSTANTS } from "../datapath/abi.ts";
 import type { Mesh, MeshOptions, MeshParts } from "./mesh-api.ts";
+import { statusOf } from "./neighbour-status.ts";
 import { rehearse } from "./rehearsal.ts";
 import { Replicator } from "./replicator.ts";
 
@@ -34,7 +35,7 @@ export function createMesh(parts: MeshParts): Mesh {
       await datapath.sync();
       await replicator.stop(parts.nowMs());
     },
-    receive: (bytes, from, nowMs) => replicator.receive(bytes, from, nowMs),
+    receive: (bytes, from, nowMs, path) => replicator.receive(bytes, from, nowMs, path),
     tick: (nowMs) => replicator.tick(nowMs),
     nextAtMs: () => replicator.nextAtMs(),
     get onSooner() {
@@ -48,7 +49,7 @@ export function createMesh(parts: MeshParts): Mesh {
     refreshRoles: () => proxy.refreshRoles(),
     arrived: (mac: Mac, zone, bind) => proxy.arrived(mac, zone, bind),
     clients: () => proxy.status(),
-    neighbours: () => replicator.list().map((neighbour) => neighbour.status()),
+    neighbours: (nowMs) => replicator.list().map((neighbour) => statusOf(neighbour, nowMs, parts.link?.group)),
     counters: replicator.counters,
     roamCounters: proxy.roam.counters,
     rightsCounters: proxy.counters,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CONSTANTS } from "../datapath/abi.ts";
+import { statusOf } from "./neighbour-status.ts";
 import { type Ap, Lab, mirrorDifferences, unpublished } from "./testing/lab.ts";
 
 /** Inserts, refreshes and frees at random, as traffic would. */
@@ -46,7 +47,7 @@ describe("mirrors", () => {
         const status = lab
           .ap(at)
           .replicator.list()
-          .map((n) => n.status());
+          .map((n) => statusOf(n, lab.nowMs));
         expect(status.map((s) => [s.gaps, s.syncing])).toEqual([
           [0, false],
           [0, false],

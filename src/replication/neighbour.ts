@@ -7,12 +7,13 @@ import { unwrapTick } from "../proxy/ticks.ts";
 import { Breath } from "./breath.ts";
 import { Gaps } from "./gaps.ts";
 import { MODES, type Mode } from "./modes.ts";
+import { Paths } from "./paths.ts";
 import type { UnitRange } from "./records/ask.ts";
 import type { Hello } from "./records/hello.ts";
 import type { RightsRecord } from "./records/rights.ts";
 import type { Account } from "./repairs.ts";
 import { RightsMap } from "./rights-map.ts";
-import type { NeighbourStatus } from "./status.ts";
+import type { NeighbourState } from "./status.ts";
 import { SyncSession } from "./sync.ts";
 import { Units } from "./units.ts";
 import type { ReplayWindow } from "./window.ts";
@@ -87,7 +88,7 @@ export class Neighbour {
   window: ReplayWindow | undefined;
   /** Its challenge: given back in our hello. */
   challenge = 0n;
-  state: NeighbourStatus["state"] = "fresh";
+  state: NeighbourState = "fresh";
   helloMs: number;
   /** Last hello sent for it alone, as an answer and of our own accord. */
   answeredMs = Number.NEGATIVE_INFINITY;
@@ -110,6 +111,15 @@ export class Neighbour {
   /** What it may cost us. */
   readonly account: Account;
   readonly breath = new Breath();
+  readonly paths = new Paths();
+  /** It says that what we send to the group comes to it. */
+  hearsGroup = false;
+  /** Last hello that it was sent alone. */
+  aloneMs = Number.NEGATIVE_INFINITY;
+  /** Between its hellos, smoothed. */
+  periodMs = HELLO_EVERY_MS;
+  /** Share of ours that it lost, 256ths. */
+  lostThere = 0;
   readonly orphans: Orphan[] = [];
   /** Whose slots those of its former table were: kept when nothing is left of the table itself. */
   former: RightsMap | undefined;
@@ -223,24 +233,5 @@ export class Neighbour {
   get mask(): number {
     const own = this.mirror ? 1 << this.mirror.index : 0;
     return this.orphans.reduce((mask, orphan) => mask | (1 << orphan.mirror.index), own);
-  }
-
-  status(): NeighbourStatus {
-    return {
-      id: this.id,
-      name: this.hello?.name ?? "",
-      address: `${this.address.address}:${this.address.port}`,
-      state: this.state,
-      mirror: this.mirror?.index ?? -1,
-      compatible: this.compatible,
-      mirroredCells: this.mirror?.used ?? 0,
-      orphans: this.orphans.length,
-      edgeVer: this.gaps.highest,
-      knownVer: this.gaps.contiguous,
-      ackVer: this.ackVer,
-      syncing: this.sync !== undefined,
-      gaps: this.gaps.count,
-      lastHelloMs: this.helloMs,
-    };
   }
 }

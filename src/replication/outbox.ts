@@ -17,7 +17,8 @@ export interface OutboxParts {
   readonly ticks: Ticks;
   readonly datagramBytes: number;
   readonly counters: ReplicationCounters;
-  send(bytes: Uint8Array, to: Endpoint | undefined): void;
+  send(bytes: Uint8Array, to: Endpoint): void;
+  sendToAll(bytes: Uint8Array, isHello: boolean): void;
 }
 
 /** Puts records into datagrams, numbers and seals them. Every datagram carries the ticks of its sender's table. */
@@ -81,7 +82,8 @@ export class Outbox {
     this.at = PREFIX_BYTES;
     counters.datagramsSent++;
     counters.bytesSent += bytes.length;
-    this.parts.send(bytes, to);
+    if (to) this.parts.send(bytes, to);
+    else this.parts.sendToAll(bytes, isHello);
     return bytes.length;
   }
 

@@ -22,8 +22,17 @@ function busySender(bytesPerSecond: number) {
   const published = new PublishedCache(geometry, 64, ticks);
   const own = new OwnTable(geometry, published, ticks);
   const counters = newCounters();
-  const send = () => {};
-  const outbox = new Outbox({ id: 1, identity: 1n, seal: clearSeal, ticks, datagramBytes: 1200, counters, send });
+  const nothing = () => {};
+  const outbox = new Outbox({
+    id: 1,
+    identity: 1n,
+    seal: clearSeal,
+    ticks,
+    datagramBytes: 1200,
+    counters,
+    send: nothing,
+    sendToAll: nothing,
+  });
   outbox.beginEpoch(new Uint8Array(16));
   const sender = new Sender({
     geometry,

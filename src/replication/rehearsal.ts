@@ -28,7 +28,7 @@ export function rehearse(of: Geometry, make: (parts: MeshParts) => Replicator): 
   const done = () => aps.every(({ counters }) => counters.snapshotsDone > 0);
   for (; !done() && nowMs < GIVE_UP_MS; nowMs++) {
     for (const { to, bytes } of onTheWay.splice(0)) {
-      aps[to - 1]!.receive(bytes, { address: "paper", port: 1 }, nowMs);
+      aps[to - 1]!.receive(bytes, { address: "paper", port: 1 }, nowMs, "group");
     }
     for (const ap of aps) if (ap.nextAtMs() <= nowMs) ap.tick(nowMs);
   }

@@ -10,6 +10,7 @@ import type { MeshOptions, MeshParts } from "./mesh-api.ts";
 import { MODES } from "./modes.ts";
 import type { Neighbour } from "./neighbour.ts";
 import { Outbox, PREFIX_BYTES, TO_ALL } from "./outbox.ts";
+import { type Path, Reach } from "./paths.ts";
 import { bye } from "./records/bye.ts";
 import { SEEN } from "./records/hello.ts";
 import { clearSeal, type Header, type Seal } from "./seal.ts";
@@ -25,6 +26,7 @@ export class Replicator {
   private readonly inbox: Inbox;
   private readonly greeter: Greeter;
   private readonly healer: Healer;
+  private readonly reach: Reach;
   private readonly guests = new Guests();
   readonly courier: Courier;
   private farewell: Farewell | undefined;
@@ -53,6 +55,13 @@ export class Replicator {
       exports: (zone) => parts.exports?.(zone) ?? true,
     });
     const { ticks, published, own, contexts } = this.proxy;
+    const link = parts.link ?? { group: true, peers: [] };
+    this.reach = new Reach({
+      group: link.group,
+      listed: () => [...link.peers, ...this.guests.endpoints(parts.nowMs())],
+      neighbours: () => this.greeter.list(),
+      send: (bytes, to) => parts.send(bytes, to),
+    });
     this.outbox = new Outbox({
       id,
       identity: this.identity,
@@ -60,7 +69,8 @@ export class Replicator {
       ticks,
       datagramBytes: options.datagramBytes,
       counters,
-      send: (bytes, to) => this.send(bytes, to),
+      send: (bytes, to) => parts.send(bytes, to),
+      sendToAll: (bytes, isHello) => this.reach.toAll(bytes, isHello),
     });
     this.sender = new Sender({
       geometry,
@@ -167,13 +177,7 @@ export class Replicator {
     this.greeter.sayHello(nowMs);
   }
 
-  private send(bytes: Uint8Array, to: Endpoint | undefined): void {
-    this.parts.send(bytes, to);
-    if (to) return;
-    for (const endpoint of this.guests.endpoints(this.parts.nowMs())) this.parts.send(bytes, endpoint);
-  }
-
-  receive(bytes: Uint8Array, from: Endpoint, nowMs: number): void {
+  receive(bytes: Uint8Array, from: Endpoint, nowMs: number, path: Path = "group"): void {
     if (!this.running) return;
     const opened = this.seal.open(bytes);
     if (typeof opened === "string") {
@@ -184,10 +188,10 @@ export class Replicator {
     if (body.length < PREFIX_BYTES) this.drop("short");
     else if (header.sender === this.parts.id) this.ownEcho(header);
     else if (!this.isForUs(body)) this.drop("not for us");
-    else this.sort(header, body, from, nowMs);
+    else this.sort(header, body, from, nowMs, path);
   }
 
-  private sort(header: Header, body: Uint8Array, from: Endpoint, nowMs: number): void {
+  private sort(header: Header, body: Uint8Array, from: Endpoint, nowMs: number, path: Path): void {
     const neighbour = this.greeter.get(header.sender);
     if (neighbour?.believed && header.epochTag === neighbour.epochTag) {
       if (!neighbour.window!.accept(header.pn)) {
@@ -196,6 +200,7 @@ export class Replicator {
       }
       this.counters.datagramsTaken++;
       neighbour.address = from;
+      neighbour.paths.heard(path, nowMs);
       const ticks = this.believableTicks(neighbour, body, nowMs);
       this.inbox.take(neighbour, body, PREFIX_BYTES, ticks, nowMs);
       this.onSooner();

@@ -1,12 +1,18 @@
-/** For people and the control socket. */
+export type NeighbourState = "fresh" | "alive" | "suspect" | "dead";
+
+/** For people and the control socket: append, never rename. */
 export interface NeighbourStatus {
   readonly id: number;
   readonly name: string;
   readonly address: string;
-  readonly state: "fresh" | "alive" | "suspect" | "dead";
+  readonly state: NeighbourState;
   /** Number of the mirror that holds its table; -1: none. */
   readonly mirror: number;
   readonly compatible: boolean;
+  /** Why it cannot be mirrored, a sentence for each part that differs. */
+  readonly differences: readonly string[];
+  /** What it does about loss. */
+  readonly mode: string;
   readonly mirroredCells: number;
   readonly orphans: number;
   /** Newest change set heard of, and up to where all are known. */
@@ -16,6 +22,30 @@ export interface NeighbourStatus {
   readonly ackVer: number;
   readonly syncing: boolean;
   readonly gaps: number;
+  /** Change sets that nobody repairs. */
+  readonly givenUp: number;
+  /** Since the oldest change set that is missing was missed; 0: all are known. */
+  readonly lagMs: number;
+  /** Between its hellos. */
+  readonly periodMs: number;
+  readonly silentMs: number;
+  /** Share of its datagrams lost on the way here, and of ours on the way there. */
+  readonly lossHere: number;
+  readonly lossThere: number;
+  /** At most; null: not measured. */
+  readonly rttMs: number | null;
+  /** Used share of its table. */
+  readonly fill: number;
+  /** Whether this AP has a group at all. */
+  readonly groupHere: boolean;
+  /** By which paths it was heard of late. */
+  readonly heardGroup: boolean;
+  readonly heardAlone: boolean;
+  /** Whether it hears our group: else it is sent changes alone. */
+  readonly hearsGroup: boolean;
+  /** It loses more than its share of our rate can repair; we lose more than its. */
+  readonly slow: boolean;
+  readonly slowHere: boolean;
   readonly lastHelloMs: number;
 }
 

@@ -50,7 +50,7 @@ export class SyncSession {
     wanted: readonly UnitRange[],
     /** What the source had announced when this began: a chunk that is older closes nothing. */
     readonly startVer: number,
-    nowMs: number,
+    readonly beganMs: number,
     rttMs = Number.POSITIVE_INFINITY,
   ) {
     this.window = rttMs < NEAR_MS ? WINDOW_FIRST_NEAR : WINDOW_FIRST;
@@ -58,7 +58,7 @@ export class SyncSession {
     for (const { from, count } of wanted) {
       for (let unit = from; unit < Math.min(units, from + count); unit++) this.want(unit);
     }
-    this.deadlineMs = nowMs;
+    this.deadlineMs = beganMs;
   }
 
   get done(): boolean {

@@ -1,29 +1,66 @@
 import type { NeighbourStatus } from "../../replication/status.ts";
 import { ask, SOCKET_OPTION } from "./ask.ts";
-import { columns, printable, styleFor } from "./text.ts";
+import { columns, durationText, printable, type Style, styleFor } from "./text.ts";
 import { EXIT, JSON_OPTION, type Verb } from "./verb.ts";
+
+const HEADING = ["ap", "name", "address", "state", "content", "behind", "lost", "fill", "mirror"];
 
 export const neighboursVerb: Verb = {
   name: "neighbours",
-  summary: "Lists neighbour APs and how far their tables are known here.",
+  summary: "Lists neighbour APs, how far their tables are known here, and what is wrong between them and us.",
   arguments: [],
   options: [SOCKET_OPTION, JSON_OPTION],
   async run(call) {
     const neighbours = await ask<NeighbourStatus[]>(call, "neighbours");
     if (!neighbours) return EXIT.ok;
-    const style = styleFor(call.terminal.isTerminal);
-    const rows = neighbours.map((n) => [
-      n.id,
-      printable(n.name),
-      printable(n.address),
-      n.compatible ? n.state : "other table or key",
-      n.mirror < 0 ? "-" : String(n.mirror),
-      n.mirroredCells,
-      `${n.knownVer} of ${n.edgeVer}`,
-      n.syncing ? "syncing" : n.gaps ? `${n.gaps} gaps` : "complete",
-    ]);
-    const heading = ["ap", "name", "address", "state", "mirror", "cells", "known", "content"];
-    call.terminal.out(rows.length ? columns([heading, ...rows], style) : "no neighbours\n");
+    call.terminal.out(neighbours.length ? neighboursText(neighbours, call.terminal.isTerminal) : "no neighbours\n");
     return EXIT.ok;
   },
 };
+
+/** A line each, and below a line for each trouble. */
+export function neighboursText(neighbours: readonly NeighbourStatus[], isTerminal: boolean): string {
+  const style = styleFor(isTerminal);
+  const rows = neighbours.map((n) => [
+    n.id,
+    printable(n.name),
+    printable(n.address),
+    n.state,
+    contentOf(n),
+    n.lagMs > 0 ? durationText(n.lagMs) : "-",
+    `${percent(n.lossHere)} here, ${percent(n.lossThere)} there`,
+    percent(n.fill),
+    n.mirror < 0 ? "-" : `${n.mirror}: ${n.mirroredCells} cells`,
+  ]);
+  return columns([HEADING, ...rows], style) + troubles(neighbours, style);
+}
+
+function contentOf(n: NeighbourStatus): string {
+  if (!n.compatible) return "rights only";
+  if (n.syncing) return "syncing";
+  if (n.gaps > 0) return `${n.edgeVer - n.knownVer} change sets behind`;
+  return n.givenUp > 0 ? `${n.givenUp} change sets lost` : "complete";
+}
+
+/** In the order of the table; what is well is not said. */
+const TROUBLES: readonly ((n: NeighbourStatus) => readonly string[])[] = [
+  (n) => (n.state === "fresh" ? [] : n.differences.map((text) => `not mirrored: ${text}`)),
+  (n) => (n.compatible && n.mirror < 0 ? ["not mirrored: no mirror left; its clients are handed over"] : []),
+  (n) => (n.state === "suspect" || n.state === "dead" ? [`silent for ${durationText(n.silentMs)}`] : []),
+  (n) => (isHeard(n) && n.groupHere && !n.heardGroup ? ["multicast from it does not come, unicast does"] : []),
+  (n) => (isHeard(n) && n.heardGroup && !n.heardAlone ? ["unicast from it does not come, multicast does"] : []),
+  (n) => (n.slow ? ["slow: it loses more than its share of our rate repairs, and waits for a snapshot"] : []),
+  (n) => (n.slowHere ? ["we lose more of it than it repairs, and wait for a snapshot"] : []),
+  (n) => (n.mode === "ftfw" || n.mode === "" ? [] : [`its mode is ${n.mode}: what it loses it does not repair`]),
+];
+
+const isHeard = (n: NeighbourStatus) => n.state === "alive" || n.state === "suspect";
+
+function troubles(neighbours: readonly NeighbourStatus[], style: Style): string {
+  const lines = neighbours.flatMap((n) => TROUBLES.flatMap((find) => find(n)).map((text) => `ap ${n.id}: ${text}`));
+  return lines.length === 0 ? "" : `\n${lines.map((line) => style.bad(printable(line))).join("\n")}\n`;
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
+}

@@ -10,7 +10,7 @@ const RECEIVE_BUFFER_BYTES = 4 << 20;
  * of other links: so a group has a socket of its own, bound to the group; all sending is done by the unicast one.
  */
 export async function openUdp(options: UdpOptions, log: Log): Promise<Udp> {
-  const unicast = await bind(options.bind, options.port, options, log);
+  const unicast = await bind(options.bind, options.port, options, log, false);
   const { port } = unicast.address();
   const sockets = [unicast];
   if (options.group !== undefined) {
@@ -42,9 +42,9 @@ export async function openUdp(options: UdpOptions, log: Log): Promise<Udp> {
   };
 }
 
-async function bind(address: string, port: number, options: UdpOptions, log: Log): Promise<Socket> {
+async function bind(address: string, port: number, options: UdpOptions, log: Log, toGroup: boolean): Promise<Socket> {
   const socket = createSocket({ type: isSix(address) ? "udp6" : "udp4", reuseAddr: options.group !== undefined });
-  socket.on("message", (bytes, from) => options.onDatagram(bytes, endpointOf(from)));
+  socket.on("message", (bytes, from) => options.onDatagram(bytes, endpointOf(from), toGroup));
   await new Promise<void>((resolve, reject) => {
     socket.once("error", (error: NodeJS.ErrnoException) => {
       socket.close();
@@ -66,7 +66,7 @@ async function bind(address: string, port: number, options: UdpOptions, log: Log
 
 async function joinGroup(group: string, port: number, options: UdpOptions, log: Log): Promise<Socket> {
   const scope = isSix(group) && options.iface?.startsWith("%") ? options.iface : "";
-  const socket = await bind(`${group}${scope}`, port, options, log);
+  const socket = await bind(`${group}${scope}`, port, options, log, true);
   try {
     socket.addMembership(group, interfaceOf(group, options));
   } catch (cause) {

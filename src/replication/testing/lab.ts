@@ -6,7 +6,8 @@ import type { Endpoint } from "../../platform/platform.ts";
 import { URGENCY } from "../../proxy/published.ts";
 import type { RoleGrant } from "../../proxy/rights.ts";
 import { MESH_DEFAULTS } from "../mesh.ts";
-import type { MeshOptions } from "../mesh-api.ts";
+import type { MeshOptions, MeshParts } from "../mesh-api.ts";
+import type { Path } from "../paths.ts";
 import { Replicator } from "../replicator.ts";
 
 /** Whole access points, models of kernels included, on one virtual clock and one seeded, faulty network. Tests only. */
@@ -26,6 +27,7 @@ export interface LabOptions {
   readonly holdMs?: number;
   readonly seed?: number;
   readonly options?: Partial<MeshOptions>;
+  readonly link?: MeshParts["link"];
   /** What one AP has otherwise. */
   optionsOf?(id: number): Partial<MeshOptions>;
   prepare?(ap: Ap): void;
@@ -49,6 +51,8 @@ export interface InFlight {
   readonly from: number;
   readonly to: number;
   readonly bytes: Uint8Array;
+  /** Default: to the group. */
+  readonly path?: Path;
 }
 
 export class Lab {
@@ -170,6 +174,7 @@ export class Lab {
         name: `ap${ap.id}`,
         datapath: ap.datapath,
         geometry: this.geometry,
+        ...(this.setup.link && { link: this.setup.link }),
         seedId: 7,
         log,
         nowMs: () => this.nowMs,
@@ -190,14 +195,14 @@ export class Lab {
       if (ap.id === from.id || (to && to.address !== addressOf(ap.id))) continue;
       if (!to && this.setup.hears && !this.setup.hears(from.id, ap.id)) continue;
       const copies = this.random() < this.faults.duplication ? 2 : 1;
-      for (let i = 0; i < copies; i++) this.fly(from.id, ap.id, bytes);
+      for (let i = 0; i < copies; i++) this.fly(from.id, ap.id, bytes, to ? "alone" : "group");
     }
   }
 
-  private fly(from: number, to: number, bytes: Uint8Array): void {
+  private fly(from: number, to: number, bytes: Uint8Array, path: Path): void {
     if (this.cut.has(`${from}>${to}`) || this.random() < this.faults.loss) return;
     const { delayMs, jitterMs } = this.faults;
-    const packet = { atMs: this.nowMs + delayMs + this.random() * jitterMs, from, to, bytes };
+    const packet = { atMs: this.nowMs + delayMs + this.random() * jitterMs, from, to, bytes, path };
     const verdict = this.tap(packet);
     if (verdict !== false) this.flying.push(verdict ? { ...packet, bytes: verdict } : packet);
   }
@@ -206,9 +211,9 @@ export class Lab {
     const due = this.flying.filter(({ atMs }) => atMs <= this.nowMs).sort((a, b) => a.atMs - b.atMs);
     if (due.length === 0) return;
     this.flying = this.flying.filter(({ atMs }) => atMs > this.nowMs);
-    for (const { from, to, bytes } of due) {
+    for (const { from, to, bytes, path = "group" } of due) {
       const ap = this.ap(to);
-      if (ap?.running) ap.replicator.receive(bytes, { address: addressOf(from), port: 4755 }, this.nowMs);
+      if (ap?.running) ap.replicator.receive(bytes, { address: addressOf(from), port: 4755 }, this.nowMs, path);
     }
   }
 }

@@ -1,0 +1,97 @@
+import { describe, expect, it } from "vitest";
+import { differencesOf, type Shape } from "../../replication/compat.ts";
+import type { NeighbourStatus } from "../../replication/status.ts";
+import { neighboursText } from "./neighbours.ts";
+
+const well: NeighbourStatus = {
+  id: 2,
+  name: "attic",
+  address: "10.0.0.2:4755",
+  state: "alive",
+  mirror: 0,
+  compatible: true,
+  differences: [],
+  mode: "ftfw",
+  mirroredCells: 1234,
+  orphans: 0,
+  edgeVer: 90,
+  knownVer: 90,
+  ackVer: 10,
+  syncing: false,
+  gaps: 0,
+  givenUp: 0,
+  lagMs: 0,
+  periodMs: 1000,
+  silentMs: 300,
+  lossHere: 0.05,
+  lossThere: 0,
+  rttMs: 2,
+  fill: 0.25,
+  groupHere: true,
+  heardGroup: true,
+  heardAlone: true,
+  hearsGroup: true,
+  slow: false,
+  slowHere: false,
+  lastHelloMs: 5,
+};
+
+const shape: Shape = {
+  fingerprints: 1,
+  bucketBits: 10,
+  remainderBits: 26,
+  timerBits: 6,
+  fastTickMs: 10_000,
+  slowTickMs: 300_000,
+  seedId: 0x11223344,
+};
+
+describe("roamwall neighbours", () => {
+  it("says no more than a line of a neighbour that is well", () => {
+    const text = neighboursText([well], false);
+    expect(text.split("\n")).toHaveLength(3);
+    expect(text).toMatch(
+      /2 {2}attic {2}10\.0\.0\.2:4755 {2}alive {2}complete {2}- +5 % here, 0 % there {2}25 % {2}0: 1234 cells/,
+    );
+  });
+
+  const rows: [string, Partial<NeighbourStatus>, string][] = [
+    [
+      "a table of another size",
+      { differences: differencesOf(shape, { ...shape, bucketBits: 11 }) },
+      "table: 4x1024x8/r26 here, 4x2048x8/r26 there",
+    ],
+    ["other timers", { differences: differencesOf(shape, { ...shape, timerBits: 4 }) }, "timer bits: 6 here, 4 there"],
+    [
+      "other ticks",
+      { differences: differencesOf(shape, { ...shape, fastTickMs: 8_000 }) },
+      "ticks: 10 s and 300 s here, 8 s and 300 s there",
+    ],
+    [
+      "other seeds",
+      { differences: differencesOf(shape, { ...shape, seedId: 7 }) },
+      "seeds in the key file (by hash): 11223344 here, 00000007 there",
+    ],
+    [
+      "another version",
+      { differences: differencesOf(shape, { ...shape, fingerprints: 2 }) },
+      "version of fingerprints and automata: 1 here, 2 there",
+    ],
+    ["no mirror left", { mirror: -1 }, "no mirror left"],
+    ["silence", { state: "dead", silentMs: 12_300 }, "silent for 12.3 s"],
+    ["dead multicast", { heardGroup: false }, "multicast from it does not come, unicast does"],
+    ["dead unicast", { heardAlone: false }, "unicast from it does not come, multicast does"],
+    ["its losses", { slow: true }, "slow: it loses more"],
+    ["our losses", { slowHere: true }, "we lose more of it"],
+    ["a mode that repairs nothing", { mode: "notrack" }, "its mode is notrack"],
+  ];
+  it.each(rows)("names what is wrong: %s", (_what, wrong, said) => {
+    const status = { ...well, ...wrong, compatible: (wrong.differences ?? []).length === 0 };
+    expect(neighboursText([status], false)).toContain(`ap 2: `);
+    expect(neighboursText([status], false)).toContain(said);
+  });
+
+  it("does not miss a multicast that this AP has no group for", () => {
+    expect(neighboursText([{ ...well, groupHere: false, heardGroup: false }], false)).not.toContain("multicast");
+  });
+});
