@@ -12,6 +12,7 @@ import { type ApiVerb, serveApi } from "./api.ts";
 import { DeniedLog, type DeniedPacket } from "./denied-log.ts";
 import { type MeshKey, readKey } from "./key.ts";
 import { NetworkPolicy } from "./network-policy.ts";
+import { RadiusAccess } from "./radius-access.ts";
 import { Session } from "./session.ts";
 import type { MqttSettings, Settings } from "./settings.ts";
 import type { AgentStatus, PolicyStatus } from "./status.ts";
@@ -52,6 +53,7 @@ export async function startAgent(platform: Platform, settings: Settings, rooms: 
 class RunningAgent implements Agent {
   private policy: CompiledPolicy;
   private readonly network: NetworkPolicy | undefined;
+  private readonly radius: RadiusAccess | undefined;
   private policyProblem: string | undefined;
   /** The network's policy in force. */
   private signed: SignedPolicy | undefined;
@@ -75,6 +77,8 @@ class RunningAgent implements Agent {
     this.startedMs = platform.clock.nowMs();
     this.network = settings.mqtt && this.makeNetwork(settings.mqtt);
     this.policy = this.firstPolicy();
+    const { radius } = settings;
+    this.radius = radius && new RadiusAccess({ platform, settings: radius, key, policy: () => this.policy });
   }
 
   async start(): Promise<void> {
@@ -83,6 +87,7 @@ class RunningAgent implements Agent {
     this.closers.push(() => server.close());
     this.closers.push(platform.files.watch(settings.policy, () => void this.reload()));
     platform.log.info(ROOM, "started", { id: settings.id, name: settings.name, mode: settings.mode });
+    await this.radius?.start();
     await this.inTurn(() => this.connect(RETRY_FIRST_MS));
     await this.network?.start();
   }
@@ -108,6 +113,7 @@ class RunningAgent implements Agent {
     this.policy = next;
     this.signed = network;
     await this.session?.changePolicy(next, previous);
+    await this.radius?.policyChanged();
     log.info(ROOM, "policy loaded", { roles: next.roles.size, clients: next.clients.size });
     return undefined;
   }
@@ -122,6 +128,7 @@ class RunningAgent implements Agent {
       uptimeMs: Math.round(this.platform.clock.nowMs() - this.startedMs),
       policy: this.policyStatus(),
       ...(this.network && { mqtt: this.network.state }),
+      ...(this.radius?.status && { radius: this.radius.status }),
       ...(this.session && { datapath: await this.session.status() }),
     };
   }
@@ -136,6 +143,7 @@ class RunningAgent implements Agent {
     this.cancelRetry();
     for (const close of this.closers.splice(0).reverse()) close();
     await this.network?.stop();
+    this.radius?.stop();
     await this.inTurn(async () => this.session?.stop());
     this.session = undefined;
     this.platform.log.info(ROOM, "stopped; the kernel keeps filtering by the last policy");
@@ -239,6 +247,7 @@ class RunningAgent implements Agent {
     try {
       const datapath = await this.rooms.connectDatapath(platform, settings.daemon);
       this.session = await this.openSession(datapath);
+      await this.radius?.connected(this.session);
       this.waitReason = "";
       platform.log.info(ROOM, "filtering", {
         table: this.session.geometry.text,
@@ -286,6 +295,7 @@ class RunningAgent implements Agent {
       this.platform.log.warn(ROOM, "roamwalld is gone; the kernel keeps filtering");
       const lost = this.session;
       this.session = undefined;
+      await this.radius?.connected(undefined);
       await lost.stop();
       this.retryAfter(RETRY_FIRST_MS);
     });

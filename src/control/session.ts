@@ -8,7 +8,7 @@ import { readRecord } from "../datapath/layout.ts";
 import type { Endpoint, Platform, Udp } from "../platform/platform.ts";
 import type { CompiledPolicy, CompiledRole } from "../policy/policy.ts";
 import { policySources, roleOf } from "../policy/sources.ts";
-import type { RoleGrant } from "../proxy/rights.ts";
+import type { Grant, RoleGrant } from "../proxy/rights.ts";
 import type { createMesh } from "../replication/mesh.ts";
 import type { Mesh } from "../replication/mesh-api.ts";
 import type { NeighbourStatus } from "../replication/status.ts";
@@ -126,6 +126,23 @@ export class Session {
       rights: this.mesh.rightsCounters,
       locate: this.mesh.locateCounters,
     };
+  }
+
+  /** Rights that outrank the policy's; without a role, the policy's own is given with the same authority. In force when it resolves. */
+  async setRights(mac: Mac, grant: Partial<Grant>): Promise<void> {
+    const role = grant.role ?? this.roleOf(mac) ?? NO_ROLE;
+    const monitor = this.policy.roles.get(role)?.monitor ?? false;
+    this.mesh.setRights(mac, { ...grant, role, monitor, authority: true });
+    await this.parts.datapath.sync();
+  }
+
+  async revoke(mac: Mac): Promise<void> {
+    this.mesh.revoke(mac);
+    await this.parts.datapath.sync();
+  }
+
+  granted(mac: Mac): Grant | undefined {
+    return this.mesh.granted(mac);
   }
 
   neighbours(): NeighbourStatus[] {

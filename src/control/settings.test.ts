@@ -82,7 +82,7 @@ describe("parseSettings", () => {
       }
       return [];
     };
-    const groups = ["replication", "mqtt"];
+    const groups = ["replication", "mqtt", "radius"];
     const read = [
       ...accepted(top).filter((name) => !groups.includes(name)),
       ...groups.flatMap((group) => accepted(`id: 1\n${group}: {x: 1}`).map((name) => `${group}.${name}`)),

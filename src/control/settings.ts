@@ -5,6 +5,9 @@ import type { Endpoint } from "../platform/platform.ts";
 import { type Field, readDocument } from "../policy/document.ts";
 import { MESH_NAME, parseKeyHex } from "../policy/signed.ts";
 import { MODE_NAMES, type ModeName } from "../replication/modes.ts";
+import { RADIUS_SETTINGS, type RadiusSettings, readEndpoint, readRadius } from "./settings-radius.ts";
+
+export type { RadiusSettings } from "./settings-radius.ts";
 
 export interface Settings {
   readonly id: number;
@@ -19,6 +22,7 @@ export interface Settings {
   readonly replication: ReplicationSettings;
   /** Absent: no broker. */
   readonly mqtt?: MqttSettings;
+  readonly radius?: RadiusSettings;
 }
 
 export interface MqttSettings {
@@ -223,6 +227,7 @@ export const SETTINGS: readonly SettingText[] = [
     default: "30s",
     effect: "How often counters are told. Changes of status are told with it.",
   },
+  ...RADIUS_SETTINGS,
 ];
 
 const DEFAULTS = {
@@ -248,6 +253,7 @@ export function parseSettings(text: string, place: string): Settings {
     "pickup",
     "replication",
     "mqtt",
+    "radius",
   ]);
   if (!f.id) throw badInput(place, "no id", "id: a number of 1 to 65534 that no other AP of the mesh has");
   const id = f.id.integer(1, 65534);
@@ -263,6 +269,7 @@ export function parseSettings(text: string, place: string): Settings {
     pickupS: Math.ceil(readDuration(f.pickup, 300_000, 0, 3_600_000) / 1000),
     replication: readReplication(f.replication, place),
     ...(f.mqtt && { mqtt: readMqtt(f.mqtt) }),
+    ...(f.radius && { radius: readRadius(f.radius) }),
   };
 }
 
@@ -319,7 +326,7 @@ function readReplication(field: Field | undefined, place: string): ReplicationSe
   const bind = f.bind ? readAddress(f.bind) : "";
   const port = f.port?.integer(1, 65535) ?? DEFAULTS.port;
   const group = f.group && readGroup(f.group, bind);
-  const peers = f.peers?.list("a list of addresses").map((peer) => readPeer(peer, port)) ?? [];
+  const peers = f.peers?.list("a list of addresses").map((peer) => readEndpoint(peer, port)) ?? [];
   if (enabled && !group && peers.length === 0) {
     throw badInput(
       field!.place,
@@ -359,16 +366,6 @@ function readGroup(field: Field, bind: string): string {
     throw badInput(field.place, `"${text}" beside bind ${bind}`, "a group of the same family as bind");
   }
   return text;
-}
-
-function readPeer(field: Field, port: number): Endpoint {
-  const text = field.text("an address or address:port");
-  const match = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(text) ?? /^([\d.]+)(?::(\d{1,5}))?$/.exec(text);
-  const address = match ? match[1]! : text;
-  parseAddress(address.replace(/%[\w.-]+$/, ""), field.place);
-  const own = match?.[2] === undefined ? port : Number(match[2]);
-  if (own < 1 || own > 65535) throw badInput(field.place, `port ${own}`, "a port of 1 to 65535");
-  return { address, port: own };
 }
 
 const UNIT_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000 };

@@ -1,5 +1,6 @@
 /** What the control socket answers. Names are for programs too: append, never rename. */
 import type { Mac } from "../base/mac.ts";
+import type { RadiusStatus } from "../radius/radius.ts";
 
 export interface AgentStatus {
   readonly name: string;
@@ -9,6 +10,7 @@ export interface AgentStatus {
   readonly uptimeMs: number;
   readonly policy: PolicyStatus;
   readonly mqtt?: MqttStatus;
+  readonly radius?: RadiusStatus;
   /** Absent while roamwalld is away. */
   readonly datapath?: DatapathStatus;
 }

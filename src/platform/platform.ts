@@ -6,6 +6,8 @@ export interface Platform {
   readonly clock: Clock;
   readonly log: Log;
   readonly files: Files;
+  /** Seconds since 1970; undefined while this machine cannot know them, as one without a battery before it asked a time server. */
+  wallSeconds(): number | undefined;
   /** Cryptographically strong. */
   entropy(bytes: number): Uint8Array;
   udp(options: UdpOptions): Promise<Udp>;

@@ -176,6 +176,23 @@ export class StateProxy {
     this.announce(context);
   }
 
+  granted(mac: Mac): Grant | undefined {
+    const rights = this.contexts.get(mac)?.rights;
+    if (!rights || rights.revoked || rights.serial === 0) return undefined;
+    const { role, zone, bind, monitor, openOut, openIn, endsAtMs } = rights;
+    const leftSeconds = Math.max(0, Math.ceil((endsAtMs - this.parts.nowMs()) / 1000));
+    return {
+      role,
+      filters: rights.filters.flatMap((digest) => this.filters.content(digest) ?? []),
+      zone,
+      bind,
+      monitor,
+      ...(openOut !== undefined && { openOut }),
+      ...(openIn !== undefined && { openIn }),
+      ...(endsAtMs !== Number.POSITIVE_INFINITY && { leftSeconds }),
+    };
+  }
+
   refreshRoles(): void {
     for (const context of this.contexts.all()) {
       context.written = context.written === "" ? "" : "stale";

@@ -96,6 +96,15 @@ describe("CoA", () => {
     expect(bench.rights.given.get(mac)).toMatchObject({ role: "vip", openOut: 7 });
   });
 
+  it("adds to what a client roamed in with, but lists anew without it", async () => {
+    const mac = "02:00:00:00:0a:02" as typeof MAC;
+    bench.rights.roamed.set(mac, { ...NOTHING_SAID, role: "guest", filters: new Map([[0, FILTER]]) });
+    await bench.order(coa(station(mac), add("out a")));
+    expect(bench.rights.given.get(mac)).toMatchObject({ rules: ["out a"], filters: new Map([[0, FILTER]]) });
+    await bench.order(coa(station(mac), own("Roamwall-Rule", text("out b"))));
+    expect(bench.rights.given.get(mac)).toMatchObject({ role: "guest", rules: ["out b"], filters: new Map() });
+  });
+
   it("tells 506 when the change is not confirmed within a second", async () => {
     bench.rights.gate = new Promise(() => {});
     await bench.order(coa(station(), role("other")));

@@ -3,7 +3,7 @@ import { RoamwallError } from "../base/errors.ts";
 import type { Mac } from "../base/mac.ts";
 import type { Clock } from "../platform/platform.ts";
 import { type AttributeName, isWellFormed, nameOf } from "./attributes.ts";
-import { changed, isRefusal, type Refusal, readChanges, saysNothing } from "./changes.ts";
+import { type Changes, changed, isRefusal, type Refusal, readChanges, saysNothing } from "./changes.ts";
 import type { Answer } from "./das.ts";
 import { CAUSE } from "./error-cause.ts";
 import { CODE, has, type Packet } from "./packet.ts";
@@ -92,10 +92,10 @@ function findTarget(request: Packet, { sessions, rights }: OrderParts): Target |
 
 async function change(
   { mac, session }: Target,
-  changes: Exclude<ReturnType<typeof readChanges>, Refusal>,
+  changes: Changes,
   { clock, rights, sessions }: OrderParts,
 ): Promise<Answer> {
-  const before = session ? grantNow(session, clock.nowMs()) : rights.current(mac);
+  const before = session ? grantNow(session, clock.nowMs()) : roamedGrant(rights.current(mac), changes);
   if (!before || sessions.of(mac) !== session) return refuse(CAUSE.noSession, "the session ended meanwhile");
   const next = changed(before, changes);
   if (isRefusal(next)) return next;
@@ -110,6 +110,11 @@ async function change(
     session.endsAtMs = endOf(grant, clock.nowMs());
   }
   return { reason: `${mac} changed` };
+}
+
+/** Of rules that were compiled elsewhere only the filter came here: who lists anew what is allowed must not keep it. */
+function roamedGrant(grant: RadiusGrant | undefined, changes: Changes): RadiusGrant | undefined {
+  return grant && (changes.rules || changes.filters.size) ? { ...grant, filters: new Map() } : grant;
 }
 
 async function disconnect({ mac }: Target, parts: OrderParts): Promise<Answer> {

@@ -43,8 +43,6 @@ export interface RadiusParts {
   readonly platform: Platform;
   readonly options: RadiusOptions;
   readonly rights: RadiusRights;
-  /** Undefined: this machine does not know what time it is. */
-  wallSeconds(): number | undefined;
 }
 
 export interface SessionLine {
@@ -157,7 +155,8 @@ class RunningRadius implements Radius {
   }
 
   private async openDas(das: NonNullable<RadiusOptions["das"]>): Promise<void> {
-    const { platform, rights, wallSeconds, options } = this.parts;
+    const { platform, rights, options } = this.parts;
+    const wallSeconds = () => platform.wallSeconds();
     if (das.hostapd.length) this.hostapd = await openHostapdDas(platform, das.hostapd, das.secret, wallSeconds);
     const { hostapd } = this;
     const orderParts = {

@@ -76,6 +76,8 @@ export interface Mesh {
   setRights(mac: Mac, grant: Grant): void;
   /** A tombstone: no AP grants again what is older. */
   revoke(mac: Mac): void;
+  /** What somebody with authority gave the client, here or elsewhere, and what of it has come; undefined: nobody did. */
+  granted(mac: Mac): Grant | undefined;
   /** The meaning of roles changed: writes every client's record anew. */
   refreshRoles(): void;
   /** hostapd saw the client, and may know who logged in (`bind`, as in `Grant`); frames that the datapath saw come by `handlers.arrived`. */

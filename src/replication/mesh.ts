@@ -45,6 +45,7 @@ export function createMesh(parts: MeshParts): Mesh {
       replicator.onSooner = run;
     },
     setRights: (mac: Mac, grant) => proxy.setRights(mac, grant),
+    granted: (mac: Mac) => proxy.granted(mac),
     revoke: (mac: Mac) => proxy.revoke(mac),
     refreshRoles: () => proxy.refreshRoles(),
     arrived: (mac: Mac, zone, bind) => proxy.arrived(mac, zone, bind),

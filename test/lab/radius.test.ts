@@ -90,7 +90,6 @@ describe.runIf(hasFreeRadius)("logins through the relay", () => {
     radius = await startRadius({
       platform: nodePlatform({ logLevel: "error" }),
       rights,
-      wallSeconds: () => Math.floor(Date.now() / 1000),
       options: {
         secret: SECRET,
         authentication: ends(0),

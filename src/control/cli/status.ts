@@ -28,6 +28,7 @@ function print({ terminal }: Call, status: AgentStatus): void {
     ],
   ];
   if (mqtt) pairs.push(["broker", `${printable(mqtt.url)}: ${brokerText(mqtt, style)}`]);
+  if (status.radius) pairs.push(...radiusFacts(status.radius, style));
   if (policy.problem !== undefined) pairs.push(["refused", style.bad(printable(policy.problem))]);
   if (datapath) pairs.push(...datapathFacts(datapath));
   else
@@ -42,6 +43,15 @@ function print({ terminal }: Call, status: AgentStatus): void {
 function brokerText({ connected, problem, eventsLost }: MqttStatus, style: Style): string {
   const lost = eventsLost ? `, ${grouped(eventsLost)} events lost` : "";
   return `${connected ? style.good("connected") : style.bad(`away: ${printable(problem) || "connecting"}`)}${lost}`;
+}
+
+function radiusFacts({ sessions, relays, das }: NonNullable<AgentStatus["radius"]>, style: Style): [string, string][] {
+  const servers = relays[0]?.servers ?? [];
+  const shown = servers.map(({ server, isUp }) => (isUp ? server : style.bad(`${server} silent`)));
+  const facts: [string, string][] = [["radius", `${grouped(sessions)} sessions; servers: ${shown.join(", ")}`]];
+  if (das && !das.isClockGood)
+    facts.push(["clock", style.bad("not set: replayed CoA requests are known by memory alone")]);
+  return facts;
 }
 
 function datapathFacts(datapath: DatapathStatus): [string, string][] {

@@ -21,6 +21,7 @@ export function nodePlatform(options: NodePlatformOptions = {}): Platform {
     clock: nodeClock(),
     log,
     files: nodeFiles(log),
+    wallSeconds,
     entropy: (bytes) => new Uint8Array(randomBytes(bytes)),
     udp: (udp) => openUdp(udp, log),
     connect: connectUnix,
@@ -28,6 +29,14 @@ export function nodePlatform(options: NodePlatformOptions = {}): Platform {
     ed25519: nodeEd25519,
     broker: openBroker,
   };
+}
+
+/** This was written then: a clock before it was never set. */
+const EARLIEST_SECONDS = Date.UTC(2026, 10, 1) / 1000;
+
+function wallSeconds(): number | undefined {
+  const now = Math.floor(Date.now() / 1000);
+  return now < EARLIEST_SECONDS ? undefined : now;
 }
 
 function nodeClock(): Clock {

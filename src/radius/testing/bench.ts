@@ -93,7 +93,6 @@ export class Bench {
     bench.radius = await startRadius({
       platform: bench.world.platform,
       rights: bench.rights,
-      wallSeconds: () => bench.world.wallSeconds,
       options: {
         secret: SECRET,
         authentication: { listen: RELAY, servers: SERVERS },

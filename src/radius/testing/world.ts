@@ -27,6 +27,7 @@ export class World {
       },
     },
     log: { debug() {}, info: this.logger(), warn: this.logger(), error: this.logger() },
+    wallSeconds: () => this.wallSeconds,
     entropy: (bytes: number) => Uint8Array.from({ length: bytes }, () => this.entropy++ & 255),
     udp: (options: UdpOptions) => Promise.resolve(this.bind(options)),
   } as unknown as Platform;

@@ -1,0 +1,160 @@
+/** RADIUS in the agent: what a server says becomes rights of the mesh, and filters that its rules compile to. */
+import { badInput, RoamwallError } from "../base/errors.ts";
+import type { Mac } from "../base/mac.ts";
+import type { Platform } from "../platform/platform.ts";
+import { type CompiledPolicy, compileRules, type FilterContent, parseRules } from "../policy/policy.ts";
+import { OWN_FILTER_BITS_MAX } from "../proxy/filter-store.ts";
+import type { Grant } from "../proxy/rights.ts";
+import { type Radius, type RadiusGrant, type RadiusRights, type RadiusStatus, startRadius } from "../radius/radius.ts";
+import type { MeshKey } from "./key.ts";
+import type { Session } from "./session.ts";
+import type { RadiusSettings } from "./settings.ts";
+
+const PLACE = "RADIUS";
+/** Of a client's record: those of its role among them. */
+const FILTERS_MAX = 4;
+
+export interface RadiusAccessParts {
+  readonly platform: Platform;
+  readonly settings: RadiusSettings;
+  readonly key: Pick<MeshKey, "seeds" | "seedId">;
+  policy(): CompiledPolicy;
+}
+
+export class RadiusAccess implements RadiusRights {
+  private radius: Radius | undefined;
+  private session: Session | undefined;
+  /** Grants that wait for a datapath; RADIUS itself gives up after some seconds. */
+  private waiting: ((session: Session) => void)[] = [];
+
+  constructor(private readonly parts: RadiusAccessParts) {}
+
+  /** Rejects with ROAMWALL_ERR_BIND, ROAMWALL_ERR_FILE or ROAMWALL_ERR_KEY. */
+  async start(): Promise<void> {
+    const { platform, settings } = this.parts;
+    const secret = readSecret(platform, settings.secretFile);
+    const { listen, servers, demandMessageAuthenticator, demandTimestamp, das, dasClients, hostapd } = settings;
+    const next = <T extends { readonly port: number }>(end: T) => ({ ...end, port: end.port + 1 });
+    this.radius = await startRadius({
+      platform,
+      rights: this,
+      options: {
+        secret,
+        demandMessageAuthenticator,
+        authentication: { listen, servers },
+        accounting: { listen: next(listen), servers: servers.map(next) },
+        ...(das && { das: { listen: das, clients: dasClients, secret, demandTimestamp, hostapd } }),
+      },
+    });
+  }
+
+  get status(): RadiusStatus | undefined {
+    return this.radius?.status();
+  }
+
+  stop(): void {
+    this.radius?.close();
+  }
+
+  /** A datapath that knows nothing of grants yet; undefined: it went. */
+  async connected(session: Session | undefined): Promise<void> {
+    this.session = session;
+    if (!session) return;
+    await this.radius?.reapply();
+    for (const go of this.waiting.splice(0)) go(session);
+  }
+
+  /** What rules mean may have changed. */
+  async policyChanged(): Promise<void> {
+    await this.radius?.reapply();
+  }
+
+  async grant(mac: Mac, grant: RadiusGrant): Promise<void> {
+    this.meaningOf(grant);
+    const session = await this.live();
+    // Compiled again: the policy may have changed while it waited.
+    await session.setRights(mac, this.meaningOf(grant));
+  }
+
+  async revoke(mac: Mac): Promise<void> {
+    await (await this.live()).revoke(mac);
+  }
+
+  current(mac: Mac): RadiusGrant | undefined {
+    const grant = this.session?.granted(mac);
+    if (!grant) return undefined;
+    const { role, filters = [], openOut, openIn, zone, leftSeconds } = grant;
+    const { seedId } = this.parts.key;
+    return {
+      ...(role !== "" && { role }),
+      filters: new Map(filters.map((filter, i) => [i, { ...filter, seedId }])),
+      ...(openOut !== undefined && { openOut }),
+      ...(openIn !== undefined && { openIn }),
+      ...(zone && { zone }),
+      ...(leftSeconds !== undefined && { leftSeconds }),
+      changed: false,
+    };
+  }
+
+  private live(): Promise<Session> {
+    if (this.session) return Promise.resolve(this.session);
+    return new Promise((resolve) => this.waiting.push(resolve));
+  }
+
+  /** Throws ROAMWALL_ERR_INPUT: then nothing of the grant counts. Undefined role: the policy's own word for the client. */
+  private meaningOf(grant: RadiusGrant): Partial<Grant> {
+    const policy = this.parts.policy();
+    const { role, rules, zone, openOut, openIn, leftSeconds } = grant;
+    const compiled = role === undefined ? undefined : policy.roles.get(role);
+    if (role !== undefined && !compiled) {
+      throw badInput(
+        PLACE,
+        `unknown role "${role}"`,
+        `a role of this AP's policy (${[...policy.roles.keys()].join(", ")})`,
+      );
+    }
+    const own = this.ownFilters(grant, policy);
+    if (own.length + (compiled?.filters.length ?? 0) > FILTERS_MAX) {
+      throw badInput(
+        PLACE,
+        `${own.length} filters beside the role's`,
+        `at most ${FILTERS_MAX} in all; rules as text are one`,
+      );
+    }
+    const isSaid = role !== undefined || rules !== undefined || own.length > 0;
+    return {
+      ...(isSaid && { role: role ?? "" }),
+      filters: own,
+      ...(zone !== undefined && { zone }),
+      ...(openOut !== undefined && { openOut }),
+      ...(openIn !== undefined && { openIn }),
+      ...(leftSeconds !== undefined && { leftSeconds }),
+    };
+  }
+
+  private ownFilters({ rules = [], filters }: RadiusGrant, policy: CompiledPolicy): FilterContent[] {
+    const { seeds, seedId } = this.parts.key;
+    const texts = rules.map((text) => ({ text, place: PLACE }));
+    const compiled = compileRules("RADIUS", parseRules(texts, policy.source), policy, seeds);
+    const carried = [...filters.values()].map(({ seedId: made, ...content }) => {
+      if (made !== seedId)
+        throw badInput(PLACE, "a filter made with another mesh key", "`roamwall radius encode --key` with this mesh's");
+      if (content.bits > OWN_FILTER_BITS_MAX)
+        throw badInput(PLACE, `a filter of ${content.bits} bits`, `at most ${OWN_FILTER_BITS_MAX}`);
+      return content;
+    });
+    return compiled ? [...carried, compiled] : carried;
+  }
+}
+
+/** The first line; who else may read it could log in as anybody. */
+function readSecret({ files }: Platform, path: string): Uint8Array {
+  const mode = files.mode(path);
+  if ((mode & 0o077) !== 0) {
+    const shown = mode.toString(8).padStart(4, "0");
+    throw new RoamwallError("ROAMWALL_ERR_KEY", `${path}: mode ${shown} lets others read the secret; accepted: 0600`);
+  }
+  const secret = files.readText(path).split(/\r?\n/)[0]!;
+  if (secret === "") throw badInput(path, "no secret", "the secret in the first line");
+  return new TextEncoder().encode(secret);
+}
