@@ -108,7 +108,6 @@ export class Roamwall {
           port: 4755,
           peers: options.mesh.peers,
           hold: "200ms",
-          flush: "4ms",
           rate: "20MB/s",
           enabled: true,
           ...options.replication,

@@ -151,8 +151,9 @@ export const SETTINGS: readonly SettingText[] = [
   {
     name: "replication.flush",
     form: "duration, 1 ms to 1 s",
-    default: "4ms",
-    effect: "Least time between two publications. Longer: fewer, fuller datagrams; shorter: neighbours know earlier.",
+    default: "half of hold, at least 4ms",
+    effect:
+      "Least time between two publications. The first change after a quiet time goes out at once; on a busy AP later ones gather. Longer: fewer, fuller datagrams and less CPU; shorter: neighbours know earlier.",
   },
   {
     name: "replication.rate",
@@ -305,6 +306,8 @@ function readMqtt(field: Field): MqttSettings {
   };
 }
 
+const FLUSH_MAX_MS = 1_000;
+
 function readReplication(field: Field | undefined, place: string): ReplicationSettings {
   const names = [
     "enabled",
@@ -334,6 +337,7 @@ function readReplication(field: Field | undefined, place: string): ReplicationSe
       "group: a multicast address, or peers: [address], or enabled: false",
     );
   }
+  const holdMs = readDuration(f.hold, 200, 0, 10_000);
   return {
     enabled,
     bind,
@@ -341,13 +345,21 @@ function readReplication(field: Field | undefined, place: string): ReplicationSe
     group,
     iface: f.iface?.text("an address or %name"),
     peers,
-    holdMs: readDuration(f.hold, 200, 0, 10_000),
-    flushMs: readDuration(f.flush, 4, 1, 1000),
+    holdMs,
+    flushMs: readDuration(f.flush, defaultFlushMs(holdMs), 1, FLUSH_MAX_MS),
     bytesPerSecond: readRate(f.rate, 2_000_000),
     handoverS: Math.ceil(readDuration(f.handover, 240_000, 0, 7_200_000) / 1000),
     mode: f.mode?.oneOf(MODE_NAMES) ?? "ftfw",
     alarmMs: readDuration(f.alarm, 15_000, 1_000, 3_600_000),
   };
+}
+
+/**
+ * A wake-up of agent and roamwalld costs as much as some fifty cells, and a datagram's headers as much as ten: who may learn
+ * of an opening `holdMs` late need not learn of the rest of a busy table at once.
+ */
+function defaultFlushMs(holdMs: number): number {
+  return Math.min(FLUSH_MAX_MS, Math.max(4, holdMs / 2));
 }
 
 /** An IPv6 link-local address may carry its interface: fe80::1%mesh0. */

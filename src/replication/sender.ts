@@ -18,7 +18,10 @@ import { RightsMap, rightsRecord } from "./rights-map.ts";
 import { Snapshots } from "./snapshots.ts";
 import type { ReplicationCounters } from "./status.ts";
 
-/** A lost last message would else be missed only at the next hello. */
+/**
+ * A lost last message would else be missed only at the next hello. Counted from when the next could have come: while they
+ * keep coming, each shows that the one before was lost.
+ */
 const EDGE_AFTER_MS = [20, 60, 140];
 /** Share of the rate that mere refreshes may take: a slow tick makes thousands of them worth a record at once. */
 const REFRESH_SHARE = 1 / 8;
@@ -107,18 +110,15 @@ export class Sender implements Stream {
 
   nextAtMs(): number {
     const { mode } = this.parts;
-    const edgeAfter = EDGE_AFTER_MS[this.edgesSaid];
-    const edgeMs = edgeAfter === undefined ? Number.POSITIVE_INFINITY : this.publishedMs + edgeAfter;
     const resendMs = mode.resends ? this.snapshots.nextResendMs : Number.POSITIVE_INFINITY;
-    return Math.min(this.flushDueMs(), edgeMs, resendMs);
+    return Math.min(this.flushDueMs(), this.edgeDueMs(), resendMs);
   }
 
   tick(nowMs: number): void {
     const { outbox, mode, resendMs } = this.parts;
     if (nowMs >= this.flushDueMs()) this.publish(nowMs);
     if (mode.resends && this.parts.audience()) this.snapshots.resend(resendMs, nowMs);
-    const edgeAfter = EDGE_AFTER_MS[this.edgesSaid];
-    if (edgeAfter === undefined || nowMs < this.publishedMs + edgeAfter) return;
+    if (nowMs < this.edgeDueMs()) return;
     this.edgesSaid++;
     if (!this.parts.audience()) return;
     outbox.add(edge, { ver: this.ver });
@@ -133,6 +133,11 @@ export class Sender implements Stream {
     if (this.ver === before) return;
     this.publishedMs = nowMs;
     this.edgesSaid = this.parts.mode.edges ? 0 : EDGE_AFTER_MS.length;
+  }
+
+  private edgeDueMs(): number {
+    const after = EDGE_AFTER_MS[this.edgesSaid];
+    return after === undefined ? Number.POSITIVE_INFINITY : this.publishedMs + this.parts.flushMs + after;
   }
 
   private flushDueMs(): number {
