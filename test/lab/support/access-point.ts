@@ -48,6 +48,8 @@ export interface ApOptions {
   /** Of replication; default as shipped. */
   readonly mode?: ModeName;
   readonly table?: string;
+  /** More of the agent's settings. */
+  readonly settings?: object;
 }
 
 /** roamwalld and the agent of one AP, in its namespace, with files, sockets and pins of their own. */
@@ -197,6 +199,7 @@ export class AccessPoint {
         enabled: this.options.replication,
         ...(this.options.mode && { mode: this.options.mode }),
       },
+      ...this.options.settings,
     };
     writeFileSync(join(files, "agent.yaml"), JSON.stringify(settings, null, 2));
   }

@@ -6,7 +6,7 @@ import { build } from "esbuild";
 const SUPPORT = "test/lab/support";
 export const BUILT = resolve("build/lab");
 const C_HELPERS = ["badlink", "inject", "peek", "pinger"];
-const PROGRAMS = ["client", "server"];
+const PROGRAMS = ["client", "server", "probe"];
 
 /** Builds what runs inside the namespaces. Paths are from the root of the repository. */
 export async function buildLab(): Promise<void> {

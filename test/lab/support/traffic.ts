@@ -23,7 +23,7 @@ interface Answer {
 }
 
 /** One end's program, asked over IPC. */
-class Program {
+export class Program {
   private nextId = 0;
   private readonly waiting = new Map<number, (message: Answer) => void>();
   readonly ready: Promise<void>;

@@ -1,0 +1,50 @@
+import { createSocket } from "node:dgram";
+import { connect, createServer, type Socket } from "node:net";
+import { serveQuestions } from "./program.ts";
+
+/** One end of a few flows: asks and is asked by hand. */
+const PATIENCE_MS = 700;
+const open = new Map<number, Socket>();
+
+function within<T>(ms: number, late: T, run: (done: (value: T) => void) => void): Promise<T> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(late), ms);
+    run((value) => {
+      clearTimeout(timer);
+      resolve(value);
+    });
+  });
+}
+
+serveQuestions({
+  /** Echoes on these ports. */
+  serve: (ports: number[]) => {
+    for (const port of ports) createServer((socket) => socket.on("error", () => {}).pipe(socket)).listen(port);
+  },
+  /** True: the flow is open. Its port is its name. */
+  open: ({ address, port }: { address: string; port: number }) =>
+    within(PATIENCE_MS, false, (done) => {
+      const socket = connect(port, address, () => done(true));
+      socket.on("error", () => done(false));
+      open.set(port, socket);
+    }),
+  /** True: what is said on the flow comes back. */
+  echo: (port: number) =>
+    within(PATIENCE_MS, false, (done) => {
+      open
+        .get(port)!
+        .once("data", () => done(true))
+        .write("?");
+    }),
+  /** The answer to a datagram, and how long it took. */
+  datagram: ({ address, port, hex }: { address: string; port: number; hex: string }) =>
+    within(PATIENCE_MS, { hex: "", ms: Number.POSITIVE_INFINITY }, (done) => {
+      const socket = createSocket("udp4");
+      const startMs = performance.now();
+      socket.on("message", (bytes) => {
+        done({ hex: bytes.toString("hex"), ms: performance.now() - startMs });
+        socket.close();
+      });
+      socket.send(Buffer.from(hex, "hex"), port, address);
+    }),
+});
