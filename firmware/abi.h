@@ -262,7 +262,7 @@ struct rw_event_cells {
 	__u32 coordinate;
 	__u32 cell;
 	__u16 owner;
-	__u16 pad;
+	__u16 dumped;
 };
 _Static_assert(sizeof(struct rw_event_cells) == 12, "rw_event_cells");
 

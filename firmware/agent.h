@@ -29,6 +29,7 @@ void records_refuse(uint32_t command, const char *text);
 void records_tell_lost(void);
 void records_forget(void);
 void cells_report(uint32_t coordinate, uint32_t cell, uint16_t owner);
+void cells_report_dumped(uint32_t coordinate, uint32_t cell, uint16_t owner);
 void cells_send(void);
 void agent_send_hello(void);
 

@@ -48,7 +48,7 @@ void answers_run(void)
 	if (flush_owed)
 		flush_owed = !sweep_flush_dirty(records_room, cells_report);
 	while (dump_at < dump_end && records_room())
-		sweep_dump(dump_at++, cells_report);
+		sweep_dump(dump_at++, cells_report_dumped);
 	cells_send();
 }
 

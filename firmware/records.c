@@ -103,11 +103,21 @@ void cells_send(void)
 	cells_waiting = 0;
 }
 
-void cells_report(uint32_t coordinate, uint32_t cell, uint16_t owner)
+static void cells_add(struct rw_event_cells cell)
 {
-	cells[cells_waiting++] = (struct rw_event_cells){ .coordinate = coordinate, .cell = cell, .owner = owner };
+	cells[cells_waiting++] = cell;
 	if (cells_waiting == CELLS_BATCH)
 		cells_send();
+}
+
+void cells_report(uint32_t coordinate, uint32_t cell, uint16_t owner)
+{
+	cells_add((struct rw_event_cells){ .coordinate = coordinate, .cell = cell, .owner = owner });
+}
+
+void cells_report_dumped(uint32_t coordinate, uint32_t cell, uint16_t owner)
+{
+	cells_add((struct rw_event_cells){ .coordinate = coordinate, .cell = cell, .owner = owner, .dumped = 1 });
 }
 
 void records_tell_lost(void)

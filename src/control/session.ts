@@ -200,6 +200,7 @@ export class Session {
       log: platform.log,
       options: {
         flushMs: replication.flushMs,
+        holdMs: replication.holdMs,
         bytesPerSecond: replication.bytesPerSecond,
         handoverLifetimeS: replication.handoverS,
         mode: replication.mode,

@@ -310,14 +310,14 @@ export const EVENTS = {
       ["picked_up", "u32"],
     ]),
   },
-  /** changed (or, after `dump`, used) cells: body[] */
+  /** changed cells: body[]; `dumped` 1: a used one, as `dump` found it, changed or not */
   cells: {
     number: 2,
     body: layout([
       ["coordinate", "u32"],
       ["cell", "u32"],
       ["owner", "u16"],
-      ["pad", "u16"],
+      ["dumped", "u16"],
     ]),
   },
   /** an ingress frame of a client that is not here, or of an unknown one */

@@ -94,6 +94,7 @@ class Client implements Datapath {
   private coordinates = new Uint32Array(512);
   private cells = new Uint32Array(512);
   private owners = new Uint16Array(512);
+  private dumped = new Uint16Array(512);
 
   private nextToken = 1;
   private readonly syncs = new Map<number, Waiting<void>>();
@@ -459,13 +460,15 @@ class Client implements Datapath {
       this.coordinates = new Uint32Array(count);
       this.cells = new Uint32Array(count);
       this.owners = new Uint16Array(count);
+      this.dumped = new Uint16Array(count);
     }
     for (let i = 0; i < count; i++, at += item) {
       this.coordinates[i] = view.getUint32(at, this.le);
       this.cells[i] = view.getUint32(at + 4, this.le);
       this.owners[i] = view.getUint16(at + 8, this.le);
+      this.dumped[i] = view.getUint16(at + 10, this.le);
     }
-    this.wired.cells(this.coordinates, this.cells, this.owners, count);
+    this.wired.cells(this.coordinates, this.cells, this.owners, count, this.dumped);
   }
 
   private record<F extends Fields>(of: Layout<F>, view: DataView, at: number, bytes: number): RecordOf<F> | undefined {

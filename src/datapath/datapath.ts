@@ -45,8 +45,8 @@ export type Counters = BodyOf<typeof EVENTS.counters>;
 export type ClientDump = BodyOf<typeof EVENTS.client>;
 
 export interface DatapathHandlers {
-  /** `count` changed cells; the arrays are reused after the call. */
-  cells(coordinates: Uint32Array, cells: Uint32Array, owners: Uint16Array, count: number): void;
+  /** `count` cells, changed or (`dumped` not 0) as a dump found them; the arrays are reused after the call. */
+  cells(coordinates: Uint32Array, cells: Uint32Array, owners: Uint16Array, count: number, dumped?: Uint16Array): void;
   arrived(mac: Mac, slot: number, zone: number): void;
   denied(event: RingEvent): void;
   overflow(): void;

@@ -55,6 +55,7 @@ export class FakeDatapath implements Datapath {
   private readonly coordinates: Uint32Array;
   private readonly cells: Uint32Array;
   private readonly owners: Uint16Array;
+  private readonly dumped: Uint16Array;
   private reported = 0;
   private portZone = 0;
 
@@ -64,6 +65,7 @@ export class FakeDatapath implements Datapath {
     this.coordinates = new Uint32Array(geometry.cells);
     this.cells = new Uint32Array(geometry.cells);
     this.owners = new Uint16Array(geometry.cells);
+    this.dumped = new Uint16Array(geometry.cells);
     this.hello = {
       magic: CONSTANTS.MAGIC,
       abi: 1,
@@ -206,7 +208,7 @@ export class FakeDatapath implements Datapath {
   dump(from: number, count: number): void {
     const { table } = this.sfr;
     const end = count === 0 ? table.cells.length : Math.min(table.cells.length, from + count);
-    for (let at = from; at < end; at++) if (table.cells[at] !== 0) this.collect(at);
+    for (let at = from; at < end; at++) if (table.cells[at] !== 0) this.collect(at, 1);
     this.deliver();
   }
 
@@ -265,7 +267,8 @@ export class FakeDatapath implements Datapath {
     this.collect(at);
   }
 
-  private collect(at: number): void {
+  private collect(at: number, dumped = 0): void {
+    this.dumped[this.reported] = dumped;
     this.coordinates[this.reported] = at;
     this.cells[this.reported] = this.sfr.table.cells[at]!;
     this.owners[this.reported++] = this.sfr.table.owners[at]! & OWNER_SLOT_MASK;
@@ -274,7 +277,7 @@ export class FakeDatapath implements Datapath {
   private deliver(): void {
     const count = this.reported;
     this.reported = 0;
-    if (count > 0) this.handlers.cells(this.coordinates, this.cells, this.owners, count);
+    if (count > 0) this.handlers.cells(this.coordinates, this.cells, this.owners, count, this.dumped);
   }
 
   private count(name: string): void {

@@ -40,6 +40,14 @@ export class OwnTable {
     for (let i = 0; i < count; i++) this.noteCell(coordinates[i]!, cells[i]!, owners[i]!);
   }
 
+  get isRereading(): boolean {
+    return this.seen !== undefined;
+  }
+
+  isWaiting(coordinate: number): boolean {
+    return this.waits[coordinate] !== URGENCY.none;
+  }
+
   /**
    * All changes and at most `refreshesMost` refreshes that wait and still differ, ascending; they wait no more. The array
    * is reused by the next call.

@@ -4,6 +4,7 @@ import { CONSTANTS, MAP_RECORDS } from "../datapath/abi.ts";
 import type { ClientDump, Datapath, DatapathHandlers } from "../datapath/datapath.ts";
 import { readRecord } from "../datapath/layout.ts";
 import type { Log } from "../platform/platform.ts";
+import { Audit } from "./audit.ts";
 import { Carry } from "./carry.ts";
 import { type ClientStatus, type Context, Contexts } from "./contexts.ts";
 import { type FilterContent, FilterStore, filterDigest } from "./filter-store.ts";
@@ -33,6 +34,8 @@ export interface ProxyParts {
   readonly datapath: Datapath;
   readonly log: Log;
   readonly handoverLifetimeS: number;
+  /** Transitional states wait so long at most before they are reported. */
+  readonly holdMs: number;
   readonly wire: ProxyWire;
   nowMs(): number;
   resolveRole(role: string): RoleGrant | undefined;
@@ -46,11 +49,13 @@ export interface HeardSlot extends HeardPresence {
   readonly rights: Rights;
 }
 
-export interface RightsCounters {
+export interface ProxyCounters {
   /** Foreign grants that were not believed, since no more revocations can be remembered. */
   grantsRefused: number;
   /** Filters of single clients that found no room. */
   filtersRefused: number;
+  /** Cells of the table that no neighbour was told of in time: each a bug. */
+  unpublishedCells: number;
 }
 
 /** Records come in the byte order of the machine, which the datapath shares. */
@@ -68,9 +73,10 @@ export class StateProxy {
   readonly contexts: Contexts;
   readonly carry: Carry;
   readonly roam: Roam;
+  private readonly audit: Audit;
   readonly filters: FilterStore;
   readonly tombstones = new Tombstones();
-  readonly counters: RightsCounters = { grantsRefused: 0, filtersRefused: 0 };
+  readonly counters: ProxyCounters = { grantsRefused: 0, filtersRefused: 0, unpublishedCells: 0 };
   /** Highest serial of rights heard or given. */
   private serial = 0;
   private rereads = 0;
@@ -83,6 +89,13 @@ export class StateProxy {
     this.phases = new PhaseClock(geometry);
     this.published = new PublishedCache(geometry, slots, this.ticks);
     this.own = new OwnTable(geometry, this.published, this.ticks);
+    this.audit = new Audit({
+      datapath,
+      published: this.published,
+      own: this.own,
+      holdMs: parts.holdMs,
+      unpublished: (coordinate) => this.unpublished(coordinate),
+    });
     const localRights = (mac: Mac) => this.localRights(mac);
     this.contexts = new Contexts({
       datapath,
@@ -116,8 +129,10 @@ export class StateProxy {
   }
 
   readonly handlers: Pick<DatapathHandlers, "cells" | "arrived" | "overflow" | "ticks" | "client"> = {
-    cells: (coordinates, cells, owners, count) => {
-      this.own.note(coordinates, cells, owners, count);
+    cells: (coordinates, cells, owners, count, dumped) => {
+      const changed =
+        this.audit.isLooking && dumped ? this.audit.sift(coordinates, cells, owners, count, dumped) : count;
+      this.own.note(coordinates, cells, owners, changed);
       if (this.own.pending > 0) this.parts.wire.soon();
     },
     arrived: (mac, _slot, zone) => this.arrived(mac, zone),
@@ -250,6 +265,7 @@ export class StateProxy {
   /** What time alone changes: rights that end, those that nobody confirms any more, filters that nobody names. */
   age(nowMs: number): void {
     this.expireRights(nowMs);
+    this.audit.look(nowMs).catch(() => {});
     this.withholdStale();
     this.filters.sweep(nowMs);
   }
@@ -372,9 +388,15 @@ export class StateProxy {
     if (this.own.pending > 0) this.parts.wire.soon();
   }
 
+  private unpublished(coordinate: number): void {
+    if (this.counters.unpublishedCells++ === 0)
+      this.parts.log.error("proxy", `cell ${coordinate} was not published in time: a bug, please report it`);
+  }
+
   private async reread(): Promise<void> {
     const reread = ++this.rereads;
     this.own.beginReread();
+    this.audit.stop();
     this.parts.datapath.dump(0, 0);
     await this.parts.datapath.sync();
     // A later one began meanwhile: it sees to the end.

@@ -3,7 +3,7 @@ import type { Geometry } from "../bloom/geometry.ts";
 import type { Datapath, DatapathHandlers } from "../datapath/datapath.ts";
 import type { Endpoint, Log } from "../platform/platform.ts";
 import type { ClientStatus } from "../proxy/contexts.ts";
-import type { RightsCounters } from "../proxy/proxy.ts";
+import type { ProxyCounters } from "../proxy/proxy.ts";
 import type { Grant, RoleGrant } from "../proxy/rights.ts";
 import type { RoamCounters } from "../proxy/roam.ts";
 import type { LocateCounters } from "./locator.ts";
@@ -40,6 +40,8 @@ export interface MeshParts {
 export interface MeshOptions {
   /** Least time between two publications. Longer: fewer, fuller datagrams, later mirrors. */
   readonly flushMs: number;
+  /** What the datapath holds back waits so long at most. */
+  readonly holdMs: number;
   /** UDP payload; never fragmented. */
   readonly datagramBytes: number;
   /** Ceiling of snapshots and repairs together; one neighbour's repairs get a quarter of it. Changes are never delayed. */
@@ -87,7 +89,7 @@ export interface Mesh {
   neighbours(nowMs: number): NeighbourStatus[];
   readonly counters: ReplicationCounters;
   readonly roamCounters: RoamCounters;
-  readonly rightsCounters: RightsCounters;
+  readonly rightsCounters: ProxyCounters;
   readonly locateCounters: LocateCounters;
   /** `restoring`: the table is new, and what neighbours kept of the one before has not come yet. It filters meanwhile. */
   readonly readiness: "restoring" | "ready";

@@ -7,6 +7,7 @@ import { Replicator } from "./replicator.ts";
 
 export const MESH_DEFAULTS: MeshOptions = {
   flushMs: 4,
+  holdMs: 200,
   datagramBytes: 1200,
   bytesPerSecond: 2_000_000,
   mode: "ftfw",

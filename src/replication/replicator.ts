@@ -48,6 +48,7 @@ export class Replicator {
       datapath,
       log,
       handoverLifetimeS: options.handoverLifetimeS,
+      holdMs: options.holdMs,
       wire: this.wire(),
       nowMs: () => parts.nowMs(),
       resolveRole: (role) => parts.resolveRole(role),
