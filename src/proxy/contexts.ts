@@ -28,6 +28,8 @@ export interface Context {
   /** Other APs whose table may hold expectations of it that nobody adopted. */
   readonly holders: Set<number>;
   foreignClaimMs: number;
+  /** When it was taken over from an agent that ran before; who served it earlier is not known from then. */
+  restoredMs: number;
   /** No claim of our own before. */
   nextClaimMs: number;
   /** Times at which it was claimed away from here. */
@@ -112,6 +114,7 @@ export class Contexts {
     context.here = here;
     context.zone = zone;
     context.written = KEPT;
+    context.restoredMs = nowMs;
     return context;
   }
 
@@ -190,6 +193,7 @@ export class Contexts {
       withheld: "",
       holders: new Set(),
       foreignClaimMs: Number.NEGATIVE_INFINITY,
+      restoredMs: Number.NEGATIVE_INFINITY,
       nextClaimMs: Number.NEGATIVE_INFINITY,
       flips: [],
       announced: false,

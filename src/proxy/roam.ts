@@ -23,6 +23,8 @@ const CLAIM_AGAIN_MS = [20, 60, 140];
 /** Then the mirror must do. */
 const HANDOVER_WITHIN_MS = 100;
 const SESSION_MS = 1_000;
+/** An agent that starts hears from its neighbours which of its clients they served before. */
+const RECALLED_WITHIN_MS = 10_000;
 /** RIGHTS and CLAIM of one roam come together, and a claim may come twice: one answer is enough. */
 const HANDOVER_EVERY_MS = 10;
 
@@ -260,7 +262,12 @@ export class Roam {
   /** RIGHTS of an AP that says it serves the client: as a claim that nobody need answer. */
   heardOf(context: Context, ap: number, { n, here, zone, bind }: HeardPresence): void {
     const nowMs = this.parts.nowMs();
-    if (here && context.here && zone !== context.zone) {
+    if (context.here && !here && nowMs - context.restoredMs < RECALLED_WITHIN_MS) {
+      // In the midst of a handover, perhaps: this AP no longer knows who owed it what.
+      context.n = Math.max(context.n, n);
+      context.holders.add(ap);
+      this.claim(context, nowMs);
+    } else if (here && context.here && zone !== context.zone) {
       this.reportZone(context, zone, ap);
     } else if (here && differs(bind, context.bind)) {
       this.reportIdentity(context, ap);
@@ -288,8 +295,9 @@ export class Roam {
     if (taken.size < part.parts) return;
     session?.waiting.delete(from);
     this.counters.handoversTaken++;
-    // Only what stands in the table may be let go elsewhere.
+    // Only what stands in the table, and was published from there, may be let go elsewhere.
     const { n } = context;
+    this.parts.datapath.flushHeld(context.slot);
     this.parts.datapath.sync().then(
       () => {
         if (context.here && context.n === n) this.parts.wire.adopted(context.mac, n, from);
@@ -298,13 +306,14 @@ export class Roam {
     );
   }
 
-  /** The new AP holds all that `source` had. */
-  adoptedBy(from: number, mac: Mac, n: number, source: number): void {
+  /** The new AP holds all that `source` had; `isKnown`: it published that, and all of it came. */
+  adoptedBy(from: number, { mac, n, source }: { mac: Mac; n: number; source: number }, isKnown: boolean): void {
     const { contexts, datapath, geometry, handoverLifetimeS, id } = this.parts;
     const context = contexts.get(mac);
     // A client that came back meanwhile has another claim: nothing of it is cut.
     if (!context || context.n !== n || context.ap !== from || context.here) return;
     if (source !== id) {
+      if (!isKnown) return;
       context.holders.delete(source);
       contexts.write(context);
       return;

@@ -154,9 +154,12 @@ export class Courier implements Omit<ProxyWire, "soon"> {
   }
 
   adopted(mac: Mac, n: number, source: number): void {
+    const { sender, outbox, mesh } = this.parts;
     this.noteRoam(source);
-    this.parts.outbox.add(adopted, { mac, n, source });
-    this.parts.outbox.flush(TO_ALL, undefined);
+    // Who hears it asks the old AP no more: what was adopted must be known before.
+    sender.publish(mesh.nowMs());
+    outbox.add(adopted, { mac, n, source, ver: sender.ver });
+    outbox.flush(TO_ALL, undefined);
   }
 
   handover(to: number, { mac, n, fastPhase, slowPhase, xHi, xLo, codes }: Handed): void {

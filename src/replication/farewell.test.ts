@@ -8,7 +8,6 @@ async function stop(lab: Lab, ap: Ap): Promise<number> {
   let endedMs = Number.NaN;
   ap.datapath.flushHeld(0x3fff);
   await ap.datapath.sync();
-  await ap.datapath.sync();
   const end = ap.replicator.stop(lab.nowMs).then(() => {
     endedMs = lab.nowMs;
     ap.running = false;

@@ -112,8 +112,8 @@ export class Inbox {
           this.parts.proxy.roam.handedOver(from.id, value);
         });
       case KIND.adopted:
-        return this.with(adopted.parse(this.reader), ({ mac, n, source }) =>
-          this.parts.proxy.roam.adoptedBy(from.id, mac, n, source),
+        return this.with(adopted.parse(this.reader), ({ mac, n, source, ver }) =>
+          this.parts.proxy.roam.adoptedBy(from.id, { mac, n, source }, from.gaps.contiguous >= ver),
         );
       case KIND.rights:
         return this.with(rights.parse(this.reader), (value) => {

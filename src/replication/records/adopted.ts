@@ -7,19 +7,22 @@ export interface Adopted {
   readonly n: number;
   /** The AP whose HANDOVER it answers. */
   readonly source: number;
+  /** Change set of the new AP up to which all of it is published. */
+  readonly ver: number;
 }
 
 export const adopted: Codec<Adopted> = {
   kind: KIND.adopted,
-  length: () => 12,
-  emit(writer, { mac, n, source }) {
+  length: () => 16,
+  emit(writer, { mac, n, source, ver }) {
     writer.writeBytes(macToBytes(mac));
     writer.write(n, 32);
     writer.write(source, 16);
+    writer.write(ver, 32);
   },
   parse(reader) {
     const bytes = reader.readBytes(6);
-    const [n, source] = [reader.read(32), reader.read(16)];
-    return reader.atEnd ? { mac: macFromBytes(bytes), n, source } : undefined;
+    const [n, source, ver] = [reader.read(32), reader.read(16), reader.read(32)];
+    return reader.atEnd ? { mac: macFromBytes(bytes), n, source, ver } : undefined;
   },
 };

@@ -110,7 +110,7 @@ const rows: [string, Codec<never>, unknown][] = [
     { asOf: 1, fast: 2, slow: 3, regions: Uint32Array.from({ length: 64 }, (_, i) => i * 77777777) },
   ],
   ["CLAIM", claim as never, { mac, n: 3, zone: 2, bind: 5n, holders: [7, 9] }],
-  ["ADOPTED", adopted as never, { mac, n: 3, source: 9 }],
+  ["ADOPTED", adopted as never, { mac, n: 3, source: 9, ver: 77 }],
   ["BYE", bye as never, { tableId: 0x0102030405060708n, ver: 9 }],
   ["HELLO", hello as never, greeting],
   ["HELLO that lists nobody", hello as never, { ...greeting, name: "", entries: [] }],
