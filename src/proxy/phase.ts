@@ -2,11 +2,17 @@ import type { Geometry } from "../bloom/geometry.ts";
 
 /** A phase is the share of the present tick that has gone by, in 256ths. */
 const WHOLE = 256;
+/** Quartz differs by a tenth of this. */
+const CLOCKS_DIFFER = 1 / 1_000;
 
-/** When the present ticks of a table began, on this AP's clock. */
+/** When ticks of a table began, on this AP's clock. */
 export class PhaseClock {
   private fastBeganMs = Number.NaN;
   private slowBeganMs = Number.NaN;
+  /** The ticks that began then. */
+  private fastTick = 0;
+  private slowTick = 0;
+  private heardMs = Number.NaN;
 
   constructor(private readonly geometry: Geometry) {}
 
@@ -18,10 +24,34 @@ export class PhaseClock {
     this.slowBeganMs = nowMs;
   }
 
-  /** What a hello said. */
-  set(fastPhase: number, slowPhase: number, nowMs: number): void {
-    this.fastBeganMs = nowMs - (fastPhase / WHOLE) * this.geometry.fastTickMs;
-    this.slowBeganMs = nowMs - (slowPhase / WHOLE) * this.geometry.slowTickMs;
+  /**
+   * What a hello said of its source's present ticks. Ticks come at equal distances, so a hello that was long on its way
+   * shows itself, and moves nothing: to believe it would make what is left at the source look longer.
+   */
+  set(fastPhase: number, slowPhase: number, ticks: Phases, nowMs: number): void {
+    const { fastTickMs, slowTickMs } = this.geometry;
+    const driftMs = (nowMs - this.heardMs) * CLOCKS_DIFFER;
+    const expected = (beganMs: number, passed: number) => beganMs + passed + driftMs;
+    const fastMs = expected(this.fastBeganMs, (ticks.fast - this.fastTick) * fastTickMs);
+    const slowMs = expected(this.slowBeganMs, (ticks.slow - this.slowTick) * slowTickMs);
+    this.fastBeganMs = earlier(nowMs - (fastPhase / WHOLE) * fastTickMs, fastMs);
+    this.slowBeganMs = earlier(nowMs - (slowPhase / WHOLE) * slowTickMs, slowMs);
+    this.fastTick = ticks.fast;
+    this.slowTick = ticks.slow;
+    this.heardMs = nowMs;
+  }
+
+  /**
+   * As `atLatest`, of a source whose `ticks` we know, and which may have had more that nobody told of: those count as 256
+   * each. Who is silent grows older all the same.
+   */
+  ofSource(nowMs: number, ticks: Phases): Phases {
+    return { fast: this.unheard(false, nowMs, ticks.fast), slow: this.unheard(true, nowMs, ticks.slow) };
+  }
+
+  private unheard(slow: boolean, nowMs: number, tick: number): number {
+    const share = this.share(slow, nowMs) - (tick - (slow ? this.slowTick : this.fastTick));
+    return Number.isNaN(share) ? WHOLE - 1 : Math.max(0, Math.ceil(share * WHOLE));
   }
 
   /** Never too small, as a source must state it: what is left is then not overstated. Unknown: the tick is over. */
@@ -55,8 +85,15 @@ export interface Phases {
 export function adoptedCode(code: number, source: Phases, own: Phases, geometry: Geometry): number {
   const slow = (code >>> geometry.tickBits) & 1;
   const left = code & geometry.modulus;
-  const fits = slow ? own.slow >= source.slow : own.fast >= source.fast;
-  const kept = fits ? left : left - 1;
+  const phase = slow ? source.slow : source.fast;
+  const unheard = Math.floor(phase / WHOLE);
+  const fits = (slow ? own.slow : own.fast) >= phase - unheard * WHOLE;
+  const kept = (fits ? left : left - 1) - unheard;
   // A code of no ticks is none: what is in its last tick may end with it.
   return kept < 1 ? -1 : (slow << geometry.tickBits) | kept;
+}
+
+/** `expectedMs` may be unknown. */
+function earlier(saidMs: number, expectedMs: number): number {
+  return Number.isNaN(expectedMs) ? saidMs : Math.min(saidMs, expectedMs);
 }

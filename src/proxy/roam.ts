@@ -473,7 +473,7 @@ export class Roam {
     const { carry } = this.parts;
     const { fast, slow } = carry.phases();
     const kept = this.mirrorsOfGone(context).map(({ mirror, slot, phases }) =>
-      carry.timed(carry.ofMirror(mirror, slot), this.ofSource(phases)),
+      carry.timed(carry.ofMirror(mirror, slot), phases.ofSource(this.parts.nowMs(), mirror.ticks)),
     );
     const all = [carry.ofOwn(context.slot), ...kept];
     return { mac: context.mac, n: context.n, fastPhase: fast, slowPhase: slow, ...joined(all) };
@@ -489,15 +489,14 @@ export class Roam {
   private adoptFromMirrors(context: Context, ap: number): void {
     const { carry, wire } = this.parts;
     for (const { mirror, slot, phases } of wire.sources(ap, context.mac)) {
-      const adopted = carry.adopt(context.slot, carry.ofMirror(mirror, slot), this.ofSource(phases));
+      const adopted = carry.adopt(
+        context.slot,
+        carry.ofMirror(mirror, slot),
+        phases.ofSource(this.parts.nowMs(), mirror.ticks),
+      );
       this.counters.adoptedFromMirror += adopted;
       this.counters.adoptedCells += adopted;
     }
-  }
-
-  private ofSource(phases: PhaseClock) {
-    const nowMs = this.parts.nowMs();
-    return { fast: phases.atLatest(false, nowMs), slow: phases.atLatest(true, nowMs) };
   }
 }
 

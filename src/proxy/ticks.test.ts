@@ -59,6 +59,28 @@ describe("adoption", () => {
     }
   });
 
+  it("from a source that fell silent takes off the ticks that nobody told of", () => {
+    const source = new PhaseClock(geometry);
+    source.set(0, 0, { fast: 70, slow: 3 }, 1_000);
+    const own = { fast: 0, slow: 0 };
+    const later = 1_000 + 2 * geometry.fastTickMs;
+    const taken = (ticks: { fast: number; slow: number }) =>
+      adoptedCode(20, source.ofSource(later, ticks), own, geometry);
+    expect(taken({ fast: 70, slow: 3 })).toBe(18);
+    expect(taken({ fast: 72, slow: 3 })).toBe(20);
+    // Without them a mirror that stands still grants what its source no longer has.
+    expect(adoptedCode(20, { fast: source.atLatest(false, later), slow: 0 }, own, geometry)).toBe(19);
+  });
+
+  it("is not stretched by a hello that comes late", () => {
+    const source = new PhaseClock(geometry);
+    source.set(128, 0, { fast: 70, slow: 3 }, 1_000);
+    const before = source.ofSource(5_000, { fast: 70, slow: 3 });
+    // Said at 2,000, when 154/256 of the tick had gone by, and held up since.
+    source.set(154, 0, { fast: 70, slow: 3 }, 5_000);
+    expect(source.ofSource(5_000, { fast: 70, slow: 3 }).fast - before.fast).toBeGreaterThanOrEqual(-1);
+  });
+
   it("with phases unknown assumes the worst on both sides", () => {
     const unknown = new PhaseClock(geometry);
     expect([unknown.atLatest(true, 0), unknown.atEarliest(true, 0)]).toEqual([255, 0]);

@@ -147,7 +147,7 @@ export class Greeter {
     neighbour.periodMs += (nowMs - neighbour.helloMs - neighbour.periodMs) / PERIOD_SMOOTHING;
     neighbour.helloMs = nowMs;
     if (Number.isNaN(neighbour.leftMs)) neighbour.state = "alive";
-    neighbour.phases.set(heard.fastPhase, heard.slowPhase, nowMs);
+    neighbour.phases.set(heard.fastPhase, heard.slowPhase, heard, nowMs);
     const ticks = { fast: heard.fast, slow: heard.slow };
     if (neighbour.guard.clamp(ticks, nowMs)) this.parts.counters.ticksClamped++;
     neighbour.setTicks(ticks.fast, ticks.slow);
