@@ -7,7 +7,7 @@ import type { Carry, Expectations } from "./carry.ts";
 import type { Context, Contexts } from "./contexts.ts";
 import type { Mirror } from "./mirror.ts";
 import type { OwnTable } from "./own-table.ts";
-import type { PhaseClock } from "./phase.ts";
+import type { PhaseClock, Phases } from "./phase.ts";
 import { differs, outranks, type Rights } from "./rights.ts";
 
 /** A claim heard this short a time ago may have been made by a frame that is older than ours. */
@@ -282,7 +282,8 @@ export class Roam {
     }
   }
 
-  handedOver(from: number, part: HandedPart): void {
+  /** `source`: how much of its ticks has gone by since, in 256ths. */
+  handedOver(from: number, part: HandedPart, source: Phases): void {
     const context = this.parts.contexts.get(part.mac);
     if (!context?.here || part.n !== context.n) return;
     const session = this.sessions.get(part.mac);
@@ -290,7 +291,6 @@ export class Roam {
     if (taken.has(part.part)) return;
     taken.add(part.part);
     session?.waiting.set(from, taken);
-    const source = { fast: part.fastPhase, slow: part.slowPhase };
     this.counters.adoptedCells += this.parts.carry.adopt(context.slot, part, source);
     if (taken.size < part.parts) return;
     session?.waiting.delete(from);

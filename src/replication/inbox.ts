@@ -1,7 +1,9 @@
 import { BitReader } from "../base/bits.ts";
 import type { Geometry } from "../bloom/geometry.ts";
 import type { Log } from "../platform/platform.ts";
+import type { Phases } from "../proxy/phase.ts";
 import type { StateProxy } from "../proxy/proxy.ts";
+import type { HandedPart } from "../proxy/roam.ts";
 import { Ticks } from "../proxy/ticks.ts";
 import type { Courier } from "./courier.ts";
 import type { Neighbour } from "./neighbour.ts";
@@ -109,7 +111,7 @@ export class Inbox {
       case KIND.handover:
         return this.with(this.handover.parse(this.reader), (value) => {
           from.roams++;
-          this.parts.proxy.roam.handedOver(from.id, value);
+          this.parts.proxy.roam.handedOver(from.id, value, this.gone(from, value, nowMs));
         });
       case KIND.adopted:
         return this.with(adopted.parse(this.reader), ({ mac, n, source, ver }) =>
@@ -134,6 +136,12 @@ export class Inbox {
       default:
         return true;
     }
+  }
+
+  /** How much of the ticks at which a handover was built has gone by: it may have been long on its way. */
+  private gone(from: Neighbour, { fastPhase, slowPhase }: HandedPart, nowMs: number): Phases {
+    const { fast, slow } = from.phases.ofSource(nowMs, this.ticks);
+    return { fast: Math.max(fastPhase, fast), slow: Math.max(slowPhase, slow) };
   }
 
   private with<T>(value: T | undefined, then: (value: T) => void): boolean {

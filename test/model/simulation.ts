@@ -309,7 +309,9 @@ export class Simulation {
   /** Whether its rights are beyond doubt. */
   private mayExpect({ mac }: Client): boolean {
     const { nowMs } = this.world;
-    return this.rights.isEntitled(mac, nowMs) && nowMs - this.rights.changedMs(mac, nowMs) > 5_000;
+    // What is left is told in whole seconds.
+    const stays = this.rights.isEntitled(mac, nowMs + 3_000);
+    return stays && nowMs - this.rights.changedMs(mac, nowMs) > 5_000;
   }
 
   private heard(client: Client, ap: AccessPoint): void {

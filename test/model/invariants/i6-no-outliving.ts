@@ -2,6 +2,8 @@ import type { AccessPoint } from "../access-point.ts";
 import type { Simulation, Watch } from "../simulation.ts";
 import type { TickClock } from "../tick-clock.ts";
 
+/** Clocks are not compared: what was left when a datagram was built is left when it comes. Each adoption may gain so much. */
+const TRAVEL_MS = 100;
 /** Silence after which a source is dead and its mirror ages by our clock, and a hello to notice it. */
 const DEAD_MS = 12_000;
 
@@ -14,6 +16,7 @@ export function nothingOutlives(sim: Simulation): Watch {
   const { geometry, permutations, world } = sim;
   /** by fingerprint: when it must be over */
   const ends = new Map<number, number>();
+  const adoptions = new Map<number, number>();
   let stoodMs = 0;
 
   function check(ap: AccessPoint, where: string, cell: number, fingerprint: number, clock: TickClock, ticks: Ticks) {
@@ -23,7 +26,8 @@ export function nothingOutlives(sim: Simulation): Watch {
     const left = (((field - now) % geometry.modulus) + geometry.modulus) % geometry.modulus;
     if (left > geometry.liveMax) return;
     const endMs = isSlow ? clock.slowBeginsMs(now + left + 1) : clock.fastBeginsMs(now + left + 1);
-    const limitMs = ends.get(fingerprint);
+    const until = ends.get(fingerprint);
+    const limitMs = until === undefined ? undefined : until + TRAVEL_MS * (adoptions.get(fingerprint) ?? 0);
     if (limitMs !== undefined && endMs <= limitMs) return;
     if (limitMs !== undefined && endMs <= limitMs + stoodMs) {
       sim.excuse("I6: longer by a standstill");
@@ -49,6 +53,7 @@ export function nothingOutlives(sim: Simulation): Watch {
         const endMs = world.nowMs + (isRounded ? 2 * geometry.slowTickMs : lifeMs + tickMs);
         ends.set(fingerprint, Math.max(ends.get(fingerprint) ?? 0, endMs));
       }
+      if (!isPacket) adoptions.set(fingerprint, (adoptions.get(fingerprint) ?? 0) + 1);
       const at = table.find(Math.floor(fingerprint / 2 ** 32), fingerprint >>> 0);
       if (at >= 0 && !isPacket) check(ap, `adopted by ${ap.name}`, table.cells[at]!, fingerprint, ap.clock, table);
     },
