@@ -27,6 +27,8 @@ export interface Context {
   withheld: "" | "stale" | "zone" | "identity";
   /** Other APs whose table may hold expectations of it that nobody adopted. */
   readonly holders: Set<number>;
+  /** APs that have handed over all they had to our present claim. */
+  readonly handedBy: Set<number>;
   foreignClaimMs: number;
   /** When it was taken over from an agent that ran before; who served it earlier is not known from then. */
   restoredMs: number;
@@ -192,6 +194,7 @@ export class Contexts {
       bind: 0n,
       withheld: "",
       holders: new Set(),
+      handedBy: new Set(),
       foreignClaimMs: Number.NEGATIVE_INFINITY,
       restoredMs: Number.NEGATIVE_INFINITY,
       nextClaimMs: Number.NEGATIVE_INFINITY,

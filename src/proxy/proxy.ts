@@ -299,6 +299,8 @@ export class StateProxy {
         this.parts.log.error("proxy", "too many revocations to remember: grants of other APs are not believed");
       return false;
     }
+    // An AP that has no rights for the client says nothing of them.
+    if (heard.serial === 0 && heard.role === "" && !heard.revoked) return false;
     if (!takeRights(context, heard)) return false;
     if (heard.revoked) this.bury(context, nowMs);
     else this.tombstones.remove(context.mac);

@@ -228,12 +228,16 @@ export class Roam {
   reached(ap: number): void {
     const nowMs = this.parts.nowMs();
     for (const session of this.sessions.values()) {
-      if (!session.waiting.has(ap)) continue;
-      session.startedMs = nowMs;
-      session.said = 0;
-      session.mirrorsTaken = false;
-      this.say(session);
+      if (session.waiting.has(ap)) this.askAgain(session, ap, nowMs);
     }
+  }
+
+  private askAgain(session: Session, ap: number, nowMs: number): void {
+    if (!session.waiting.has(ap)) session.waiting.set(ap, new Set());
+    session.startedMs = nowMs;
+    session.said = 0;
+    session.mirrorsTaken = false;
+    this.say(session);
   }
 
   /** Somebody says that it serves the client. */
@@ -279,7 +283,26 @@ export class Roam {
     } else if (!here && !context.here && n > context.n) {
       context.n = n;
       context.ap = 0;
+    } else if (!here && context.here && zone === context.zone && !differs(bind, context.bind)) {
+      this.heardOfHolder(context, ap, n, nowMs);
     }
+  }
+
+  /**
+   * It served the client before, and has not handed over what it had to our claim: the claim or the answer was lost, or we
+   * have forgotten both by restarting.
+   */
+  private heardOfHolder(context: Context, ap: number, n: number, nowMs: number): void {
+    const { contexts, id } = this.parts;
+    if (context.handedBy.has(ap)) return;
+    context.holders.add(ap);
+    const session = this.sessions.get(context.mac);
+    if (context.ap !== id) {
+      context.n = Math.max(context.n, n);
+      this.claim(context, nowMs);
+    } else if (!session) this.ask(context, nowMs);
+    else if (!session.waiting.has(ap)) this.askAgain(session, ap, nowMs);
+    contexts.write(context);
   }
 
   /** `source`: how much of its ticks has gone by since, in 256ths. */
@@ -294,6 +317,7 @@ export class Roam {
     this.counters.adoptedCells += this.parts.carry.adopt(context.slot, part, source);
     if (taken.size < part.parts) return;
     session?.waiting.delete(from);
+    context.handedBy.add(from);
     this.counters.handoversTaken++;
     // Only what stands in the table, and was published from there, may be let go elsewhere.
     const { n } = context;
@@ -401,9 +425,15 @@ export class Roam {
     context.touchedMs = nowMs;
     context.nextClaimMs = nowMs + backoffMs(context.flips, nowMs);
     context.holders.delete(id);
+    context.handedBy.clear();
     contexts.write(context);
     if (!isShared) return;
     wire.announce(context.slot);
+    this.ask(context, nowMs);
+  }
+
+  /** Says the claim to those that may hold state of the client, until they have answered. */
+  private ask(context: Context, nowMs: number): void {
     const waiting = new Map([...context.holders].map((ap) => [ap, new Set<number>()]));
     const session: Session = { context, n: context.n, startedMs: nowMs, said: 0, waiting, mirrorsTaken: false };
     this.sessions.set(context.mac, session);

@@ -12,5 +12,7 @@ export interface Client {
   heardMs: number;
   /** AP behind whose port the bridges learnt it; 0: none did. */
   bridge: number;
+  /** When each AP first heard of its last stay there. */
+  readonly staysMs: Map<number, number>;
   readonly conversations: Conversation[];
 }

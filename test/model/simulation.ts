@@ -17,6 +17,8 @@ import { RightsLedger } from "./rights-ledger.ts";
 const GEOMETRY = "4x32x8/r26";
 /** Answers of the datapath take a few turns of the queue of promises; nothing of them takes time. */
 const TURNS = 12;
+/** Events in a second that no mesh of this size has unless somebody answers answers. */
+const STORM = 200_000;
 const TRIES_MAX = 12;
 const RETRY_FIRST_MS = 200;
 const RETRY_MAX_MS = 3_000;
@@ -119,7 +121,16 @@ export class Simulation {
     const number = this.clients.length + 1;
     const text = `02:00:00:00:0a:${number.toString(16).padStart(2, "0")}`;
     const mac = parseMac(text, "model check") as Mac;
-    const client: Client = { mac, text, ip: `10.0.0.${number}`, ap: 0, heardMs: 0, bridge: 0, conversations: [] };
+    const client: Client = {
+      mac,
+      text,
+      ip: `10.0.0.${number}`,
+      ap: 0,
+      heardMs: 0,
+      bridge: 0,
+      staysMs: new Map(),
+      conversations: [],
+    };
     this.clients.push(client);
     if (isInFile) this.fileClients.add(mac);
     return client;
@@ -133,7 +144,10 @@ export class Simulation {
     world.after(ms, () => {
       isOver = true;
     });
+    let [stormMs, steps] = [world.nowMs, 0];
     while (!isOver && this.failures.length === 0 && world.step()) {
+      if (world.nowMs - stormMs > 1_000) [stormMs, steps] = [world.nowMs, 0];
+      else if (++steps > STORM) this.fail("storm", `${STORM} events within a second`, []);
       if (!this.aps.some((ap) => ap.takeAsked())) continue;
       for (let i = 0; i < TURNS; i++) await Promise.resolve();
       for (const ap of this.aps) ap.touched();
@@ -316,6 +330,7 @@ export class Simulation {
 
   private heard(client: Client, ap: AccessPoint): void {
     client.heardMs = this.world.nowMs;
+    client.staysMs.set(ap.id, client.heardMs);
     client.bridge = ap.id;
   }
 

@@ -54,15 +54,26 @@ function excuseOf(sim: Simulation, denial: Denial, died: WeakMap<Promised, strin
 }
 
 /** APs whose own table holds what the packet wants, and the AP itself when it has it in a mirror; for a client without record, who has one. */
-function holdersOf(sim: Simulation, { ap, client, reason, wanted }: Denial): AccessPoint[] {
+function holdersOf(sim: Simulation, denial: Denial): AccessPoint[] {
+  const { ap, client, reason, wanted } = denial;
   const powered = sim.aps.filter(({ isPowered }) => isPowered);
   if (reason === "unknown") return powered.filter(({ datapath }) => datapath.client(client.mac));
-  const has = (table: AccessPoint["datapath"]["sfr"]["table"]) =>
-    wanted.some((x) => table.find(Math.floor(x / 2 ** 32), x >>> 0) >= 0);
-  return powered.filter(
-    (other) => has(other.datapath.sfr.table) || (other === ap && other.datapath.sfr.mirrors.some(has)),
-  );
+  const has = (table: Table) => wanted.some((x) => table.find(Math.floor(x / 2 ** 32), x >>> 0) >= 0);
+  return powered.filter((other) => has(other.datapath.sfr.table) || (other === ap && hasMirror(sim, denial, has)));
 }
+
+/** A mirror that the AP could know to be of the client: its source's claim had the time to come. */
+function hasMirror(sim: Simulation, { ap, client }: Denial, has: (table: Table) => boolean): boolean {
+  if (!ap.isAgentUp) return false;
+  return ap.replicator.list().some(({ id, mirror }) => {
+    const stayMs = client.staysMs.get(id);
+    if (!mirror || stayMs === undefined || !has(ap.datapath.sfr.mirrors[mirror.index]!)) return false;
+    const link = sim.network.link(id, ap.id)!;
+    return sim.network.isWhole(id, ap.id, HEAL_MS) || (link.cut && link.changedMs > stayMs + SETTLE_MS);
+  });
+}
+
+type Table = AccessPoint["datapath"]["sfr"]["table"];
 
 function hasLost(sim: Simulation, ap: AccessPoint, holder: AccessPoint, sinceMs: number): boolean {
   const isNear = sim.network.isWhole(ap.id, holder.id, HEAL_MS);
