@@ -276,7 +276,10 @@ class Client implements Datapath {
       this.out = new Uint8Array(bytes);
       this.outView = new DataView(this.out.buffer);
     }
-    writeRecord(STREAM_HEADER, this.outView, 0, { kind, bytes }, this.le);
+    const { kind: kindAt, bytes: bytesAt } = STREAM_HEADER.offset;
+    this.outView.setUint32(0, 0);
+    this.outView.setUint16(kindAt!, kind, this.le);
+    this.outView.setUint32(bytesAt!, bytes, this.le);
     fill(this.outView);
     this.stream.write(this.out.subarray(0, bytes));
     if (this.stream.pendingBytes > UNSENT_MAX_BYTES) {

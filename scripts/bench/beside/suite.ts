@@ -7,24 +7,26 @@ import { type Bench, connections, LOSSES, rate, roams, type Samples, syncs } fro
 import { ConntrackdSystem, type Cores, meshCounter, RoamwallSystem, type System } from "./system.ts";
 
 const ROUNDS = 3;
-/** The long way of a system that only repeats itself: seen once, at each loss. */
-const SLOW = "conntrackd alarm";
+/** Who only repeats all it has every 15 s takes its time: seen once, at each loss. */
+const SLOW: readonly string[] = ["conntrackd alarm", "roamwall alarm"];
 
-const ROAMWALL = {
+const ROAMWALL: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "roamwall hold 0": { hold: "0s" },
   "roamwall hold 200": { hold: "200ms" },
-} as const;
-const CONNTRACKD = { "conntrackd ftfw": "ftfw", "conntrackd notrack": "notrack", [SLOW]: "alarm" } as const;
+  "roamwall notrack": { hold: "200ms", mode: "notrack" },
+  "roamwall alarm": { hold: "200ms", mode: "alarm" },
+};
+const CONNTRACKD = { "conntrackd ftfw": "ftfw", "conntrackd notrack": "notrack", "conntrackd alarm": "alarm" } as const;
 const HOLD_0 = "roamwall hold 0";
 const HOLD_200 = "roamwall hold 200";
 const FTFW = "conntrackd ftfw";
 
 const MEASURES = {
-  connections: (b: Bench, samples: Samples) => connections(b, samples),
-  rate: (b: Bench, samples: Samples) => rate(b, samples),
+  connections,
+  rate,
   sync: (b: Bench, samples: Samples, round: number) =>
-    b.system.name === SLOW && round > 0 ? Promise.resolve() : syncs(b, samples, LOSSES),
-  roam: (b: Bench, samples: Samples) => roams(b, samples),
+    SLOW.includes(b.system.name) && round > 0 ? Promise.resolve() : syncs(b, samples, LOSSES),
+  roam: roams,
 } as const;
 type Measure = keyof typeof MEASURES;
 export const MEASURE_NAMES = Object.keys(MEASURES) as Measure[];
@@ -160,7 +162,7 @@ async function benchOf(lab: Lab, system: System, cores: Cores, trafficCpu: numbe
   return { lab, system, mesh, roamer, cores, trafficCpu };
 }
 
-/** Measures every system in turn, round after round, so that what drifts hits all alike. */
+/** In each measure every system has its turn, round after round, so that what drifts hits all alike. */
 export async function runSuite(context: Context, options: SuiteOptions): Promise<SuiteResult> {
   if (!Conntrackd.isInstalled()) throw new Error("conntrackd is not installed: apt-get install conntrackd");
   const failed: string[] = [];
@@ -174,18 +176,17 @@ export async function runSuite(context: Context, options: SuiteOptions): Promise
     const benches: Bench[] = [];
     for (const system of systems) benches.push(await benchOf(lab, system, cores, context.trafficCpu));
     const measures = MEASURE_NAMES.filter((name) => options.measures.length === 0 || options.measures.includes(name));
-    for (let round = 0; round < (options.rounds ?? ROUNDS); round++) {
-      for (const name of measures)
+    for (const name of measures)
+      for (let round = 0; round < (options.rounds ?? ROUNDS); round++)
         for (const bench of benches) {
           const { system } = bench;
-          options.progress(`round ${round + 1}: ${name}, ${system.name}`);
-          const seen = samples.get(system.name) ?? new Map();
+          options.progress(`${name}, round ${round + 1}, ${system.name}`);
+          const seen: Samples = samples.get(system.name) ?? new Map();
           samples.set(system.name, seen);
           await MEASURES[name](bench, seen, round).catch((error: Error) => {
             failed.push(`${name} of ${system.name}, round ${round + 1}: ${error.message}`);
           });
         }
-    }
   });
   return { shows: showsOf(samples), failed };
 }

@@ -43,6 +43,11 @@ function nodeClock(): Clock {
   return {
     nowMs: () => performance.now(),
     after(ms, run) {
+      // A timer of 0 ms would wait for 1.
+      if (ms <= 0) {
+        const soon = setImmediate(run);
+        return () => clearImmediate(soon);
+      }
       const timer = setTimeout(run, ms);
       return () => clearTimeout(timer);
     },

@@ -66,7 +66,7 @@ function streamOf(socket: Socket): Stream {
   return {
     write(bytes) {
       // Node keeps the buffer until the kernel took it; callers reuse theirs.
-      if (socket.writable) socket.write(Uint8Array.from(bytes));
+      if (socket.writable) socket.write(new Uint8Array(bytes));
     },
     get pendingBytes() {
       return socket.writableLength;

@@ -33,7 +33,7 @@ export async function openUdp(options: UdpOptions, log: Log): Promise<Udp> {
     local: { address: options.bind, port },
     send(bytes, to) {
       // Node may keep the buffer until the socket is writable; callers reuse theirs.
-      unicast.send(Uint8Array.from(bytes), to.port, to.address, sent);
+      unicast.send(new Uint8Array(bytes), to.port, to.address, sent);
     },
     close() {
       for (const socket of sockets) socket.close();
@@ -43,7 +43,13 @@ export async function openUdp(options: UdpOptions, log: Log): Promise<Udp> {
 }
 
 async function bind(address: string, port: number, options: UdpOptions, log: Log, toGroup: boolean): Promise<Socket> {
-  const socket = createSocket({ type: isSix(address) ? "udp6" : "udp4", reuseAddr: options.group !== undefined });
+  const isIpv6 = isSix(address);
+  const socket = createSocket({
+    type: isIpv6 ? "udp6" : "udp4",
+    reuseAddr: options.group !== undefined,
+    // Everything is an address already: Node would look each up anew for every datagram.
+    lookup: (known, _options, found) => found(null, known, isIpv6 ? 6 : 4),
+  });
   socket.on("message", (bytes, from) => options.onDatagram(bytes, endpointOf(from), toGroup));
   await new Promise<void>((resolve, reject) => {
     socket.once("error", (error: NodeJS.ErrnoException) => {
