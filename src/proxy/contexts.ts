@@ -30,8 +30,6 @@ export interface Context {
   /** APs that have handed over all they had to our present claim. */
   readonly handedBy: Set<number>;
   foreignClaimMs: number;
-  /** When it was taken over from an agent that ran before; who served it earlier is not known from then. */
-  restoredMs: number;
   /** No claim of our own before. */
   nextClaimMs: number;
   /** Times at which it was claimed away from here. */
@@ -116,7 +114,6 @@ export class Contexts {
     context.here = here;
     context.zone = zone;
     context.written = KEPT;
-    context.restoredMs = nowMs;
     return context;
   }
 
@@ -196,7 +193,6 @@ export class Contexts {
       holders: new Set(),
       handedBy: new Set(),
       foreignClaimMs: Number.NEGATIVE_INFINITY,
-      restoredMs: Number.NEGATIVE_INFINITY,
       nextClaimMs: Number.NEGATIVE_INFINITY,
       flips: [],
       announced: false,

@@ -12,7 +12,8 @@ import { OwnTable } from "./own-table.ts";
 import { PhaseClock } from "./phase.ts";
 import { PublishedCache } from "./published.ts";
 import { type Grant, outranks, type Rights, type RoleGrant, sameRights } from "./rights.ts";
-import { type FoundClient, type HeardPresence, Roam, type RoamWire, takeRights } from "./roam.ts";
+import { Roam, takeRights } from "./roam.ts";
+import type { FoundClient, HeardPresence, RoamWire } from "./roam-api.ts";
 import { Ticks } from "./ticks.ts";
 import { Tombstones, tombstoneMs } from "./tombstones.ts";
 

@@ -1,14 +1,17 @@
 import type { Mac } from "../base/mac.ts";
-import type { Geometry } from "../bloom/geometry.ts";
-import { codeFor } from "../bloom/timer.ts";
-import type { Datapath } from "../datapath/datapath.ts";
-import type { Log } from "../platform/platform.ts";
-import type { Carry, Expectations } from "./carry.ts";
+import { Belongings, type BelongingsParts } from "./belongings.ts";
 import type { Context, Contexts } from "./contexts.ts";
-import type { Mirror } from "./mirror.ts";
-import type { OwnTable } from "./own-table.ts";
-import type { PhaseClock, Phases } from "./phase.ts";
+import type { Phases } from "./phase.ts";
 import { differs, outranks, type Rights } from "./rights.ts";
+import {
+  type ClaimOf,
+  type FoundClient,
+  type HandedPart,
+  type HeardPresence,
+  newRoamCounters,
+  type RoamWire,
+  type Whereabouts,
+} from "./roam-api.ts";
 
 /** A claim heard this short a time ago may have been made by a frame that is older than ours. */
 const EVIDENCE_AFTER_MS = 100;
@@ -23,109 +26,14 @@ const CLAIM_AGAIN_MS = [20, 60, 140];
 /** Then the mirror must do. */
 const HANDOVER_WITHIN_MS = 100;
 const SESSION_MS = 1_000;
-/** An agent that starts hears from its neighbours which of its clients they served before. */
-const RECALLED_WITHIN_MS = 10_000;
-/** RIGHTS and CLAIM of one roam come together, and a claim may come twice: one answer is enough. */
-const HANDOVER_EVERY_MS = 10;
 
-/** "I serve this client", on whose port it is, and who logged in there. */
-export interface ClaimOf {
-  readonly mac: Mac;
-  readonly n: number;
-  readonly zone: number;
-  /** 0: nobody said. */
-  readonly bind: bigint;
-  readonly holders: readonly number[];
-}
-
-/** What an AP says of a client in its RIGHTS: whether it serves it, where, and whom. */
-export interface HeardPresence {
-  readonly n: number;
-  readonly here: boolean;
-  readonly zone: number;
-  readonly bind: bigint;
-}
-
-/** Where a client was found that nobody near had told of. */
-export interface FoundClient {
-  readonly mac: Mac;
-  /** Where it came, and as whom. */
-  readonly zone: number;
-  readonly bind: bigint;
-  /** The AP that answers for it. */
-  readonly holder: number;
-  /** Zone where the holder serves it. */
-  readonly holderZone: number;
-  readonly n: number;
-  readonly rights: Rights;
-}
-
-/** What this AP can say to somebody who looks for a client. */
-export type Whereabouts =
-  | { readonly kind: "here"; readonly context: Context }
-  | { readonly kind: "at"; readonly ap: number }
-  | { readonly kind: "unknown" };
-
-/** What the roam needs of the wire. */
-export interface RoamWire {
-  claim(claim: ClaimOf, to: number | undefined): void;
-  /** Asks for a client that nobody near told of; `found` is the answer, if there is one. */
-  locate(mac: Mac, zone: number, bind: bigint): void;
-  /** That AP is alive, as far as is known. */
-  reaches(ap: number): boolean;
-  handover(to: number, of: Handed): void;
-  adopted(mac: Mac, n: number, source: number): void;
-  /** The slot's RIGHTS changed. */
-  announce(slot: number): void;
-  /** Mirrors of what an AP published, its orphans included, with the slot that it gave the client there. */
-  sources(ap: number, mac: Mac): readonly { mirror: Mirror; slot: number; phases: PhaseClock }[];
-}
-
-export interface Handed extends Expectations {
-  readonly mac: Mac;
-  readonly n: number;
-  readonly fastPhase: number;
-  readonly slowPhase: number;
-}
-
-export interface HandedPart extends Handed {
-  readonly part: number;
-  readonly parts: number;
-}
-
-export interface RoamParts {
-  readonly id: number;
-  readonly geometry: Geometry;
-  readonly datapath: Pick<Datapath, "shortenClient" | "flushHeld" | "sync">;
+export interface RoamParts extends BelongingsParts {
   readonly contexts: Contexts;
-  readonly own: OwnTable;
-  readonly carry: Carry;
   readonly wire: RoamWire;
-  readonly log: Log;
-  /** 0: expectations of a client that went age normally. */
-  readonly handoverLifetimeS: number;
-  nowMs(): number;
   /** Rights that this AP's own policy gives a client that nobody told of. */
   localRights(mac: Mac): Rights | undefined;
   /** False: clients of that zone stay this AP's own affair. */
   exports(zone: number): boolean;
-}
-
-export interface RoamCounters {
-  arrivals: number;
-  claims: number;
-  handoversSent: number;
-  handoversTaken: number;
-  adoptedCells: number;
-  adoptedFromMirror: number;
-  clonedMacs: number;
-  /** A client of one zone was seen in another. */
-  otherZone: number;
-  /** A client came back as somebody else. */
-  otherIdentity: number;
-  /** Clients that another AP was asked about, and those that one had. */
-  located: number;
-  found: number;
 }
 
 /** A client that came: who still owes its state. */
@@ -148,22 +56,14 @@ interface Session {
  *   here --higher claim of another--> elsewhere: HANDOVER to it; nothing is cut
  */
 export class Roam {
-  readonly counters: RoamCounters = {
-    arrivals: 0,
-    claims: 0,
-    handoversSent: 0,
-    handoversTaken: 0,
-    adoptedCells: 0,
-    adoptedFromMirror: 0,
-    clonedMacs: 0,
-    otherZone: 0,
-    otherIdentity: 0,
-    located: 0,
-    found: 0,
-  };
+  readonly counters = newRoamCounters();
   private readonly sessions = new Map<Mac, Session>();
 
-  constructor(private readonly parts: RoamParts) {}
+  private readonly belongings: Belongings;
+
+  constructor(private readonly parts: RoamParts) {
+    this.belongings = new Belongings(parts, this.counters);
+  }
 
   /**
    * An ingress frame of a client that is not here, or hostapd's word, which may know who logged in. Who is unknown is
@@ -220,7 +120,7 @@ export class Roam {
     const alive = pointers.find((ap) => wire.reaches(ap));
     if (alive !== undefined) return { kind: "at", ap: alive };
     const granted = (context.rights?.serial ?? 0) > 0 && context.withheld === "";
-    const hasLeft = own.cellsOfSlot[context.slot]! > 0 || this.mirrorsOfGone(context).length > 0;
+    const hasLeft = own.cellsOfSlot[context.slot]! > 0 || this.belongings.mirrorsOfGone(context).length > 0;
     return granted || hasLeft ? { kind: "here", context } : { kind: "unknown" };
   }
 
@@ -251,12 +151,12 @@ export class Roam {
     } else if (differs(claim.bind, context.bind)) {
       this.reportIdentity(context, from);
     } else if (claim.n === context.n && from === context.ap) {
-      this.handOver(context, from, claim.holders);
+      this.belongings.handOver(context, from, claim.holders);
     } else if (precedes(context.n, context.ap, claim.n, from)) {
       this.yieldTo(context, from, claim.n, nowMs);
       context.zone = claim.zone;
       this.parts.contexts.write(context);
-      this.handOver(context, from, claim.holders);
+      this.belongings.handOver(context, from, claim.holders);
     } else if (context.here && nowMs >= context.nextClaimMs) {
       // It has not heard of ours: told, it can claim above it if it still sees the client.
       this.parts.wire.claim(claimOf(context, []), from);
@@ -266,12 +166,7 @@ export class Roam {
   /** RIGHTS of an AP that says it serves the client: as a claim that nobody need answer. */
   heardOf(context: Context, ap: number, { n, here, zone, bind }: HeardPresence): void {
     const nowMs = this.parts.nowMs();
-    if (context.here && !here && nowMs - context.restoredMs < RECALLED_WITHIN_MS) {
-      // In the midst of a handover, perhaps: this AP no longer knows who owed it what.
-      context.n = Math.max(context.n, n);
-      context.holders.add(ap);
-      this.claim(context, nowMs);
-    } else if (here && context.here && zone !== context.zone) {
+    if (here && context.here && zone !== context.zone) {
       this.reportZone(context, zone, ap);
     } else if (here && differs(bind, context.bind)) {
       this.reportIdentity(context, ap);
@@ -279,7 +174,7 @@ export class Roam {
       const wasHere = context.here;
       this.yieldTo(context, ap, n, nowMs);
       context.zone = zone;
-      if (wasHere) this.handOver(context, ap, []);
+      if (wasHere) this.belongings.handOver(context, ap, []);
     } else if (!here && !context.here && n > context.n) {
       context.n = n;
       context.ap = 0;
@@ -332,7 +227,7 @@ export class Roam {
 
   /** The new AP holds all that `source` had; `isKnown`: it published that, and all of it came. */
   adoptedBy(from: number, { mac, n, source }: { mac: Mac; n: number; source: number }, isKnown: boolean): void {
-    const { contexts, datapath, geometry, handoverLifetimeS, id } = this.parts;
+    const { contexts, id } = this.parts;
     const context = contexts.get(mac);
     // A client that came back meanwhile has another claim: nothing of it is cut.
     if (!context || context.n !== n || context.ap !== from || context.here) return;
@@ -342,8 +237,7 @@ export class Roam {
       contexts.write(context);
       return;
     }
-    const code = handoverLifetimeS === 0 || geometry.cellBits === 16 ? 0 : codeFor(handoverLifetimeS, geometry);
-    if (code !== 0) datapath.shortenClient(context.slot, code);
+    this.belongings.letGo(context);
   }
 
   /** A mirror lost or gained cells: `from` bits of clients that nothing is left of can go. */
@@ -380,7 +274,7 @@ export class Roam {
     if (context.rights?.revoked) return false;
     const { id, wire } = this.parts;
     if (context.ap === 0) return context.holders.size === 0 && (context.rights?.serial ?? 0) === 0;
-    return context.ap !== id && !wire.reaches(context.ap) && this.mirrorsOfGone(context).length === 0;
+    return context.ap !== id && !wire.reaches(context.ap) && this.belongings.mirrorsOfGone(context).length === 0;
   }
 
   /**
@@ -454,7 +348,7 @@ export class Roam {
     }
     if (!session.mirrorsTaken && age >= HANDOVER_WITHIN_MS) {
       session.mirrorsTaken = true;
-      for (const ap of session.waiting.keys()) this.adoptFromMirrors(session.context, ap);
+      for (const ap of session.waiting.keys()) this.belongings.adoptFromMirrors(session.context, ap);
     }
     if (age >= SESSION_MS) this.sessions.delete(session.context.mac);
   }
@@ -477,74 +371,10 @@ export class Roam {
     }
     wire.announce(context.slot);
   }
-
-  /** Sends all expectations of the client, held ones too. Silent when there was never anything and nobody asked. */
-  private handOver(context: Context, to: number, asked: readonly number[]): void {
-    const { own, datapath, id } = this.parts;
-    if (!context.announced && own.cellsOfSlot[context.slot] === 0 && !asked.includes(id)) return;
-    const n = context.n;
-    const atMs = this.parts.nowMs();
-    const { handed } = context;
-    if (handed && handed.to === to && handed.n === n && atMs - handed.atMs < HANDOVER_EVERY_MS) return;
-    context.handed = { to, n, atMs };
-    datapath.flushHeld(context.slot);
-    datapath.sync().then(
-      () => {
-        if (context.n !== n || context.here) return;
-        this.counters.handoversSent++;
-        this.parts.wire.handover(to, this.collect(context));
-      },
-      () => this.parts.log.warn("proxy", "no handover: the datapath went away", { client: context.mac }),
-    );
-  }
-
-  /** All that this AP knows of it: its own table's, and what APs that are gone had published. */
-  private collect(context: Context): Handed {
-    const { carry } = this.parts;
-    const { fast, slow } = carry.phases();
-    const kept = this.mirrorsOfGone(context).map(({ mirror, slot, phases }) =>
-      carry.timed(carry.ofMirror(mirror, slot), phases.ofSource(this.parts.nowMs(), mirror.ticks)),
-    );
-    const all = [carry.ofOwn(context.slot), ...kept];
-    return { mac: context.mac, n: context.n, fastPhase: fast, slowPhase: slow, ...joined(all) };
-  }
-
-  /** What APs that are gone had published of the client. */
-  private mirrorsOfGone({ holders, mac }: Context) {
-    const { wire } = this.parts;
-    const gone = [...holders].filter((ap) => !wire.reaches(ap));
-    return gone.flatMap((ap) => wire.sources(ap, mac)).filter(({ mirror, slot }) => mirror.cellsOfSlot[slot]! > 0);
-  }
-
-  private adoptFromMirrors(context: Context, ap: number): void {
-    const { carry, wire } = this.parts;
-    for (const { mirror, slot, phases } of wire.sources(ap, context.mac)) {
-      const adopted = carry.adopt(
-        context.slot,
-        carry.ofMirror(mirror, slot),
-        phases.ofSource(this.parts.nowMs(), mirror.ticks),
-      );
-      this.counters.adoptedFromMirror += adopted;
-      this.counters.adoptedCells += adopted;
-    }
-  }
 }
 
 function claimOf({ mac, n, zone, bind }: Context, holders: readonly number[]): ClaimOf {
   return { mac, n, zone, bind, holders };
-}
-
-function joined(lists: readonly Expectations[]): Expectations {
-  const size = lists.reduce((sum, { codes }) => sum + codes.length, 0);
-  const all = { xHi: new Uint32Array(size), xLo: new Uint32Array(size), codes: new Uint8Array(size) };
-  let at = 0;
-  for (const { xHi, xLo, codes } of lists) {
-    all.xHi.set(xHi, at);
-    all.xLo.set(xLo, at);
-    all.codes.set(codes, at);
-    at += codes.length;
-  }
-  return all;
 }
 
 /** Takes rights heard of, when they outrank what is known. */

@@ -2,7 +2,7 @@ import type { Mac } from "../base/mac.ts";
 import type { Endpoint } from "../platform/platform.ts";
 import type { ProxyWire, StateProxy } from "../proxy/proxy.ts";
 import type { Rights } from "../proxy/rights.ts";
-import type { ClaimOf, Handed } from "../proxy/roam.ts";
+import type { ClaimOf, Handed } from "../proxy/roam-api.ts";
 import { TokenBucket } from "./bucket.ts";
 import { FilterPull, filterParts } from "./filter-pull.ts";
 import type { Greeter } from "./greeter.ts";

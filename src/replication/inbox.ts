@@ -3,7 +3,7 @@ import type { Geometry } from "../bloom/geometry.ts";
 import type { Log } from "../platform/platform.ts";
 import type { Phases } from "../proxy/phase.ts";
 import type { StateProxy } from "../proxy/proxy.ts";
-import type { HandedPart } from "../proxy/roam.ts";
+import type { HandedPart } from "../proxy/roam-api.ts";
 import { Ticks } from "../proxy/ticks.ts";
 import type { Courier } from "./courier.ts";
 import type { Neighbour } from "./neighbour.ts";

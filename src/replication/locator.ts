@@ -1,6 +1,6 @@
 import type { Mac } from "../base/mac.ts";
 import type { Endpoint } from "../platform/platform.ts";
-import type { FoundClient, Whereabouts } from "../proxy/roam.ts";
+import type { FoundClient, Whereabouts } from "../proxy/roam-api.ts";
 import { TokenBucket } from "./bucket.ts";
 import type { Found, Locate } from "./records/locate.ts";
 import type { RightsRecord } from "./records/rights.ts";

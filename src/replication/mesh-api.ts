@@ -5,7 +5,7 @@ import type { Endpoint, Log } from "../platform/platform.ts";
 import type { ClientStatus } from "../proxy/contexts.ts";
 import type { ProxyCounters } from "../proxy/proxy.ts";
 import type { Grant, RoleGrant } from "../proxy/rights.ts";
-import type { RoamCounters } from "../proxy/roam.ts";
+import type { RoamCounters } from "../proxy/roam-api.ts";
 import type { LocateCounters } from "./locator.ts";
 import type { ModeName } from "./modes.ts";
 import type { Path } from "./paths.ts";

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import type { AgentStatus } from "../../src/control/status.ts";
-import type { RoamCounters } from "../../src/proxy/roam.ts";
+import type { RoamCounters } from "../../src/proxy/roam-api.ts";
 import { Lab } from "./support/lab.ts";
 import { pause, until } from "./support/processes.ts";
 import { hasFirmware, isRoot } from "./support/root.ts";

@@ -1,0 +1,103 @@
+import type { Geometry } from "../bloom/geometry.ts";
+import { codeFor } from "../bloom/timer.ts";
+import type { Datapath } from "../datapath/datapath.ts";
+import type { Log } from "../platform/platform.ts";
+import type { Carry, Expectations } from "./carry.ts";
+import type { Context } from "./contexts.ts";
+import type { OwnTable } from "./own-table.ts";
+import type { Handed, RoamCounters, RoamWire } from "./roam-api.ts";
+
+/** RIGHTS and CLAIM of one roam come together, and a claim may come twice: one answer is enough. */
+const HANDOVER_EVERY_MS = 10;
+
+export interface BelongingsParts {
+  readonly id: number;
+  readonly geometry: Geometry;
+  readonly datapath: Pick<Datapath, "shortenClient" | "flushHeld" | "sync">;
+  readonly own: OwnTable;
+  readonly carry: Carry;
+  readonly wire: Pick<RoamWire, "handover" | "reaches" | "sources">;
+  readonly log: Log;
+  /** 0: expectations of a client that went age normally. */
+  readonly handoverLifetimeS: number;
+  nowMs(): number;
+}
+
+/** What this AP holds of a client: given to the AP that it went to, taken from mirrors of those that it came from. */
+export class Belongings {
+  constructor(
+    private readonly parts: BelongingsParts,
+    private readonly counters: RoamCounters,
+  ) {}
+
+  /** Sends all expectations of the client, held ones too. Silent when there was never anything and nobody asked. */
+  handOver(context: Context, to: number, asked: readonly number[]): void {
+    const { own, datapath, id } = this.parts;
+    if (!context.announced && own.cellsOfSlot[context.slot] === 0 && !asked.includes(id)) return;
+    const n = context.n;
+    const atMs = this.parts.nowMs();
+    const { handed } = context;
+    if (handed && handed.to === to && handed.n === n && atMs - handed.atMs < HANDOVER_EVERY_MS) return;
+    context.handed = { to, n, atMs };
+    datapath.flushHeld(context.slot);
+    datapath.sync().then(
+      () => {
+        if (context.n !== n || context.here) return;
+        this.counters.handoversSent++;
+        this.parts.wire.handover(to, this.collect(context));
+      },
+      () => this.parts.log.warn("proxy", "no handover: the datapath went away", { client: context.mac }),
+    );
+  }
+
+  /** What APs that are gone had published of the client. */
+  mirrorsOfGone({ holders, mac }: Context) {
+    const { wire } = this.parts;
+    const gone = [...holders].filter((ap) => !wire.reaches(ap));
+    return gone.flatMap((ap) => wire.sources(ap, mac)).filter(({ mirror, slot }) => mirror.cellsOfSlot[slot]! > 0);
+  }
+
+  adoptFromMirrors(context: Context, ap: number): void {
+    const { carry, wire } = this.parts;
+    for (const { mirror, slot, phases } of wire.sources(ap, context.mac)) {
+      const adopted = carry.adopt(
+        context.slot,
+        carry.ofMirror(mirror, slot),
+        phases.ofSource(this.parts.nowMs(), mirror.ticks),
+      );
+      this.counters.adoptedFromMirror += adopted;
+      this.counters.adoptedCells += adopted;
+    }
+  }
+
+  /** The new AP has all of it: what is left here need not wait for its whole time. */
+  letGo({ slot }: Context): void {
+    const { datapath, geometry, handoverLifetimeS } = this.parts;
+    const code = handoverLifetimeS === 0 || geometry.cellBits === 16 ? 0 : codeFor(handoverLifetimeS, geometry);
+    if (code !== 0) datapath.shortenClient(slot, code);
+  }
+
+  /** All that this AP knows of it: its own table's, and what APs that are gone had published. */
+  private collect(context: Context): Handed {
+    const { carry } = this.parts;
+    const { fast, slow } = carry.phases();
+    const kept = this.mirrorsOfGone(context).map(({ mirror, slot, phases }) =>
+      carry.timed(carry.ofMirror(mirror, slot), phases.ofSource(this.parts.nowMs(), mirror.ticks)),
+    );
+    const all = [carry.ofOwn(context.slot), ...kept];
+    return { mac: context.mac, n: context.n, fastPhase: fast, slowPhase: slow, ...joined(all) };
+  }
+}
+
+function joined(lists: readonly Expectations[]): Expectations {
+  const size = lists.reduce((sum, { codes }) => sum + codes.length, 0);
+  const all = { xHi: new Uint32Array(size), xLo: new Uint32Array(size), codes: new Uint8Array(size) };
+  let at = 0;
+  for (const { xHi, xLo, codes } of lists) {
+    all.xHi.set(xHi, at);
+    all.xLo.set(xLo, at);
+    all.codes.set(codes, at);
+    at += codes.length;
+  }
+  return all;
+}

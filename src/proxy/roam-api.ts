@@ -1,0 +1,105 @@
+/** What a roam says to other APs and hears from them, and what it counts. */
+import type { Mac } from "../base/mac.ts";
+import type { Expectations } from "./carry.ts";
+import type { Context } from "./contexts.ts";
+import type { Mirror } from "./mirror.ts";
+import type { PhaseClock } from "./phase.ts";
+import type { Rights } from "./rights.ts";
+
+/** "I serve this client", on whose port it is, and who logged in there. */
+export interface ClaimOf {
+  readonly mac: Mac;
+  readonly n: number;
+  readonly zone: number;
+  /** 0: nobody said. */
+  readonly bind: bigint;
+  readonly holders: readonly number[];
+}
+
+/** What an AP says of a client in its RIGHTS: whether it serves it, where, and whom. */
+export interface HeardPresence {
+  readonly n: number;
+  readonly here: boolean;
+  readonly zone: number;
+  readonly bind: bigint;
+}
+
+/** Where a client was found that nobody near had told of. */
+export interface FoundClient {
+  readonly mac: Mac;
+  /** Where it came, and as whom. */
+  readonly zone: number;
+  readonly bind: bigint;
+  /** The AP that answers for it. */
+  readonly holder: number;
+  /** Zone where the holder serves it. */
+  readonly holderZone: number;
+  readonly n: number;
+  readonly rights: Rights;
+}
+
+/** What this AP can say to somebody who looks for a client. */
+export type Whereabouts =
+  | { readonly kind: "here"; readonly context: Context }
+  | { readonly kind: "at"; readonly ap: number }
+  | { readonly kind: "unknown" };
+
+/** What the roam needs of the wire. */
+export interface RoamWire {
+  claim(claim: ClaimOf, to: number | undefined): void;
+  /** Asks for a client that nobody near told of; `found` is the answer, if there is one. */
+  locate(mac: Mac, zone: number, bind: bigint): void;
+  /** That AP is alive, as far as is known. */
+  reaches(ap: number): boolean;
+  handover(to: number, of: Handed): void;
+  adopted(mac: Mac, n: number, source: number): void;
+  /** The slot's RIGHTS changed. */
+  announce(slot: number): void;
+  /** Mirrors of what an AP published, its orphans included, with the slot that it gave the client there. */
+  sources(ap: number, mac: Mac): readonly { mirror: Mirror; slot: number; phases: PhaseClock }[];
+}
+
+export interface Handed extends Expectations {
+  readonly mac: Mac;
+  readonly n: number;
+  readonly fastPhase: number;
+  readonly slowPhase: number;
+}
+
+export interface HandedPart extends Handed {
+  readonly part: number;
+  readonly parts: number;
+}
+
+export interface RoamCounters {
+  arrivals: number;
+  claims: number;
+  handoversSent: number;
+  handoversTaken: number;
+  adoptedCells: number;
+  adoptedFromMirror: number;
+  clonedMacs: number;
+  /** A client of one zone was seen in another. */
+  otherZone: number;
+  /** A client came back as somebody else. */
+  otherIdentity: number;
+  /** Clients that another AP was asked about, and those that one had. */
+  located: number;
+  found: number;
+}
+
+export function newRoamCounters(): RoamCounters {
+  return {
+    arrivals: 0,
+    claims: 0,
+    handoversSent: 0,
+    handoversTaken: 0,
+    adoptedCells: 0,
+    adoptedFromMirror: 0,
+    clonedMacs: 0,
+    otherZone: 0,
+    otherIdentity: 0,
+    located: 0,
+    found: 0,
+  };
+}
