@@ -200,7 +200,8 @@ export class Replicator {
         return;
       }
       this.counters.datagramsTaken++;
-      neighbour.address = from;
+      // A recording that was not heard before is authentic, but where it came from is no place to answer to.
+      if (header.pn === neighbour.window!.newest) neighbour.address = from;
       neighbour.paths.heard(path, nowMs);
       const ticks = this.believableTicks(neighbour, body, nowMs);
       this.inbox.take(neighbour, body, PREFIX_BYTES, ticks, nowMs);

@@ -6,7 +6,7 @@ import { eachRecord } from "./inbox.ts";
 import { PREFIX_BYTES } from "./outbox.ts";
 import { KIND } from "./records/kinds.ts";
 import { HEADER_BYTES, HELLO_HEADER_BYTES } from "./seal.ts";
-import { type Ap, Lab, mirrorDifferences } from "./testing/lab.ts";
+import { type Ap, addressOf, Lab, mirrorDifferences } from "./testing/lab.ts";
 
 const { OP_MAX, MARK_DIRTY } = CONSTANTS;
 const CALM = { loss: 0, duplication: 0, delayMs: 1, jitterMs: 0 };
@@ -179,7 +179,7 @@ describe("a snapshot is stamped before it is read (A.13)", () => {
       if (stampLate) new DataView(chunk.bytes.buffer).setUint32(at, ver);
       lab.inject({ ...chunk, atMs: lab.nowMs + 1 });
     }
-    await lab.run(3);
+    await lab.run(1);
     return mirrorDifferences(lab, 2, 1);
   }
 
@@ -218,6 +218,28 @@ describe("an epoch is believed after it answered a challenge (A.15)", () => {
   it("so that recordings do nothing", async () => expect(await replayed(false)).toBe(0));
   it("and with a challenge that is known beforehand they do", async () =>
     expect(await replayed(true)).toBeGreaterThan(0));
+
+  it("and where a datagram came from that is older than others says nothing of where its sender is", async () => {
+    const lab = await pair();
+    const unheard: Uint8Array[] = [];
+    lab.tap = ({ bytes, to }) => {
+      if (to !== 2 || kindsOf(bytes).includes(KIND.hello)) return undefined;
+      unheard.push(bytes.slice());
+      return false;
+    };
+    insert(lab, lab.ap(1), 7);
+    await lab.run(500);
+    lab.tap = () => undefined;
+    await lab.run(1_500);
+    const { counters } = lab.ap(2).replicator;
+    const [seen, before] = [counters.datagramsDropped["seen before"] ?? 0, counters.datagramsTaken];
+    for (const bytes of unheard) lab.inject({ from: 9, to: 2, bytes, atMs: lab.nowMs + 1 });
+    await lab.run(1);
+    expect(unheard.length).toBeGreaterThan(0);
+    expect(counters.datagramsTaken - before).toBeGreaterThanOrEqual(unheard.length);
+    expect(counters.datagramsDropped["seen before"] ?? 0).toBe(seen);
+    expect(lab.ap(2).replicator.list()[0]!.address.address).toBe(addressOf(1));
+  });
 
   it("and a superseded epoch is refused for good", async () => {
     const lab = await pair();
