@@ -14,6 +14,8 @@ export interface Context {
   readonly mac: Mac;
   readonly slot: number;
   rights: Rights | undefined;
+  /** Rights whose time was over: who counts otherwise must not bring them back. */
+  ended: Rights | undefined;
   /** Served by this AP. */
   here: boolean;
   /** The highest claim heard: (n, ap); ap 0: nobody's. */
@@ -190,6 +192,7 @@ export class Contexts {
       zone: 0,
       bind: 0n,
       withheld: "",
+      ended: undefined,
       holders: new Set(),
       handedBy: new Set(),
       foreignClaimMs: Number.NEGATIVE_INFINITY,

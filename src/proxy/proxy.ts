@@ -275,6 +275,7 @@ export class StateProxy {
   private expireRights(nowMs: number): void {
     for (const context of this.contexts.all()) {
       if (!context.rights || context.rights.endsAtMs > nowMs) continue;
+      context.ended = context.rights;
       context.rights = this.localRights(context.mac);
       this.contexts.write(context);
       if (context.announced) this.announce(context);
@@ -302,6 +303,7 @@ export class StateProxy {
     }
     // An AP that has no rights for the client says nothing of them.
     if (heard.serial === 0 && heard.role === "" && !heard.revoked) return false;
+    if (context.ended && !outranks(heard, context.ended)) return false;
     if (!takeRights(context, heard)) return false;
     if (heard.revoked) this.bury(context, nowMs);
     else this.tombstones.remove(context.mac);
