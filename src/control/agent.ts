@@ -224,6 +224,8 @@ class RunningAgent implements Agent {
         return this.status();
       case "clients":
         return this.live().clients();
+      case "sessions":
+        return this.radius?.sessions() ?? [];
       case "neighbours":
         return this.live().neighbours();
       case "denied":
@@ -279,6 +281,7 @@ class RunningAgent implements Agent {
       createMesh: rooms.createMesh,
       policy: this.policy,
       automata: (geometry) => compileAutomata({ geometry, shorten: geometry.cellBits === 32 && mayShorten(geometry) }),
+      outranked: (mac) => this.radius?.knows(mac) ?? false,
       denied: (event) => {
         const denied = this.deniedLog.add(event);
         this.network?.event("denied", denied);

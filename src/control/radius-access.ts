@@ -5,7 +5,14 @@ import type { Platform } from "../platform/platform.ts";
 import { type CompiledPolicy, compileRules, type FilterContent, parseRules } from "../policy/policy.ts";
 import { OWN_FILTER_BITS_MAX } from "../proxy/filter-store.ts";
 import type { Grant } from "../proxy/rights.ts";
-import { type Radius, type RadiusGrant, type RadiusRights, type RadiusStatus, startRadius } from "../radius/radius.ts";
+import {
+  type Radius,
+  type RadiusGrant,
+  type RadiusRights,
+  type RadiusStatus,
+  type SessionLine,
+  startRadius,
+} from "../radius/radius.ts";
 import type { MeshKey } from "./key.ts";
 import type { Session } from "./session.ts";
 import type { RadiusSettings } from "./settings.ts";
@@ -38,6 +45,10 @@ export class RadiusAccess implements RadiusRights {
     this.radius = await startRadius({
       platform,
       rights: this,
+      store: {
+        read: () => readIfThere(platform, settings.store),
+        write: (text) => keepQuietly(platform, settings.store, text),
+      },
       options: {
         secret,
         demandMessageAuthenticator,
@@ -50,6 +61,14 @@ export class RadiusAccess implements RadiusRights {
 
   get status(): RadiusStatus | undefined {
     return this.radius?.status();
+  }
+
+  knows(mac: Mac): boolean {
+    return this.radius?.knows(mac) ?? false;
+  }
+
+  sessions(): SessionLine[] {
+    return this.radius?.sessions() ?? [];
   }
 
   stop(): void {
@@ -144,6 +163,24 @@ export class RadiusAccess implements RadiusRights {
       return content;
     });
     return compiled ? [...carried, compiled] : carried;
+  }
+}
+
+function readIfThere({ files }: Platform, path: string): string {
+  try {
+    return files.readText(path);
+  } catch {
+    // The first start since the machine's.
+    return "";
+  }
+}
+
+/** A full disk must not keep anybody out. */
+function keepQuietly({ files, log }: Platform, path: string, text: string): void {
+  try {
+    files.writeText(path, text, 0o600);
+  } catch (error) {
+    log.warn("radius", "sessions are not kept for the next start", { reason: (error as Error).message });
   }
 }
 

@@ -33,6 +33,8 @@ export interface SessionParts {
   readonly createMesh: typeof createMesh;
   readonly policy: CompiledPolicy;
   automata(geometry: Geometry): Uint8Array;
+  /** Somebody with authority gives the client its rights in a moment: what the kernel has of it stays until then. */
+  outranked(mac: Mac): boolean;
   denied(event: RingEvent): void;
   lost(): void;
 }
@@ -211,7 +213,7 @@ export class Session {
       link: { group: replication.group !== undefined, peers: replication.peers },
       send: (bytes, to) => this.send(bytes, to),
       resolveRole: (role) => this.resolveRole(role),
-      localRole: (mac) => this.roleOf(mac),
+      localRole: (mac) => (this.parts.outranked(mac) ? undefined : this.roleOf(mac)),
       exports: (zone) => !this.policy.privateZones.has(zone),
     });
   }
@@ -283,7 +285,9 @@ export class Session {
   private grantListed(): void {
     let left = Math.floor(this.parts.datapath.hello.clients_max / 2);
     const known = new Set(this.mesh.clients().map((client) => client.mac));
-    for (const [mac, role] of this.policy.clients) if (known.has(mac) || left-- > 0) this.grant(mac, role);
+    for (const [mac, role] of this.policy.clients) {
+      if (!this.parts.outranked(mac) && (known.has(mac) || left-- > 0)) this.grant(mac, role);
+    }
   }
 
   private grant(mac: Mac, role: string): void {

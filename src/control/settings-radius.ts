@@ -14,10 +14,12 @@ export interface RadiusSettings {
   readonly dasClients: readonly string[];
   readonly demandTimestamp: boolean;
   readonly hostapd: readonly Endpoint[];
+  readonly store: string;
 }
 
 const AUTHENTICATION_PORT = 1812;
 const DAS_PORT = 3799;
+const HOSTAPD_DAS_PORT = 3798;
 const LOOPBACK = "127.0.0.1";
 
 export const RADIUS_SETTINGS: readonly SettingText[] = [
@@ -73,9 +75,13 @@ export const RADIUS_SETTINGS: readonly SettingText[] = [
     effect:
       "hostapd's own ports for Disconnect (`radius_das_port`), which then also sends the station away; default port 3798.",
   },
+  {
+    name: "radius.store",
+    form: "path",
+    default: "/run/roamwall/sessions.json",
+    effect: "Who is logged in, for an agent that starts again. In memory is enough: a reboot logs everybody out.",
+  },
 ];
-
-const HOSTAPD_DAS_PORT = 3798;
 
 export function readRadius(field: Field): RadiusSettings {
   const f = field.fields([
@@ -87,6 +93,7 @@ export function readRadius(field: Field): RadiusSettings {
     "das-clients",
     "event-timestamp",
     "hostapd",
+    "store",
   ]);
   const secretFile = f["secret-file"]?.text("a path");
   if (!f.servers || secretFile === undefined)
@@ -103,6 +110,7 @@ export function readRadius(field: Field): RadiusSettings {
     dasClients: clients ?? servers.map(({ address }) => address),
     demandTimestamp: f["event-timestamp"]?.oneOf(["optional", "required"]) === "required",
     hostapd: f.hostapd?.list("a list of addresses").map((one) => readEndpoint(one, HOSTAPD_DAS_PORT)) ?? [],
+    store: f.store?.text("a path") ?? "/run/roamwall/sessions.json",
   };
 }
 

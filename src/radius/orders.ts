@@ -72,7 +72,8 @@ function formProblem(request: Packet): Refusal | undefined {
   return undefined;
 }
 
-function findTarget(request: Packet, { sessions, rights }: OrderParts): Target | Refusal {
+function findTarget(request: Packet, { sessions, rights, clock }: OrderParts): Target | Refusal {
+  sessions.forgetEnded(clock.nowMs());
   if (!IDENTIFICATION.some((name) => has(request, name))) {
     return refuse(CAUSE.missingAttribute, "nothing that names a session");
   }

@@ -14,6 +14,7 @@ import { CODE, integerOf, type Packet } from "./packet.ts";
 import { ACCOUNTING, AUTHENTICATION, Relay, type RelayKind, type RelayStatus } from "./relay.ts";
 import { NOTHING_SAID, type RadiusGrant, type RadiusRights } from "./rights.ts";
 import { macOf, Sessions } from "./sessions.ts";
+import { readSessions, writeSessions } from "./store.ts";
 
 export type { CarriedFilter } from "./carried-filter.ts";
 export type { RadiusGrant, RadiusRights } from "./rights.ts";
@@ -21,6 +22,7 @@ export type { RadiusGrant, RadiusRights } from "./rights.ts";
 const ROOM = "radius";
 /** hostapd ends or renews the session at its timeout; the rights must not go before the new ones come. */
 const GRACE_S = 30;
+const KEEP_AFTER_MS = 500;
 /** Acct-Status-Type of RFC 2866. */
 const STATUS = { 1: "start", 2: "stop", 3: "interim", 7: "on", 8: "off" } as const;
 
@@ -43,6 +45,14 @@ export interface RadiusParts {
   readonly platform: Platform;
   readonly options: RadiusOptions;
   readonly rights: RadiusRights;
+  /** Where sessions outlive the agent. Absent: they end with it. */
+  readonly store?: SessionStore;
+}
+
+export interface SessionStore {
+  /** "": there are none. */
+  read(): string;
+  write(text: string): void;
 }
 
 export interface SessionLine {
@@ -66,6 +76,8 @@ export interface RadiusStatus {
 export interface Radius {
   status(): RadiusStatus;
   sessions(): SessionLine[];
+  /** Whether it said what the client may. */
+  knows(mac: Mac): boolean;
   /** Gives every client its rights again, to a datapath that lost them. */
   reapply(): Promise<void>;
   close(): void;
@@ -90,11 +102,13 @@ class RunningRadius implements Radius {
   /** by client: the end of its last change */
   private readonly turns = new Map<Mac, Promise<unknown>>();
   private das: Das | undefined;
+  private cancelKeep: (() => void) | undefined;
   private hostapd: HostapdDas | undefined;
 
   constructor(private readonly parts: RadiusParts) {}
 
   async start(): Promise<void> {
+    this.restore();
     const { authentication, accounting, das } = this.parts.options;
     if (authentication) {
       await this.openRelay(AUTHENTICATION, authentication, (request, reply) => this.loggedIn(request, reply));
@@ -112,8 +126,14 @@ class RunningRadius implements Radius {
     };
   }
 
+  knows(mac: Mac): boolean {
+    this.known.forgetEnded(this.parts.platform.clock.nowMs());
+    return this.known.of(mac) !== undefined;
+  }
+
   sessions(): SessionLine[] {
     const nowMs = this.parts.platform.clock.nowMs();
+    this.known.forgetEnded(nowMs);
     return this.known.all().map((session) => {
       const { role, rules, filters, leftSeconds, changed: byCoa } = grantNow(session, nowMs);
       return {
@@ -130,6 +150,7 @@ class RunningRadius implements Radius {
 
   async reapply(): Promise<void> {
     const { rights, platform } = this.parts;
+    this.known.forgetEnded(platform.clock.nowMs());
     for (const session of this.known.all()) {
       const give = () => rights.grant(session.mac, grantNow(session, platform.clock.nowMs()));
       await this.inTurn(session.mac, give).catch((error: Error) => {
@@ -139,9 +160,34 @@ class RunningRadius implements Radius {
   }
 
   close(): void {
+    this.cancelKeep?.();
+    if (this.cancelKeep) this.keep();
     for (const relay of this.relays.splice(0)) relay.close();
     this.das?.close();
     this.hostapd?.close();
+  }
+
+  /** Sessions of an agent before this one; `reapply` gives their rights. */
+  private restore(): void {
+    const { platform, store } = this.parts;
+    const nowMs = platform.clock.nowMs();
+    for (const one of readSessions(store?.read() ?? "", platform.wallSeconds())) {
+      this.known.add({ ...one, endsAtMs: endOf(one.grant, nowMs) });
+    }
+  }
+
+  /** A burst of logins is written once. */
+  private keepSoon(): void {
+    if (!this.parts.store || this.cancelKeep) return;
+    this.cancelKeep = this.parts.platform.clock.after(KEEP_AFTER_MS, () => this.keep());
+  }
+
+  private keep(): void {
+    this.cancelKeep = undefined;
+    const { platform, store } = this.parts;
+    const nowMs = platform.clock.nowMs();
+    this.known.forgetEnded(nowMs);
+    store!.write(writeSessions(this.known.all(), (session) => grantNow(session, nowMs), platform.wallSeconds()));
   }
 
   private async openRelay(
@@ -223,6 +269,7 @@ class RunningRadius implements Radius {
     platform.log.debug(ROOM, `accounting ${type}`, { mac: macOf(request) ?? "" });
     if ((type === "on" || type === "off") && checkRequest(request, options.secret, false) === "signed") {
       platform.log.info(ROOM, `hostapd turned a BSS ${type}`, { sessions: this.known.forgetBss(request) });
+      this.keepSoon();
     }
     return true;
   }
@@ -232,6 +279,7 @@ class RunningRadius implements Radius {
     const end = next
       .catch(() => {})
       .then(() => {
+        this.keepSoon();
         if (this.turns.get(mac) === end) this.turns.delete(mac);
       });
     this.turns.set(mac, end);

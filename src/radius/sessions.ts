@@ -57,11 +57,18 @@ export class Sessions {
       if (values.length) named.set(name, new Set(values.map(hexOf)));
     }
     const user = textOf(accept, "User-Name") ?? textOf(request, "User-Name") ?? "";
-    const session = { mac, user, named, grant: NOTHING_SAID, endsAtMs: Number.POSITIVE_INFINITY };
-    this.byMac.delete(mac);
-    this.byMac.set(mac, session);
+    return this.add({ mac, user, named, grant: NOTHING_SAID, endsAtMs: Number.POSITIVE_INFINITY });
+  }
+
+  add(session: Session): Session {
+    this.byMac.delete(session.mac);
+    this.byMac.set(session.mac, session);
     if (this.byMac.size > SESSIONS_MAX) this.forget(this.byMac.keys().next().value!);
     return session;
+  }
+
+  forgetEnded(nowMs: number): void {
+    for (const { mac, endsAtMs } of this.all()) if (endsAtMs <= nowMs) this.forget(mac);
   }
 
   forget(mac: Mac): void {

@@ -3,7 +3,7 @@ import type { AgentStatus, ClientLine } from "../../src/control/status.ts";
 import { signRequest } from "../../src/radius/authenticator.ts";
 import { attribute, CODE, integerAttribute } from "../../src/radius/packet.ts";
 import { RADIUS_SECRET } from "./support/free-radius.ts";
-import { until } from "./support/processes.ts";
+import { pause, until } from "./support/processes.ts";
 import { hasFirmware, isRoot } from "./support/root.ts";
 import { hasWired, NAS, SERVICE, STATION, WiredLab } from "./support/wired.ts";
 
@@ -86,6 +86,19 @@ describe.runIf(isPossible)("a station that logs in over 802.1X", () => {
     // The control: a new login brings everything back, the revocation notwithstanding.
     await lab.login("peap.conf");
     expect(await opens(8080)).toBe(true);
+  });
+
+  it("keeps its rights when the agent is killed and starts again, and is still found by its name", async () => {
+    await lab.login("peap.conf", "bob");
+    await opens(8080);
+    await pause(AT_ONCE_MS);
+    await lab.ap.killAgent();
+    expect(await echoes(8080)).toBe(true);
+    await lab.ap.startAgent();
+    expect(await echoes(8080)).toBe(true);
+    expect(await opens(8080)).toBe(true);
+    expect(lab.order("coa", 'User-Name = "bob"', 'Roamwall-Add-Rule = "out tcp/9091 to any"')).toContain("CoA-ACK");
+    expect([await opens(8080), await opens(9091)]).toEqual([true, true]);
   });
 
   it("takes rules of its own from the server", async () => {

@@ -89,7 +89,7 @@ describe("roamwall", () => {
   });
 
   it("answers 1 and names path and reason where nobody listens", async () => {
-    for (const verb of ["status", "clients", "neighbours", "denied", "reload"]) {
+    for (const verb of ["status", "clients", "sessions", "neighbours", "denied", "reload"]) {
       const { code, err } = await run([verb, "--socket", join(directory, "none.sock")]);
       expect([code, err]).toEqual([
         1,

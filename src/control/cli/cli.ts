@@ -11,6 +11,7 @@ import { policyVerb } from "./policy.ts";
 import { radiusVerb } from "./radius.ts";
 import { reloadVerb } from "./reload.ts";
 import { replayVerb } from "./replay.ts";
+import { sessionsVerb } from "./sessions.ts";
 import { statusVerb } from "./status.ts";
 import { styleFor } from "./text.ts";
 import { EXIT, parseCall, usage, type Verb, verbHelp } from "./verb.ts";
@@ -19,6 +20,7 @@ export const VERBS: readonly Verb[] = [
   agentVerb,
   statusVerb,
   clientsVerb,
+  sessionsVerb,
   neighboursVerb,
   deniedVerb,
   reloadVerb,

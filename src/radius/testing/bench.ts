@@ -4,7 +4,7 @@ import type { Mac } from "../../base/mac.ts";
 import type { Udp } from "../../platform/platform.ts";
 import { signReply, signRequest } from "../authenticator.ts";
 import { type Attribute, attribute, CODE, type Packet, parsePacket } from "../packet.ts";
-import { type Radius, type RadiusOptions, startRadius } from "../radius.ts";
+import { type Radius, type RadiusOptions, type SessionStore, startRadius } from "../radius.ts";
 import type { RadiusGrant, RadiusRights } from "../rights.ts";
 import { packetOf, text } from "./vectors.ts";
 import { World } from "./world.ts";
@@ -88,11 +88,12 @@ export class Bench {
   private readonly dac = this.client(DAC.address, DAC.port, this.answers);
   radius!: Radius;
 
-  static async open(options: Partial<RadiusOptions> = {}): Promise<Bench> {
+  static async open(options: Partial<RadiusOptions> = {}, store?: SessionStore): Promise<Bench> {
     const bench = new Bench();
     bench.radius = await startRadius({
       platform: bench.world.platform,
       rights: bench.rights,
+      ...(store && { store }),
       options: {
         secret: SECRET,
         authentication: { listen: RELAY, servers: SERVERS },

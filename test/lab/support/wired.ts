@@ -138,15 +138,21 @@ export class WiredLab {
 
   private writeFiles(): void {
     writeMeshFiles(this.directory);
-    const policy = { roles: { staff: { rules: ["out tcp/8080 to any"] }, lockdown: {} } };
+    const rules = ["out tcp/8080 to any"];
+    // Who is unknown gets a little, so that a login that was forgotten shows.
+    const policy = {
+      roles: { staff: { rules }, guest: { rules: ["out icmp to any"] }, lockdown: {} },
+      unknown: "guest",
+    };
     writeFileSync(join(this.directory, "policy.yaml"), JSON.stringify(policy));
     writeFileSync(join(this.directory, "radius-secret"), `${RADIUS_SECRET}\n`, { mode: 0o600 });
   }
 
-  /** The example's, with a secret file of the lab's own. */
+  /** The example's, with files of the lab's own. */
   private agentSettings(): object {
     const { radius } = parse(readFileSync(join(EXAMPLES, "agent.yaml"), "utf8")) as { radius: object };
-    return { radius: { ...radius, "secret-file": join(this.directory, "radius-secret") } };
+    const path = (name: string) => join(this.directory, name);
+    return { radius: { ...radius, "secret-file": path("radius-secret"), store: path("sessions.json") } };
   }
 
   private async startHostapd(): Promise<void> {
