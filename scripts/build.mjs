@@ -9,8 +9,9 @@ import { build } from "esbuild";
 process.chdir(join(dirname(fileURLToPath(import.meta.url)), ".."));
 const OUTFILE = "dist/roamwall.cjs";
 const BYTES_MAX = 400_000;
-/** Larger than the agent: a file beside it, read by those whose settings name a broker. */
+/** Files beside the agent's, read by those whose settings ask for them: the library is larger than the agent. */
 const MQTT_OUTFILE = "dist/roamwall-mqtt.cjs";
+const RADIUS_OUTFILE = "dist/roamwall-radius.cjs";
 
 /**
  * What the packages carry and we never run: the hash functions and random numbers of bloom-filters (our filters place their
@@ -35,6 +36,10 @@ const trim = {
   name: "trim",
   setup(pluginBuild) {
     pluginBuild.onResolve({ filter: /^mqtt$/ }, () => ({ path: "./roamwall-mqtt.cjs", external: true }));
+    // What is imported at run time only; the room's own constants may be anywhere.
+    pluginBuild.onResolve({ filter: /\/radius\/radius\.ts$/ }, ({ kind }) => {
+      return kind === "dynamic-import" ? { path: "./roamwall-radius.cjs", external: true } : undefined;
+    });
     pluginBuild.onResolve({ filter: /^bloom-filters$/ }, () => ({ path: "bloom-filters", namespace: "slim" }));
     pluginBuild.onLoad({ filter: /.*/, namespace: "slim" }, () => ({
       contents: "exports.BloomFilter = require('bloom-filters/dist/bloom/bloom-filter.js').default;",
@@ -58,10 +63,11 @@ function checkVersion() {
   }
 }
 
-async function bundleMqtt() {
+/** `source`: what of esbuild's options says where it begins. */
+async function bundleBeside(source, outfile) {
   await build({
-    stdin: { contents: `exports.connect = require("mqtt").connect;`, resolveDir: process.cwd() },
-    outfile: MQTT_OUTFILE,
+    ...source,
+    outfile,
     bundle: true,
     platform: "node",
     format: "cjs",
@@ -124,7 +130,9 @@ try {
   checkVersion();
   execFileSync(process.execPath, ["scripts/ts.mjs", "scripts/gen-abi.ts"], { stdio: "inherit" });
   execFileSync(process.execPath, ["scripts/ts.mjs", "scripts/gen-settings.ts"], { stdio: "inherit" });
-  await bundleMqtt();
+  const mqtt = { contents: `exports.connect = require("mqtt").connect;`, resolveDir: process.cwd() };
+  await bundleBeside({ stdin: mqtt }, MQTT_OUTFILE);
+  await bundleBeside({ entryPoints: ["src/radius/radius.ts"] }, RADIUS_OUTFILE);
   await bundle();
   tryBundle();
   firmware();

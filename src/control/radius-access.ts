@@ -5,14 +5,7 @@ import type { Platform } from "../platform/platform.ts";
 import { type CompiledPolicy, compileRules, type FilterContent, parseRules } from "../policy/policy.ts";
 import { OWN_FILTER_BITS_MAX } from "../proxy/filter-store.ts";
 import type { Grant } from "../proxy/rights.ts";
-import {
-  type Radius,
-  type RadiusGrant,
-  type RadiusRights,
-  type RadiusStatus,
-  type SessionLine,
-  startRadius,
-} from "../radius/radius.ts";
+import type { Radius, RadiusGrant, RadiusRights, RadiusStatus, SessionLine } from "../radius/radius.ts";
 import type { MeshKey } from "./key.ts";
 import type { Session } from "./session.ts";
 import type { RadiusSettings } from "./settings.ts";
@@ -36,12 +29,14 @@ export class RadiusAccess implements RadiusRights {
 
   constructor(private readonly parts: RadiusAccessParts) {}
 
-  /** Rejects with ROAMWALL_ERR_BIND, ROAMWALL_ERR_FILE or ROAMWALL_ERR_KEY. */
+  /** Rejects with ROAMWALL_ERR_FILE or ROAMWALL_ERR_KEY. */
   async start(): Promise<void> {
     const { platform, settings } = this.parts;
     const secret = readSecret(platform, settings.secretFile);
     const { listen, servers, demandMessageAuthenticator, demandTimestamp, das, dasClients, hostapd } = settings;
     const next = <T extends { readonly port: number }>(end: T) => ({ ...end, port: end.port + 1 });
+    // A file of its own, which only those read who name a server.
+    const { startRadius } = await import("../radius/radius.ts");
     this.radius = await startRadius({
       platform,
       rights: this,

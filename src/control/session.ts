@@ -1,4 +1,5 @@
 /** One connection to roamwalld: what is loaded into the datapath, the mesh over it, and the socket of the mesh. */
+import { RoamwallError } from "../base/errors.ts";
 import type { Mac } from "../base/mac.ts";
 import { macFromBytes } from "../base/mac.ts";
 import { type Geometry, parseGeometry } from "../bloom/geometry.ts";
@@ -136,6 +137,10 @@ export class Session {
     const monitor = this.policy.roles.get(role)?.monitor ?? false;
     this.mesh.setRights(mac, { ...grant, role, monitor, authority: true });
     await this.parts.datapath.sync();
+    const kept = this.mesh.granted(mac)?.filters ?? [];
+    if (kept.length !== (grant.filters?.length ?? 0)) {
+      throw new RoamwallError("ROAMWALL_ERR_FULL", `${mac}: no room for the client, or for its filters`);
+    }
   }
 
   async revoke(mac: Mac): Promise<void> {

@@ -1,5 +1,4 @@
 /** What a CoA- or Disconnect-Request asks for: refused with the right cause, or done, all of it or nothing. */
-import { RoamwallError } from "../base/errors.ts";
 import type { Mac } from "../base/mac.ts";
 import type { Clock } from "../platform/platform.ts";
 import { type AttributeName, isWellFormed, nameOf } from "./attributes.ts";
@@ -7,7 +6,7 @@ import { type Changes, changed, isRefusal, type Refusal, readChanges, saysNothin
 import type { Answer } from "./das.ts";
 import { CAUSE } from "./error-cause.ts";
 import { CODE, has, type Packet } from "./packet.ts";
-import type { RadiusGrant, RadiusRights } from "./rights.ts";
+import { isRefused, type RadiusGrant, type RadiusRights } from "./rights.ts";
 import { IDENTIFICATION, macOf, NAS_IDENTIFICATION, type Session, type Sessions } from "./sessions.ts";
 import { readVendor } from "./vendor.ts";
 
@@ -144,8 +143,7 @@ export function endOf(grant: RadiusGrant, nowMs: number): number {
 
 function causeOf(error: unknown): Refusal {
   const reason = (error as Error).message;
-  const isInput = error instanceof RoamwallError && error.code === "ROAMWALL_ERR_INPUT";
-  return refuse(isInput ? CAUSE.invalidValue : CAUSE.noResources, reason);
+  return refuse(isRefused(error) ? CAUSE.invalidValue : CAUSE.noResources, reason);
 }
 
 async function within<T>(clock: Clock, work: Promise<T>): Promise<T> {

@@ -2,7 +2,6 @@
  * RADIUS for the agent: relays logins between hostapd and the servers, learns from them what a client may, and takes the
  * servers' changes. hostapd itself hands no attribute on.
  */
-import { RoamwallError } from "../base/errors.ts";
 import type { Mac } from "../base/mac.ts";
 import type { Endpoint, Platform } from "../platform/platform.ts";
 import { checkRequest } from "./authenticator.ts";
@@ -12,7 +11,7 @@ import { type HostapdDas, openHostapdDas } from "./hostapd.ts";
 import { endOf, executeOrder, grantNow } from "./orders.ts";
 import { CODE, integerOf, type Packet } from "./packet.ts";
 import { ACCOUNTING, AUTHENTICATION, Relay, type RelayKind, type RelayStatus } from "./relay.ts";
-import { NOTHING_SAID, type RadiusGrant, type RadiusRights } from "./rights.ts";
+import { isRefused, NOTHING_SAID, type RadiusGrant, type RadiusRights } from "./rights.ts";
 import { macOf, Sessions } from "./sessions.ts";
 import { readSessions, writeSessions } from "./store.ts";
 
@@ -23,6 +22,7 @@ const ROOM = "radius";
 /** hostapd ends or renews the session at its timeout; the rights must not go before the new ones come. */
 const GRACE_S = 30;
 const KEEP_AFTER_MS = 500;
+const RETRY_MS = 2_000;
 /** Acct-Status-Type of RFC 2866. */
 const STATUS = { 1: "start", 2: "stop", 3: "interim", 7: "on", 8: "off" } as const;
 
@@ -83,16 +83,11 @@ export interface Radius {
   close(): void;
 }
 
-/** Rejects with ROAMWALL_ERR_BIND. */
+/** Resolves when every socket is open, or was tried once: an address that is not up yet is tried again. */
 export async function startRadius(parts: RadiusParts): Promise<Radius> {
   const radius = new RunningRadius(parts);
-  try {
-    await radius.start();
-    return radius;
-  } catch (error) {
-    radius.close();
-    throw error;
-  }
+  await radius.start();
+  return radius;
 }
 
 class RunningRadius implements Radius {
@@ -103,6 +98,7 @@ class RunningRadius implements Radius {
   private readonly turns = new Map<Mac, Promise<unknown>>();
   private das: Das | undefined;
   private cancelKeep: (() => void) | undefined;
+  private isClosed = false;
   private hostapd: HostapdDas | undefined;
 
   constructor(private readonly parts: RadiusParts) {}
@@ -110,11 +106,27 @@ class RunningRadius implements Radius {
   async start(): Promise<void> {
     this.restore();
     const { authentication, accounting, das } = this.parts.options;
-    if (authentication) {
-      await this.openRelay(AUTHENTICATION, authentication, (request, reply) => this.loggedIn(request, reply));
+    const doors = [
+      authentication &&
+        (() => this.openRelay(AUTHENTICATION, authentication, (asked, said) => this.loggedIn(asked, said))),
+      accounting && (() => this.openRelay(ACCOUNTING, accounting, (asked) => this.accounted(asked))),
+      das && (() => this.openDas(das)),
+    ];
+    await Promise.all(doors.map((open) => open && this.openDoor(open)));
+  }
+
+  private async openDoor(open: () => Promise<void>, told = ""): Promise<void> {
+    const { clock, log } = this.parts.platform;
+    if (this.isClosed) return;
+    try {
+      await open();
+      if (told !== "") log.info(ROOM, "the socket is open");
+      if (this.isClosed) this.closeDoors();
+    } catch (error) {
+      const reason = (error as Error).message;
+      if (reason !== told) log.warn(ROOM, "a socket cannot be opened, trying again", { reason });
+      clock.after(RETRY_MS, () => void this.openDoor(open, reason));
     }
-    if (accounting) await this.openRelay(ACCOUNTING, accounting, (request) => this.accounted(request));
-    if (das) await this.openDas(das);
   }
 
   status(): RadiusStatus {
@@ -162,9 +174,16 @@ class RunningRadius implements Radius {
   close(): void {
     this.cancelKeep?.();
     if (this.cancelKeep) this.keep();
+    this.isClosed = true;
+    this.closeDoors();
+  }
+
+  private closeDoors(): void {
     for (const relay of this.relays.splice(0)) relay.close();
     this.das?.close();
     this.hostapd?.close();
+    this.das = undefined;
+    this.hostapd = undefined;
   }
 
   /** Sessions of an agent before this one; `reapply` gives their rights. */
@@ -203,7 +222,7 @@ class RunningRadius implements Radius {
   private async openDas(das: NonNullable<RadiusOptions["das"]>): Promise<void> {
     const { platform, rights, options } = this.parts;
     const wallSeconds = () => platform.wallSeconds();
-    if (das.hostapd.length) this.hostapd = await openHostapdDas(platform, das.hostapd, das.secret, wallSeconds);
+    if (das.hostapd.length) this.hostapd ??= await openHostapdDas(platform, das.hostapd, das.secret, wallSeconds);
     const { hostapd } = this;
     const orderParts = {
       clock: platform.clock,
@@ -245,11 +264,11 @@ class RunningRadius implements Radius {
     try {
       await rights.grant(mac, grant);
     } catch (error) {
-      if (!(error instanceof RoamwallError) || error.code !== "ROAMWALL_ERR_INPUT") {
+      if (!isRefused(error)) {
         this.known.forget(mac);
         throw error;
       }
-      session.grant = this.closed(mac, error.message);
+      session.grant = this.closed(mac, (error as Error).message);
       await rights.grant(mac, session.grant);
     }
     platform.log.info(ROOM, "logged in", { mac, user: session.user, role: session.grant.role ?? "" });

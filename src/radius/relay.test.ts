@@ -2,8 +2,10 @@ import { md5 } from "@noble/hashes/legacy.js";
 import { beforeEach, describe, expect, it } from "vitest";
 import { checkReply, signReply, signRequest } from "./authenticator.ts";
 import { attribute, CODE, emitPacket, hexOf, integerAttribute, type Packet } from "./packet.ts";
-import { Bench, MAC, type RELAY, SECRET, SERVERS, stationAttributes } from "./testing/bench.ts";
+import { startRadius } from "./radius.ts";
+import { Bench, MAC, RELAY, SECRET, SERVERS, stationAttributes } from "./testing/bench.ts";
 import { packetOf, text } from "./testing/vectors.ts";
+import { World } from "./testing/world.ts";
 
 const challenge = (state: string) => ({
   code: CODE.accessChallenge,
@@ -42,6 +44,23 @@ describe("the relay", () => {
     await bench.world.settle();
     expect(codes(bench.replies)).toEqual([CODE.accessAccept]);
     expect(bench.rights.given.get(MAC)?.role).toBe("staff");
+  });
+
+  it("tries a port that somebody else has until it is free", async () => {
+    const world = new World();
+    const other = world.bind({ bind: RELAY.address, port: RELAY.port, onDatagram() {} });
+    const options = {
+      secret: SECRET,
+      authentication: { listen: RELAY, servers: SERVERS },
+      demandMessageAuthenticator: false,
+    };
+    const radius = await startRadius({ platform: world.platform, rights: bench.rights, options });
+    expect(radius.status().relays).toEqual([]);
+    other.close();
+    await world.pass(2100);
+    expect(radius.status().relays).toHaveLength(1);
+    radius.close();
+    expect(() => world.bind({ bind: RELAY.address, port: RELAY.port, onDatagram() {} })).not.toThrow();
   });
 
   it("executes a repeated request once, and repeats its answer", async () => {

@@ -31,3 +31,8 @@ export interface RadiusRights {
   /** What a client has that roamed in, with rights that RADIUS gave to it at another AP. Undefined: not known here. */
   current(mac: Mac): RadiusGrant | undefined;
 }
+
+/** Whether a grant was refused for what it says. The error may be of another bundle's class: its code is what counts. */
+export function isRefused(error: unknown): boolean {
+  return (error as { readonly code?: unknown }).code === "ROAMWALL_ERR_INPUT";
+}

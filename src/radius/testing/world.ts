@@ -29,7 +29,7 @@ export class World {
     log: { debug() {}, info: this.logger(), warn: this.logger(), error: this.logger() },
     wallSeconds: () => this.wallSeconds,
     entropy: (bytes: number) => Uint8Array.from({ length: bytes }, () => this.entropy++ & 255),
-    udp: (options: UdpOptions) => Promise.resolve(this.bind(options)),
+    udp: async (options: UdpOptions) => this.bind(options),
   } as unknown as Platform;
 
   bind(options: UdpOptions): Udp {
