@@ -192,9 +192,7 @@ export class Roam {
     if (context.handedBy.has(ap)) return;
     context.holders.add(ap);
     const session = this.sessions.get(context.mac);
-    // After a restart this AP no longer knows its claim, nor who owed it what.
-    const isForgotten = n > context.n && nowMs - context.restoredMs < RECALLED_WITHIN_MS;
-    if (context.ap !== id || isForgotten) {
+    if (context.ap !== id) {
       context.n = Math.max(context.n, n);
       this.claim(context, nowMs);
     } else if (!session) this.ask(context, nowMs);
