@@ -1,6 +1,6 @@
 /** What the settings say of RADIUS. */
 import { badInput } from "../base/errors.ts";
-import { parseAddress } from "../base/ip.ts";
+import { formatAddress, parseAddress } from "../base/ip.ts";
 import type { Endpoint } from "../platform/platform.ts";
 import type { Field } from "../policy/document.ts";
 import type { SettingText } from "./settings.ts";
@@ -98,9 +98,9 @@ export function readRadius(field: Field): RadiusSettings {
   const secretFile = f["secret-file"]?.text("a path");
   if (!f.servers || secretFile === undefined)
     throw badInput(field.place, "servers or secret-file is missing", "both of them");
-  const servers = f.servers.list("a list of addresses").map((one) => readEndpoint(one, AUTHENTICATION_PORT));
+  const servers = f.servers.list("a list of addresses").map((one) => canonical(readEndpoint(one, AUTHENTICATION_PORT)));
   if (servers.length === 0) throw badInput(f.servers.place, "no server", "at least one");
-  const clients = f["das-clients"]?.list("a list of addresses").map((one) => readEndpoint(one, 1).address);
+  const clients = f["das-clients"]?.list("a list of addresses").map((one) => canonical(readEndpoint(one, 1)).address);
   return {
     servers,
     secretFile,
@@ -112,6 +112,12 @@ export function readRadius(field: Field): RadiusSettings {
     hostapd: f.hostapd?.list("a list of addresses").map((one) => readEndpoint(one, HOSTAPD_DAS_PORT)) ?? [],
     store: f.store?.text("a path") ?? "/run/roamwall/sessions.json",
   };
+}
+
+/** As the kernel spells where a datagram came from: answers are known by it. */
+function canonical({ address, port }: Endpoint): Endpoint {
+  const [plain, scope] = address.split("%");
+  return { address: `${formatAddress(parseAddress(plain!, address))}${scope ? `%${scope}` : ""}`, port };
 }
 
 /** `address` or `address:port`. */

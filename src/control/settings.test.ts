@@ -91,6 +91,39 @@ describe("parseSettings", () => {
   });
 });
 
+describe("radius", () => {
+  const read = (text: string) => parseSettings(`id: 1\nradius: {${text}}`, "a.yaml").radius!;
+
+  it("needs servers and a secret only, and trusts the servers with changes", () => {
+    expect(read("servers: [10.2.0.2, '[2001:DB8:0::1]:1645'], secret-file: s")).toMatchObject({
+      servers: [
+        { address: "10.2.0.2", port: 1812 },
+        { address: "2001:db8::1", port: 1645 },
+      ],
+      listen: { address: "127.0.0.1", port: 1812 },
+      das: undefined,
+      dasClients: ["10.2.0.2", "2001:db8::1"],
+      demandMessageAuthenticator: false,
+    });
+  });
+
+  it("reads the documented example", () => {
+    const text = readFileSync("docs/examples/freeradius/agent.yaml", "utf8");
+    expect(parseSettings(`id: 1\n${text}`, "agent.yaml").radius).toMatchObject({
+      das: { address: "0.0.0.0", port: 3799 },
+      hostapd: [{ address: "127.0.0.1", port: 3798 }],
+    });
+  });
+
+  it.each([
+    ["no secret", "servers: [10.2.0.2]", "both of them"],
+    ["no server", "servers: [], secret-file: s", "at least one"],
+    ["a server's name", "servers: [radius.example], secret-file: s", "IPv4 as 192.0.2.1"],
+  ])("refuses %s", (_phrase, text, accepted) => {
+    expect(() => read(text)).toThrow(accepted);
+  });
+});
+
 describe("parseKey", () => {
   const MESH = `mesh ${"ab".repeat(32)}`;
   const SEED = "seed 000000010000000200000003000000ff";

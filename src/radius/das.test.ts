@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
 import { ROAMWALL, type RoamwallName } from "./attributes.ts";
 import { checkReply, checkRequest, signReply, signRequest } from "./authenticator.ts";
@@ -16,7 +17,7 @@ import {
   vendorAttribute,
 } from "./packet.ts";
 import { NOTHING_SAID } from "./rights.ts";
-import { ACCOUNTING, Bench, DAC, DAS, MAC, SECRET, stationAttributes } from "./testing/bench.ts";
+import { ACCOUNTING, Bench, DAC, DAS, MAC, RELAY, SECRET, SERVERS, stationAttributes } from "./testing/bench.ts";
 import { packetOf, text } from "./testing/vectors.ts";
 
 const role = (name: string) => attribute("Filter-Id", text(name));
@@ -123,6 +124,7 @@ describe("refusals", () => {
     [402, "nothing to change", [station()]],
     [403, "another NAS", [station(), attribute("NAS-Identifier", text("ap9")), role("x")]],
     [404, "a station without an address", [station("nobody"), role("x")]],
+    [404, "two stations", [station(), station("02-00-00-00-0A-02"), role("x")]],
     [404, "a time of two octets", [station(), role("x"), attribute("Session-Timeout", Uint8Array.of(1, 2))]],
     [405, "Authorize-Only", [station(), integerAttribute("Service-Type", 17), attribute("State", text("s"))]],
     [407, "a role that is not there", [station(), role("nonsense")]],
@@ -192,6 +194,30 @@ describe("requests that get no answer", () => {
     expect(await bench.order(signRequest(CODE.coaRequest, nextId, [station(), role("x")], SECRET)!)).toBeUndefined();
     expect((await bench.order(coa(station(), role("x"))))?.code).toBe(CODE.coaAck);
   });
+});
+
+it("survives any octets from anywhere, and is as it was", async () => {
+  const ends = [RELAY, ACCOUNTING, DAS, { address: "127.0.0.1", port: 40_000 }];
+  const octets = fc.oneof(
+    fc.uint8Array({ maxLength: 100 }),
+    fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })).map(([at, by]) => {
+      const bytes = good();
+      bytes[at % bytes.length]! ^= by || 1;
+      return bytes;
+    }),
+  );
+  const good = () => coa(station(), role("admin"));
+  await fc.assert(
+    fc.asyncProperty(octets, fc.constantFrom(...ends), fc.constantFrom(DAC, SERVERS[0]!), async (bytes, to, from) => {
+      bench.world.post(bytes, from, to);
+      await bench.world.settle();
+      expect(roleNow()).toBe("staff");
+    }),
+    { numRuns: 300 },
+  );
+  expect((await bench.order(good()))?.code).toBe(CODE.coaAck);
+  await bench.login(role("other"));
+  expect(roleNow()).toBe("other");
 });
 
 describe("the same request again", () => {

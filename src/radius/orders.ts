@@ -78,8 +78,9 @@ function findTarget(request: Packet, { sessions, rights, clock }: OrderParts): T
   }
   if (sessions.isForOtherNas(request)) return refuse(CAUSE.nasMismatch, "for another NAS");
   const mac = macOf(request);
-  if (has(request, "Calling-Station-Id") && mac === undefined) {
-    return refuse(CAUSE.invalidRequest, "Calling-Station-Id is no station's MAC address");
+  const stations = request.attributes.filter(({ type }) => nameOf(type) === "Calling-Station-Id").length;
+  if (stations > 1 || (stations === 1 && mac === undefined)) {
+    return refuse(CAUSE.invalidRequest, "Calling-Station-Id is not one station's MAC address");
   }
   const found = sessions.find(request);
   if (found.length > 1) return refuse(CAUSE.severalSessions, `${found.length} sessions fit`);
