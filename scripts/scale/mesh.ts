@@ -8,9 +8,11 @@ import { parseGeometry } from "../../src/bloom/geometry.ts";
 import { codeFor } from "../../src/bloom/timer.ts";
 import { CONSTANTS } from "../../src/datapath/abi.ts";
 import { FakeDatapath } from "../../src/datapath/fake.ts";
+import { portableCrypto } from "../../src/platform/portable-crypto.ts";
 import type { RoleGrant } from "../../src/proxy/rights.ts";
 import { MESH_DEFAULTS } from "../../src/replication/mesh.ts";
 import { Replicator } from "../../src/replication/replicator.ts";
+import { clearSeal } from "../../src/replication/testing/clear-seal.ts";
 import { Events } from "./events.ts";
 import type { Radio } from "./radio.ts";
 
@@ -180,6 +182,8 @@ export class ScaleMesh {
         geometry: this.geometry,
         seedId: 7,
         log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
+        crypto: portableCrypto,
+        keys: [{ slot: 0, secret: new Uint8Array(32) }],
         nowMs: () => this.nowMs,
         random: (bytes) => Uint8Array.from({ length: bytes }, () => Math.floor(this.random() * 256)),
         send: (bytes, to) => send(bytes, to?.address),
@@ -187,6 +191,8 @@ export class ScaleMesh {
         localRole: () => "staff",
       },
       MESH_DEFAULTS,
+      // Cryptography is not the subject; as many bytes are sent.
+      () => clearSeal,
     );
   }
 

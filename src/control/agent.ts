@@ -10,7 +10,7 @@ import { overlay } from "../policy/sources.ts";
 import { createMesh } from "../replication/mesh.ts";
 import { type ApiVerb, serveApi } from "./api.ts";
 import { DeniedLog, type DeniedPacket } from "./denied-log.ts";
-import { type MeshKey, readKey } from "./key.ts";
+import { type KeyFile, readKey } from "./key.ts";
 import { NetworkPolicy } from "./network-policy.ts";
 import { RadiusAccess } from "./radius-access.ts";
 import { Session } from "./session.ts";
@@ -71,7 +71,7 @@ class RunningAgent implements Agent {
   constructor(
     private readonly platform: Platform,
     private readonly settings: Settings,
-    private readonly key: MeshKey,
+    private readonly key: KeyFile,
     private readonly rooms: AgentRooms,
   ) {
     this.startedMs = platform.clock.nowMs();
@@ -276,7 +276,7 @@ class RunningAgent implements Agent {
     return Session.open({
       platform,
       settings,
-      seedId: key.seedId,
+      key,
       datapath,
       createMesh: rooms.createMesh,
       policy: this.policy,

@@ -6,7 +6,7 @@ import { type CompiledPolicy, compileRules, type FilterContent, parseRules } fro
 import { OWN_FILTER_BITS_MAX } from "../proxy/filter-store.ts";
 import type { Grant } from "../proxy/rights.ts";
 import type { Radius, RadiusGrant, RadiusRights, RadiusStatus, SessionLine } from "../radius/radius.ts";
-import type { MeshKey } from "./key.ts";
+import type { KeyFile } from "./key.ts";
 import type { Session } from "./session.ts";
 import type { RadiusSettings } from "./settings.ts";
 
@@ -17,7 +17,7 @@ const FILTERS_MAX = 4;
 export interface RadiusAccessParts {
   readonly platform: Platform;
   readonly settings: RadiusSettings;
-  readonly key: Pick<MeshKey, "seeds" | "seedId">;
+  readonly key: Pick<KeyFile, "seeds" | "seedId">;
   policy(): CompiledPolicy;
 }
 

@@ -13,6 +13,7 @@ import type { Grant, RoleGrant } from "../proxy/rights.ts";
 import type { createMesh } from "../replication/mesh.ts";
 import type { Mesh } from "../replication/mesh-api.ts";
 import type { NeighbourStatus } from "../replication/status.ts";
+import type { KeyFile } from "./key.ts";
 import { NO_FILTER, recordOfRole } from "./role-record.ts";
 import type { Settings } from "./settings.ts";
 import type { ClientLine, DatapathStatus, PortStatus } from "./status.ts";
@@ -29,7 +30,7 @@ const STOP_MS = 1_000;
 export interface SessionParts {
   readonly platform: Platform;
   readonly settings: Settings;
-  readonly seedId: number;
+  readonly key: KeyFile;
   readonly datapath: Datapath;
   readonly createMesh: typeof createMesh;
   readonly policy: CompiledPolicy;
@@ -196,15 +197,17 @@ export class Session {
   }
 
   private makeMesh(): Mesh {
-    const { platform, settings, seedId, datapath } = this.parts;
+    const { platform, settings, key, datapath } = this.parts;
     const { replication } = settings;
     return this.parts.createMesh({
       id: settings.id,
       name: settings.name,
       datapath,
       geometry: this.geometry,
-      seedId,
+      seedId: key.seedId,
       log: platform.log,
+      crypto: platform.crypto,
+      keys: key.keys,
       options: {
         flushMs: replication.flushMs,
         holdMs: replication.holdMs,

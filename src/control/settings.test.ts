@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { parseKey } from "./key.ts";
 import { parseSettings, SETTINGS, settingsTable } from "./settings.ts";
 
 const LEAST = "id: 1\n";
@@ -121,27 +120,5 @@ describe("radius", () => {
     ["a server's name", "servers: [radius.example], secret-file: s", "IPv4 as 192.0.2.1"],
   ])("refuses %s", (_phrase, text, accepted) => {
     expect(() => read(text)).toThrow(accepted);
-  });
-});
-
-describe("parseKey", () => {
-  const MESH = `mesh ${"ab".repeat(32)}`;
-  const SEED = "seed 000000010000000200000003000000ff";
-
-  it("reads both lines, comments apart", () => {
-    const key = parseKey(`# mesh key\n${MESH} # of the mesh\n\n${SEED}\n`, "key");
-    expect(key.seeds).toEqual([1, 2, 3, 255]);
-    expect([...key.mesh]).toEqual(Array(32).fill(0xab));
-  });
-
-  it.each([
-    ["a seed that is too short", `${MESH}\nseed 0001`, "key:2: a wrong seed"],
-    ["a line that is neither", `${MESH}\nsead 00`, "key:2: an unknown line"],
-    ["a missing seed", MESH, "key: no seed line"],
-    ["a missing mesh", SEED, "key: no mesh line"],
-    ["an empty file", "", "key: no mesh line"],
-  ])("refuses %s, and repeats no secret", (_phrase, text, message) => {
-    expect(() => parseKey(text, "key")).toThrow(message);
-    expect(() => parseKey(text, "key")).not.toThrow(/abab|0001/);
   });
 });

@@ -8,6 +8,7 @@ export interface Platform {
   readonly files: Files;
   /** Seconds since 1970; undefined while this machine cannot know them, as one without a battery before it asked a time server. */
   wallSeconds(): number | undefined;
+  readonly crypto: Crypto;
   /** Cryptographically strong. */
   entropy(bytes: number): Uint8Array;
   udp(options: UdpOptions): Promise<Udp>;
@@ -54,6 +55,23 @@ export interface Broker {
   /** Kept over reconnections. `+` stands for one level. */
   subscribe(topic: string): void;
   close(): Promise<void>;
+}
+
+/** What sealing needs. All implementations give the same bytes: `portable-crypto.ts`, or the machine's own. */
+export interface Crypto {
+  sha256(bytes: Uint8Array): Uint8Array;
+  /** RFC 5869. */
+  hkdfSha256(secret: Uint8Array, salt: Uint8Array, info: Uint8Array, bytes: number): Uint8Array;
+  /** ChaCha20-Poly1305 (RFC 8439) under a key of 32 bytes. */
+  aead(key: Uint8Array): Aead;
+}
+
+/** `nonce`: 12 bytes, never twice under one key; `aad`: authentic, not secret. */
+export interface Aead {
+  /** Ciphertext and the tag of 16 bytes, into `sealed`, which is 16 bytes longer than `plain`. */
+  seal(nonce: Uint8Array, aad: Uint8Array, plain: Uint8Array, sealed: Uint8Array): void;
+  /** Undefined: not authentic. */
+  open(nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined;
 }
 
 export interface Clock {

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { CONSTANTS } from "../datapath/abi.ts";
-import { SEALED_EXTRA_BYTES } from "./seal.ts";
 import { Lab, mirrorDifferences } from "./testing/lab.ts";
 
 const IP_UDP_BYTES = 28;
@@ -40,7 +39,7 @@ describe("cost", () => {
     replicator.proxy.handlers.cells(coordinates, cells, owners, count);
     replicator.sender.publish(lab.nowMs);
     const datagrams = replicator.counters.datagramsSent - datagramsSent;
-    const bytes = replicator.counters.bytesSent - bytesSent + datagrams * (IP_UDP_BYTES + SEALED_EXTRA_BYTES);
+    const bytes = replicator.counters.bytesSent - bytesSent + datagrams * IP_UDP_BYTES;
     console.log(
       `${count} cells of ${CLIENTS} clients: ${(bytes / count).toFixed(2)} bytes a cell in ${datagrams} datagrams (IP, UDP, seal counted)`,
     );

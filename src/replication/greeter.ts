@@ -1,6 +1,8 @@
 import { BitReader } from "../base/bits.ts";
+import { sameBytes } from "../base/bytes.ts";
 import type { Endpoint } from "../platform/platform.ts";
 import type { StateProxy } from "../proxy/proxy.ts";
+import { Challenges } from "./challenges.ts";
 import { differencesOf, type Shape, shapeOf } from "./compat.ts";
 import { eachRecord } from "./inbox.ts";
 import type { MeshOptions, MeshParts } from "./mesh-api.ts";
@@ -13,9 +15,11 @@ import { ASK, ask } from "./records/ask.ts";
 import { HELLO_NAME_BYTES_MAX, type Hello, type HelloEntry, hello, SEEN } from "./records/hello.ts";
 import { KIND } from "./records/kinds.ts";
 import { Account } from "./repairs.ts";
+import type { Rotation } from "./rotation.ts";
 import type { Header } from "./seal.ts";
 import type { Sender } from "./sender.ts";
 import type { ReplicationCounters } from "./status.ts";
+import type { Stranger, Strangers } from "./strangers.ts";
 import { Units } from "./units.ts";
 import { ReplayWindow } from "./window.ts";
 
@@ -26,8 +30,6 @@ const NEW_FOR_MS = 5_000;
 /** The measured period follows the last so many hellos. */
 const PERIOD_SMOOTHING = 8;
 
-type Greeting = NonNullable<Header["hello"]>;
-
 export interface GreeterParts {
   readonly mesh: MeshParts;
   readonly proxy: StateProxy;
@@ -37,6 +39,8 @@ export interface GreeterParts {
   readonly options: MeshOptions;
   /** From now on what it says counts. */
   believed(neighbour: Neighbour): void;
+  readonly rotation: Rotation;
+  readonly strangers: Strangers;
 }
 
 /** Who is there: what other APs' hellos make us believe of them, and what ours says. */
@@ -45,15 +49,14 @@ export class Greeter {
   private readonly neighbours = new Map<number, Neighbour>();
   private readonly mirrors: MirrorSlots;
   private readonly shape: Shape;
-  /** Its echo proves that a hello is no recording. */
-  private readonly challenge: bigint;
+  private readonly challenges: Challenges;
   private startedMs: number;
   private dueMs: number;
   private saidMs = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly parts: GreeterParts) {
     const { geometry, seedId, datapath, nowMs } = parts.mesh;
-    this.challenge = random64(parts.mesh);
+    this.challenges = new Challenges(() => random64(parts.mesh));
     this.shape = shapeOf(geometry, seedId);
     this.mirrors = new MirrorSlots(geometry, datapath, () => parts.proxy.mirrorsChanged());
     this.startedMs = nowMs();
@@ -96,7 +99,7 @@ export class Greeter {
     const stranger = this.list().find(({ roams, orphans }) => roams === 0 && orphans.length === 0);
     if (!stranger) return false;
     this.mirrors.remove(stranger);
-    this.neighbours.delete(stranger.id);
+    this.remove(stranger);
     return this.meet(id, endpoint, nowMs) !== undefined;
   }
 
@@ -105,41 +108,50 @@ export class Greeter {
     const neighbour = this.neighbours.get(id);
     if (!neighbour || nowMs - neighbour.greetedMs < GREET_EVERY_MS) return;
     neighbour.greetedMs = nowMs;
-    this.tell(neighbour, neighbour.address, this.entryOf(neighbour, nowMs), nowMs);
+    this.helloTo(neighbour.id, neighbour.address, this.entryOf(neighbour, nowMs), nowMs);
   }
 
   /** Says that all it published is known, and that it is taken for dead from now on. */
   acknowledge(neighbour: Neighbour, nowMs: number): void {
-    this.tell(neighbour, neighbour.address, this.entryOf(neighbour, nowMs), nowMs);
+    this.helloTo(neighbour.id, neighbour.address, this.entryOf(neighbour, nowMs), nowMs);
   }
 
   // --- what is heard
 
   /** A hello of an epoch that is not believed: it must give back our challenge, or it may be a recording. */
-  ofStranger(header: Header, greeting: Greeting, body: Uint8Array, from: Endpoint, nowMs: number): void {
+  ofStranger(stranger: Stranger, header: Header, body: Uint8Array, from: Endpoint, nowMs: number): void {
     const heard = soleHello(body);
     if (!heard) return;
-    const neighbour = this.neighbours.get(header.sender) ?? this.meet(header.sender, from, nowMs);
-    if (!neighbour) return;
-    const epoch = hex(greeting.epoch);
-    if (neighbour.isSuperseded(epoch)) {
-      this.parts.counters.epochsRefused++;
-      return;
-    }
+    const { sender: id } = stranger;
+    const known = this.neighbours.get(id);
     const entry = this.entryOfUs(heard);
-    if (entry?.echo !== this.challenge) {
-      if (!neighbour.believed) {
-        neighbour.address = from;
-        neighbour.helloMs = nowMs;
-      }
-      const unknown = { echo: heard.challenge, ackVer: 0, lost: 0, state: SEEN.fresh };
-      this.answer(from, { ...this.entryOf(neighbour, nowMs), ...unknown }, neighbour, nowMs);
-      return;
+    if (id === this.parts.mesh.id) {
+      this.ofNamesake(stranger, heard, entry, from, nowMs);
+    } else if (!this.challenges.accepts(entry?.echo, known?.leastChallenge ?? 0)) {
+      this.answerStranger(stranger, heard, from, nowMs);
+    } else {
+      const neighbour = known ?? this.meet(id, from, nowMs);
+      if (!neighbour) return;
+      neighbour.address = from;
+      this.believe(neighbour, stranger, header, heard, nowMs);
+      this.ofBelieved(neighbour, heard, nowMs);
     }
-    if (neighbour.believed) neighbour.supersede(neighbour.epoch);
-    neighbour.address = from;
-    this.believe(neighbour, header, greeting, epoch, heard, nowMs);
-    this.ofBelieved(neighbour, heard, nowMs);
+  }
+
+  /** Two APs of one number, and not a recording of ourselves: it answers us. */
+  private ofNamesake(
+    stranger: Stranger,
+    heard: Hello,
+    entry: HelloEntry | undefined,
+    from: Endpoint,
+    nowMs: number,
+  ): void {
+    this.answerStranger(stranger, heard, from, nowMs);
+    if (!this.challenges.accepts(entry?.echo, 0)) return;
+    const { counters, mesh } = this.parts;
+    if (counters.duplicateIds++ === 0) {
+      mesh.log.error("replication", `another AP uses id ${mesh.id} (${heard.name}): give each its own`);
+    }
   }
 
   ofBelieved(neighbour: Neighbour, heard: Hello, nowMs: number): void {
@@ -152,6 +164,7 @@ export class Greeter {
     if (neighbour.guard.clamp(ticks, nowMs)) this.parts.counters.ticksClamped++;
     neighbour.setTicks(ticks.fast, ticks.slow);
     neighbour.gaps.announced(heard.edgeVer, nowMs);
+    this.parts.rotation.compare(neighbour);
     const entry = this.entryOfUs(heard);
     neighbour.ackVer = entry?.ackVer ?? 0;
     neighbour.account.acknowledged(neighbour.ackVer, this.parts.sender.ver);
@@ -166,11 +179,10 @@ export class Greeter {
 
   private meet(id: number, from: Endpoint, nowMs: number): Neighbour | undefined {
     if (this.neighbours.size >= this.parts.options.neighboursMax) {
-      const gone = this.list().find(
-        (n) => (!n.believed && nowMs - n.helloMs > NEW_FOR_MS) || (n.state === "dead" && n.mask === 0),
-      );
+      const isGone = (n: Neighbour) => (n.believed ? n.state === "dead" : nowMs - n.helloMs > NEW_FOR_MS);
+      const gone = this.list().find((n) => n.mask === 0 && isGone(n));
       if (!gone) return undefined;
-      this.neighbours.delete(gone.id);
+      this.remove(gone);
     }
     const neighbour = new Neighbour(id, from, {
       geometry: this.parts.mesh.geometry,
@@ -182,24 +194,18 @@ export class Greeter {
     return neighbour;
   }
 
-  private believe(
-    neighbour: Neighbour,
-    header: Header,
-    greeting: Greeting,
-    epoch: string,
-    heard: Hello,
-    nowMs: number,
-  ): void {
+  private remove({ id }: Neighbour): void {
+    this.neighbours.delete(id);
+    // What it answered would be believed once more.
+    this.challenges.forget();
+  }
+
+  private believe(neighbour: Neighbour, stranger: Stranger, header: Header, heard: Hello, nowMs: number): void {
     const { geometry, log } = this.parts.mesh;
     const sameTable = neighbour.believed && neighbour.tableId === heard.tableId;
     if (neighbour.believed && !sameTable) this.mirrors.orphan(neighbour);
-    neighbour.believed = true;
     neighbour.leftMs = Number.NaN;
-    neighbour.identity = greeting.identity;
-    neighbour.epoch = epoch;
-    // The same epoch, believed again, goes on where it was: nothing of it counts twice.
-    if (!neighbour.window || neighbour.epochTag !== header.epochTag) neighbour.window = new ReplayWindow(header.pn + 1);
-    neighbour.epochTag = header.epochTag;
+    this.beginEpochOf(neighbour, stranger, header);
     neighbour.beginCounting();
     neighbour.tableId = heard.tableId;
     neighbour.differences = differencesOf(this.shape, heard.shape);
@@ -220,6 +226,23 @@ export class Greeter {
     const mirror = neighbour.mirror ? `mirror ${neighbour.mirror.index}` : "no mirror left";
     const what = neighbour.compatible ? mirror : `rights only; ${neighbour.differences.join("; ")}`;
     log.info("replication", `neighbour ${neighbour.id} (${heard.name}) is there: ${what}`);
+  }
+
+  private beginEpochOf(neighbour: Neighbour, stranger: Stranger, header: Header): void {
+    const isSame = neighbour.window !== undefined && sameBytes(neighbour.epoch, stranger.epoch);
+    if (neighbour.window && !isSame) {
+      neighbour.supersede(neighbour.epoch);
+      this.challenges.renew();
+      neighbour.leastChallenge = this.challenges.age;
+    }
+    neighbour.believed = true;
+    neighbour.epoch = stranger.epoch;
+    neighbour.epochTag = header.epochTag;
+    neighbour.channel = stranger.channel;
+    // The same epoch, believed again, goes on where it was: nothing of it counts twice.
+    if (!isSame) neighbour.window = new ReplayWindow(header.pn);
+    neighbour.window!.accept(header.pn);
+    this.parts.strangers.forget((one) => one === stranger);
   }
 
   private compareDigest(neighbour: Neighbour, heard: Hello, nowMs: number): void {
@@ -260,21 +283,29 @@ export class Greeter {
   }
 
   private anybodyNew(nowMs: number): boolean {
-    if (nowMs - this.startedMs < HELLO_EVERY_MS) return true;
+    if (nowMs - this.startedMs < HELLO_EVERY_MS || this.parts.strangers.heardSince(nowMs - NEW_FOR_MS)) return true;
     return this.list().some((n) => !n.believed && nowMs - n.helloMs < NEW_FOR_MS);
   }
 
   // --- what is said
 
+  /** Tells it our challenge, and gives back its own. Nothing that a recording could not have had from the air. */
+  private answerStranger(stranger: Stranger, heard: Hello, to: Endpoint, nowMs: number): void {
+    if (nowMs - stranger.answeredMs < HELLO_WHILE_NEW_MS) return;
+    stranger.answeredMs = nowMs;
+    const unknown = { ackVer: 0, lost: 0, state: SEEN.fresh, slow: false, heardGroup: false, heardAlone: false };
+    this.helloTo(stranger.sender, to, { id: stranger.sender, echo: heard.challenge, ...unknown }, nowMs);
+  }
+
+  private helloTo(id: number, to: Endpoint, entry: HelloEntry, nowMs: number): void {
+    this.parts.outbox.add(hello, this.helloOf([entry], nowMs));
+    this.parts.outbox.flush(id, to, true);
+  }
+
   private answer(to: Endpoint, entry: HelloEntry, neighbour: Neighbour, nowMs: number): void {
     if (nowMs - neighbour.answeredMs < HELLO_WHILE_NEW_MS) return;
     neighbour.answeredMs = nowMs;
-    this.tell(neighbour, to, entry, nowMs);
-  }
-
-  private tell({ id }: Neighbour, to: Endpoint, entry: HelloEntry, nowMs: number): void {
-    this.parts.outbox.add(hello, this.helloOf([entry], nowMs));
-    this.parts.outbox.flush(id, to, true);
+    this.helloTo(neighbour.id, to, entry, nowMs);
   }
 
   sayHello(nowMs: number): void {
@@ -319,7 +350,7 @@ export class Greeter {
     return {
       name: shortened(name),
       tableId: datapath.hello.table_id,
-      challenge: this.challenge,
+      challenge: this.challenges.current,
       shape: this.shape,
       mode: MODES[options.mode].number,
       edgeVer: sender.ver,
@@ -331,7 +362,7 @@ export class Greeter {
       slowPhase: phases.atLatest(true, nowMs),
       slots: published.slots,
       fill: Math.min(255, Math.floor((published.used * 256) / geometry.cells)),
-      keySlots: 1,
+      keys: this.parts.rotation.fingerprints,
       entries,
     };
   }
@@ -344,10 +375,6 @@ export class Greeter {
 
 export function random64({ random }: Pick<MeshParts, "random">): bigint {
   return random(8).reduce((value, byte) => (value << 8n) | BigInt(byte), 0n);
-}
-
-function hex(bytes: Uint8Array): string {
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function shortened(name: string): string {

@@ -1,14 +1,16 @@
 import type { Mac } from "../base/mac.ts";
 import type { Geometry } from "../bloom/geometry.ts";
 import type { Datapath, DatapathHandlers } from "../datapath/datapath.ts";
-import type { Endpoint, Log } from "../platform/platform.ts";
+import type { Crypto, Endpoint, Log } from "../platform/platform.ts";
 import type { ClientStatus } from "../proxy/contexts.ts";
 import type { ProxyCounters } from "../proxy/proxy.ts";
 import type { Grant, RoleGrant } from "../proxy/rights.ts";
 import type { RoamCounters } from "../proxy/roam-api.ts";
+import type { MeshKey } from "./keyring.ts";
 import type { LocateCounters } from "./locator.ts";
 import type { ModeName } from "./modes.ts";
 import type { Path } from "./paths.ts";
+import type { KeyStatus } from "./rotation.ts";
 import type { NeighbourStatus, ReplicationCounters } from "./status.ts";
 
 /** What the agent hands to `createMesh`. Nothing in the mesh reads a clock or makes randomness by itself. */
@@ -21,6 +23,9 @@ export interface MeshParts {
   /** A hash of the mesh's seeds: APs with other seeds compute other fingerprints, so they mirror nothing. */
   readonly seedId: number;
   readonly log: Log;
+  readonly crypto: Crypto;
+  /** One or two, the older one first. */
+  readonly keys: readonly MeshKey[];
   readonly options?: Partial<MeshOptions>;
   nowMs(): number;
   /** Cryptographically strong. */
@@ -84,6 +89,12 @@ export interface Mesh {
   refreshRoles(): void;
   /** hostapd saw the client, and may know who logged in (`bind`, as in `Grant`); frames that the datapath saw come by `handlers.arrived`. */
   arrived(mac: Mac, zone: number, bind?: bigint): void;
+
+  /** The key file changed: one or two keys, the older one first. No flow notices. */
+  setKeys(keys: readonly MeshKey[]): void;
+  /** Seals with the newer key at once, whether or not all neighbours have it. */
+  switchKey(): void;
+  keys(): KeyStatus[];
 
   clients(): ClientStatus[];
   neighbours(nowMs: number): NeighbourStatus[];

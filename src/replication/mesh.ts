@@ -26,7 +26,7 @@ export function createMesh(parts: MeshParts): Mesh {
   return {
     handlers: proxy.handlers,
     async start() {
-      rehearse(parts.geometry, (paper) => new Replicator(paper, MESH_DEFAULTS));
+      rehearse(parts.geometry, parts.crypto, (paper) => new Replicator(paper, MESH_DEFAULTS));
       await proxy.start();
       replicator.start(parts.nowMs());
       replicator.onSooner();
@@ -50,6 +50,9 @@ export function createMesh(parts: MeshParts): Mesh {
     revoke: (mac: Mac) => proxy.revoke(mac),
     refreshRoles: () => proxy.refreshRoles(),
     arrived: (mac: Mac, zone, bind) => proxy.arrived(mac, zone, bind),
+    setKeys: (keys) => replicator.setKeys(keys, parts.nowMs()),
+    switchKey: () => replicator.switchKey(),
+    keys: () => replicator.rotation.status(),
     clients: () => proxy.status(),
     neighbours: (nowMs) => replicator.list().map((neighbour) => statusOf(neighbour, nowMs, parts.link?.group)),
     counters: replicator.counters,

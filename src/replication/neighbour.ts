@@ -1,9 +1,11 @@
+import { sameBytes } from "../base/bytes.ts";
 import type { Mac } from "../base/mac.ts";
 import type { Geometry } from "../bloom/geometry.ts";
 import type { Endpoint } from "../platform/platform.ts";
 import type { Mirror } from "../proxy/mirror.ts";
 import { PhaseClock } from "../proxy/phase.ts";
 import { unwrapTick } from "../proxy/ticks.ts";
+import { Attempts } from "./attempts.ts";
 import { Breath } from "./breath.ts";
 import { Gaps } from "./gaps.ts";
 import { MODES, type Mode } from "./modes.ts";
@@ -13,10 +15,11 @@ import type { Hello } from "./records/hello.ts";
 import type { RightsRecord } from "./records/rights.ts";
 import type { Account } from "./repairs.ts";
 import { RightsMap } from "./rights-map.ts";
+import type { Channel, Header } from "./seal.ts";
 import type { NeighbourState } from "./status.ts";
 import { SyncSession } from "./sync.ts";
 import { Units } from "./units.ts";
-import type { ReplayWindow } from "./window.ts";
+import { type ReplayWindow, WINDOW_PNS } from "./window.ts";
 
 export const HELLO_EVERY_MS = 1_000;
 export const SUSPECT_AFTER_MS = 3 * HELLO_EVERY_MS;
@@ -81,11 +84,18 @@ export interface NeighbourParts {
 /** Another AP: what it said of itself, and how much of what it published is known here. */
 export class Neighbour {
   identity = 0n;
-  /** Hex of the epoch last heard in a hello, believed or not. */
-  epoch = "";
+  /** That is, or was last, believed. */
+  epoch: Uint8Array = new Uint8Array(16);
   believed = false;
   epochTag = 0;
+  /** The keys of its epoch. */
+  channel: Channel | undefined;
   window: ReplayWindow | undefined;
+  readonly attempts = new Attempts(WINDOW_PNS);
+  /** Our challenges before this number are no proof from it: an earlier life may have answered them. */
+  leastChallenge = 0;
+  /** Slot in which its mesh key is another than ours. */
+  keyConflict: number | undefined;
   /** Its challenge: given back in our hello. */
   challenge = 0n;
   state: NeighbourState = "fresh";
@@ -135,7 +145,7 @@ export class Neighbour {
   rttMs = Number.POSITIVE_INFINITY;
   /** Clients that came from it or went to it. */
   roams = 0;
-  private readonly superseded: string[] = [];
+  private readonly superseded: Uint8Array[] = [];
   private countedPn = 0;
   private countedTaken = 0;
   private fast = 0;
@@ -154,13 +164,19 @@ export class Neighbour {
     this.guard = new TickGuard(geometry, 0, 0, nowMs);
   }
 
-  supersede(epoch: string): void {
+  supersede(epoch: Uint8Array): void {
     this.superseded.push(epoch);
     if (this.superseded.length > SUPERSEDED_MAX) this.superseded.shift();
   }
 
-  isSuperseded(epoch: string): boolean {
-    return this.superseded.includes(epoch);
+  isSuperseded(epoch: Uint8Array): boolean {
+    return this.superseded.some((old) => sameBytes(old, epoch));
+  }
+
+  /** Is this of the epoch that is believed? */
+  isOfEpoch({ epochTag, hello }: Header): boolean {
+    if (!this.believed || epochTag !== this.epochTag) return false;
+    return !hello || sameBytes(hello.epoch, this.epoch);
   }
 
   /** Absolute ticks of the low eight bits in a datagram's prefix. */

@@ -2,7 +2,7 @@ import { BitWriter } from "../base/bits.ts";
 import type { Endpoint } from "../platform/platform.ts";
 import type { Ticks } from "../proxy/ticks.ts";
 import { type Codec, type Kind, RECORD_HEADER_BYTES } from "./records/kinds.ts";
-import { HEADER_BYTES, type Header, SEALED_EXTRA_BYTES, type Seal } from "./seal.ts";
+import { type Channel, HEADER_BYTES, type Header, PN_MAX, SEALED_EXTRA_BYTES, type Seal } from "./seal.ts";
 import type { ReplicationCounters } from "./status.ts";
 
 /** dst:16 tickFast:8 tickSlow:8 */
@@ -28,6 +28,9 @@ export class Outbox {
   private at = PREFIX_BYTES;
   private epoch: Uint8Array = new Uint8Array(16);
   private epochTag = 0;
+  private keySlot = 0;
+  /** Undefined before the first epoch. */
+  private channel: Channel | undefined;
   private pn = 0;
 
   constructor(private readonly parts: OutboxParts) {
@@ -37,14 +40,18 @@ export class Outbox {
   }
 
   /** Numbers start again: a key is used by one epoch alone. */
-  beginEpoch(epoch: Uint8Array): void {
+  beginEpoch(epoch: Uint8Array, keySlot: number): void {
+    const { id, identity, seal } = this.parts;
     this.epoch = epoch;
-    this.epochTag = this.parts.seal.epochTag(epoch);
+    this.epochTag = seal.epochTag(epoch);
+    this.keySlot = keySlot;
+    this.channel = seal.channel(keySlot, id, { identity, epoch });
     this.pn = 0;
   }
 
-  get tag(): number {
-    return this.epochTag;
+  /** Half of the numbers are used up. */
+  get epochEnds(): boolean {
+    return this.pn > PN_MAX / 2;
   }
 
   /** Bytes of a record's body that still fit into this datagram. */
@@ -71,15 +78,20 @@ export class Outbox {
     this.body[start - 1] = length & 255;
   }
 
-  /** Sends what was added; `dst` TO_ALL or the id of whom it is for. Returns its bytes on the wire. */
+  /**
+   * Sends what was added; `dst` TO_ALL or the id of whom it is for. Returns its bytes on the wire: 0 when no number is
+   * left, since a number that came twice would open the seal.
+   */
   flush(dst: number, to: Endpoint | undefined, isHello = false): number {
-    const { ticks, seal, counters } = this.parts;
+    const { ticks, counters } = this.parts;
+    const length = this.at;
+    this.at = PREFIX_BYTES;
+    if (!this.channel || this.pn >= PN_MAX) return 0;
     this.body[0] = dst >> 8;
     this.body[1] = dst & 255;
     this.body[2] = ticks.fast & 255;
     this.body[3] = ticks.slow & 255;
-    const bytes = seal.seal(this.header(isHello), this.body.subarray(0, this.at));
-    this.at = PREFIX_BYTES;
+    const bytes = this.channel.seal(this.header(isHello), this.body.subarray(0, length));
     counters.datagramsSent++;
     counters.bytesSent += bytes.length;
     if (to) this.parts.send(bytes, to);
@@ -88,7 +100,7 @@ export class Outbox {
   }
 
   private header(isHello: boolean): Header {
-    const header = { keySlot: 0, sender: this.parts.id, epochTag: this.epochTag, pn: ++this.pn };
+    const header = { keySlot: this.keySlot, sender: this.parts.id, epochTag: this.epochTag, pn: ++this.pn };
     return isHello ? { ...header, hello: { identity: this.parts.identity, epoch: this.epoch } } : header;
   }
 }

@@ -7,9 +7,9 @@ import { Ticks } from "../proxy/ticks.ts";
 import { MODES } from "./modes.ts";
 import { Outbox } from "./outbox.ts";
 import { Account, BURST_MIN_BYTES } from "./repairs.ts";
-import { clearSeal } from "./seal.ts";
 import { Sender } from "./sender.ts";
 import { newCounters } from "./status.ts";
+import { clearSeal } from "./testing/clear-seal.ts";
 import { Lab, mirrorDifferences } from "./testing/lab.ts";
 
 const RATE = 200_000;
@@ -33,7 +33,7 @@ function busySender(bytesPerSecond: number) {
     send: nothing,
     sendToAll: nothing,
   });
-  outbox.beginEpoch(new Uint8Array(16));
+  outbox.beginEpoch(new Uint8Array(16), 0);
   const sender = new Sender({
     geometry,
     published,

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { parseGeometry } from "../bloom/geometry.ts";
+import { portableCrypto } from "../platform/portable-crypto.ts";
 import { MESH_DEFAULTS } from "./mesh.ts";
 import { rehearse } from "./rehearsal.ts";
 import { Replicator } from "./replicator.ts";
@@ -10,5 +11,5 @@ it.each([
   ["4x32x8/r26", 2 * 682],
 ])("mirrors every cell of the tables it made up: %s", (text, used) => {
   const geometry = parseGeometry(text, "test");
-  expect(rehearse(geometry, (parts) => new Replicator(parts, MESH_DEFAULTS))).toBe(used);
+  expect(rehearse(geometry, portableCrypto, (parts) => new Replicator(parts, MESH_DEFAULTS))).toBe(used);
 });

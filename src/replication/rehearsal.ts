@@ -1,5 +1,7 @@
 import { type Geometry, parseGeometry } from "../bloom/geometry.ts";
 import type { Datapath } from "../datapath/datapath.ts";
+import type { Crypto } from "../platform/platform.ts";
+import { KEY_BYTES } from "./keyring.ts";
 import type { MeshParts } from "./mesh-api.ts";
 import type { Replicator } from "./replicator.ts";
 
@@ -13,13 +15,13 @@ const GIVE_UP_MS = 500;
  * all of it, from the seal to the mirror, when the first neighbour answers. Cold, the first 5,000 cells of a sync took
  * 33 ms, warm 5, and each greeting as much again. Returns the cells mirrored, as proof that it did what it says.
  */
-export function rehearse(of: Geometry, make: (parts: MeshParts) => Replicator): number {
+export function rehearse(of: Geometry, crypto: Crypto, make: (parts: MeshParts) => Replicator): number {
   const geometry = parseGeometry(`4x${Math.min(of.buckets, BUCKETS)}x8/r${of.remainderBits}`, "rehearsal");
   const onTheWay: { to: number; bytes: Uint8Array }[] = [];
   let nowMs = 0;
   const aps = [1, 2].map((id) => {
     const send = (bytes: Uint8Array) => void onTheWay.push({ to: 3 - id, bytes: bytes.slice() });
-    return make({ ...paperParts(id, geometry), send, nowMs: () => nowMs });
+    return make({ ...paperParts(id, geometry), crypto, send, nowMs: () => nowMs });
   });
   for (const ap of aps) {
     fill(ap, geometry);
@@ -46,9 +48,13 @@ function fill({ proxy }: Replicator, { cells, remainderBits, timerBits }: Geomet
   proxy.handlers.cells(coordinates, made, owners, count);
 }
 
-function paperParts(id: number, geometry: Geometry): Omit<MeshParts, "send" | "nowMs"> {
+function paperParts(id: number, geometry: Geometry): Omit<MeshParts, "send" | "nowMs" | "crypto"> {
   const silent = () => {};
   let seed = id;
+  const next = () => {
+    seed = (seed * 75 + 74) % 65_537;
+    return seed & 255;
+  };
   return {
     id,
     name: "paper",
@@ -56,12 +62,9 @@ function paperParts(id: number, geometry: Geometry): Omit<MeshParts, "send" | "n
     geometry,
     seedId: 0,
     log: { debug: silent, info: silent, warn: silent, error: silent },
-    // Nothing of it is ever sent, and no key of it used again.
-    random: (bytes) =>
-      Uint8Array.from({ length: bytes }, () => {
-        seed = (seed * 75 + 74) % 65_537;
-        return seed & 255;
-      }),
+    // Nothing of it is ever sent.
+    keys: [{ slot: 0, secret: new Uint8Array(KEY_BYTES) }],
+    random: (bytes) => new Uint8Array(bytes).map(next),
     resolveRole: () => undefined,
     localRole: () => undefined,
   };

@@ -2,10 +2,12 @@ import type { Endpoint } from "../platform/platform.ts";
 import { type ProxyWire, StateProxy } from "../proxy/proxy.ts";
 import { Courier } from "./courier.ts";
 import { Farewell } from "./farewell.ts";
+import { Gate } from "./gate.ts";
 import { Greeter, random64 } from "./greeter.ts";
 import { Guests } from "./guests.ts";
 import { Healer } from "./healer.ts";
 import { Inbox } from "./inbox.ts";
+import { Keyring, type MeshKey } from "./keyring.ts";
 import type { MeshOptions, MeshParts } from "./mesh-api.ts";
 import { MODES } from "./modes.ts";
 import type { Neighbour } from "./neighbour.ts";
@@ -13,34 +15,46 @@ import { Outbox, PREFIX_BYTES, TO_ALL } from "./outbox.ts";
 import { type Path, Reach } from "./paths.ts";
 import { bye } from "./records/bye.ts";
 import { SEEN } from "./records/hello.ts";
-import { clearSeal, type Header, type Seal } from "./seal.ts";
+import { Rotation } from "./rotation.ts";
+import type { Seal } from "./seal.ts";
+import { Sealed } from "./sealed.ts";
 import { Sender } from "./sender.ts";
 import { newCounters } from "./status.ts";
+
+const EPOCH_MS = 24 * 3_600_000;
+/** A hello under the newer key tells so long that its sender is there. */
+const NEWER_HEARD_MS = 5_000;
 
 /** One AP's side of the protocol: wires its parts, sorts what comes, and drives what is due. */
 export class Replicator {
   readonly counters = newCounters();
   readonly proxy: StateProxy;
   readonly sender: Sender;
+  readonly rotation: Rotation;
   private readonly outbox: Outbox;
   private readonly inbox: Inbox;
+  private readonly gate: Gate;
   private readonly greeter: Greeter;
   private readonly healer: Healer;
   private readonly reach: Reach;
   private readonly guests = new Guests();
   readonly courier: Courier;
   private farewell: Farewell | undefined;
-  private readonly identity: bigint;
+  private epochBeganMs = 0;
   private running = false;
   onSooner: () => void = () => {};
 
   constructor(
     private readonly parts: MeshParts,
     options: MeshOptions,
-    private readonly seal: Seal = clearSeal,
+    /** Another one only in simulations. */
+    sealOf: (keys: Keyring) => Seal = (keys) => new Sealed(keys),
   ) {
     const { id, geometry, datapath, log } = parts;
-    this.identity = random64(parts);
+    const identity = random64(parts);
+    const keys = new Keyring(parts.crypto, parts.keys);
+    const seal = sealOf(keys);
+    this.rotation = new Rotation(keys, log, parts.nowMs());
     const { counters } = this;
     this.proxy = new StateProxy({
       id,
@@ -65,7 +79,7 @@ export class Replicator {
     });
     this.outbox = new Outbox({
       id,
-      identity: this.identity,
+      identity,
       seal,
       ticks,
       datagramBytes: options.datagramBytes,
@@ -87,6 +101,7 @@ export class Replicator {
       audience: () => this.greeter.heardBySomebody,
       contextOf: (slot) => contexts.ofSlot(slot),
     });
+    this.gate = new Gate({ id, identity, seal, counters, neighbour: (of) => this.greeter.get(of) });
     this.greeter = new Greeter({
       mesh: parts,
       proxy: this.proxy,
@@ -95,6 +110,8 @@ export class Replicator {
       counters,
       options,
       believed: (neighbour) => this.courier.met(neighbour),
+      rotation: this.rotation,
+      strangers: this.gate.strangers,
     });
     this.healer = new Healer({ geometry, outbox: this.outbox, counters });
     const { proxy, greeter, sender, outbox, guests } = this;
@@ -115,7 +132,7 @@ export class Replicator {
 
   /** Begins to speak: the proxy has read the table. */
   start(nowMs: number): void {
-    this.outbox.beginEpoch(this.parts.random(16));
+    this.beginEpoch(nowMs);
     for (const context of this.proxy.contexts.all()) if (context.announced) this.sender.announce(context.slot);
     this.sender.prime(nowMs);
     this.greeter.start(nowMs);
@@ -163,7 +180,7 @@ export class Replicator {
 
   tick(nowMs: number): void {
     if (!this.running) return;
-    if (this.sender.epochEnds) this.renewEpoch();
+    this.renewEpochWhenDue(nowMs);
     this.proxy.roam.tick(nowMs);
     this.courier.tick(nowMs);
     this.sender.tick(nowMs);
@@ -179,39 +196,33 @@ export class Replicator {
   }
 
   receive(bytes: Uint8Array, from: Endpoint, nowMs: number, path: Path = "group"): void {
-    if (!this.running) return;
-    const opened = this.seal.open(bytes);
-    if (typeof opened === "string") {
-      this.drop(opened);
-      return;
-    }
-    const { header, body } = opened;
-    if (body.length < PREFIX_BYTES) this.drop("short");
-    else if (header.sender === this.parts.id) this.ownEcho(header);
-    else if (!this.isForUs(body)) this.drop("not for us");
-    else this.sort(header, body, from, nowMs, path);
-  }
-
-  private sort(header: Header, body: Uint8Array, from: Endpoint, nowMs: number, path: Path): void {
-    const neighbour = this.greeter.get(header.sender);
-    if (neighbour?.believed && header.epochTag === neighbour.epochTag) {
-      if (!neighbour.window!.accept(header.pn)) {
-        this.drop("seen before");
-        return;
-      }
+    const admitted = this.running ? this.gate.admit(bytes, nowMs) : undefined;
+    if (!admitted) return;
+    const { neighbour, stranger, header, body } = admitted;
+    if (neighbour) {
       this.counters.datagramsTaken++;
       // A recording that was not heard before is authentic, but where it came from is no place to answer to.
       if (header.pn === neighbour.window!.newest) neighbour.address = from;
       neighbour.paths.heard(path, nowMs);
       const ticks = this.believableTicks(neighbour, body, nowMs);
       this.inbox.take(neighbour, body, PREFIX_BYTES, ticks, nowMs);
-      this.onSooner();
-    } else if (header.hello) {
-      this.greeter.ofStranger(header, header.hello, body, from, nowMs);
-      this.onSooner();
     } else {
-      this.drop("not believed");
+      this.greeter.ofStranger(stranger, header, body, from, nowMs);
     }
+    this.onSooner();
+  }
+
+  setKeys(keys: readonly MeshKey[], nowMs: number): void {
+    this.rotation.offer(keys, nowMs);
+    this.gate.strangers.forget(() => true);
+    this.greeter.speakNow();
+    this.onSooner();
+  }
+
+  switchKey(): void {
+    this.rotation.force();
+    this.greeter.speakNow();
+    this.onSooner();
   }
 
   private believableTicks(neighbour: Neighbour, body: Uint8Array, nowMs: number): { fast: number; slow: number } {
@@ -223,23 +234,6 @@ export class Replicator {
     return ticks;
   }
 
-  private isForUs(body: Uint8Array): boolean {
-    const dst = (body[0]! << 8) | body[1]!;
-    return dst === TO_ALL || dst === this.parts.id;
-  }
-
-  /** Our own multicast comes back to us; another's under our number does not. */
-  private ownEcho({ hello: greeting }: Header): void {
-    if (!greeting || greeting.identity === this.identity) return;
-    if (this.counters.duplicateIds++ === 0) {
-      this.parts.log.error("replication", `another AP uses id ${this.parts.id}: give each its own`);
-    }
-  }
-
-  private drop(reason: string): void {
-    this.counters.datagramsDropped[reason] = (this.counters.datagramsDropped[reason] ?? 0) + 1;
-  }
-
   // --- what is said
 
   /** It stops, and all that it published is known, or never will be. */
@@ -249,11 +243,20 @@ export class Replicator {
     this.greeter.acknowledge(neighbour, nowMs);
   }
 
-  /** Numbers would wrap: all that is published becomes the first change set of a new epoch on the same table. */
-  private renewEpoch(): void {
-    this.outbox.beginEpoch(this.parts.random(16));
+  /** A key serves one epoch, and no longer than a day. All that is published is the first change set of the next. */
+  private renewEpochWhenDue(nowMs: number): void {
+    const heardNewer = this.gate.strangers.heardUnder(this.rotation.newest, nowMs - NEWER_HEARD_MS);
+    const isSwitched = this.rotation.tick(this.greeter.list(), heardNewer, nowMs);
+    const isOld = nowMs - this.epochBeganMs > EPOCH_MS;
+    if (!isSwitched && !isOld && !this.sender.epochEnds && !this.outbox.epochEnds) return;
+    this.beginEpoch(nowMs);
     this.sender.beginEpoch();
     this.greeter.speakNow();
+  }
+
+  private beginEpoch(nowMs: number): void {
+    this.outbox.beginEpoch(this.parts.random(16), this.rotation.slot);
+    this.epochBeganMs = nowMs;
   }
 
   /** The proxy is made first: what it asks of the wire is answered by who comes later, and by nobody before we speak. */

@@ -1,9 +1,9 @@
 /**
- * The rim between datagrams and what they say. A sealed datagram is header, filter, ciphertext, tag; the header is the
- * same in clear and sealed ones, so that sealing changes no other file.
+ * The rim between datagrams and what they say.
  *
  *   version:4 keySlot:4 | flags:8 | sender:16 | epochTag:32 | pn:48     14 bytes
  *   hello only (flag): id64, epoch128                                   24 bytes
+ *   filter:64 | ciphertext | tag:128
  */
 export interface Header {
   /** Which of two accepted mesh keys. */
@@ -14,55 +14,50 @@ export interface Header {
   /** Counts the datagrams of an epoch, whatever their path: nonce and replay window. Its gaps mean nothing. */
   readonly pn: number;
   /** A hello says who speaks: without it no key can be derived. */
-  readonly hello?: { readonly identity: bigint; readonly epoch: Uint8Array };
+  readonly hello?: Greeting;
 }
 
-export type Opened = { readonly header: Header; readonly body: Uint8Array };
-export type NotOpened = "short" | "version" | "unsealed" | "forged";
+export interface Greeting {
+  readonly identity: bigint;
+  /** 16 bytes */
+  readonly epoch: Uint8Array;
+}
 
+/** How a mesh protects its datagrams: `sealed.ts`. */
 export interface Seal {
-  /** Bytes that a datagram costs beside its body. */
-  readonly overheadBytes: number;
-  seal(header: Header, body: Uint8Array): Uint8Array;
-  open(bytes: Uint8Array): Opened | NotOpened;
+  /** First four bits of every datagram. */
+  readonly version: number;
   epochTag(epoch: Uint8Array): number;
+  /** Can this hello be of somebody who has the mesh key? Costs no derivation: any stranger may ask. */
+  mayBeHello(header: Header, bytes: Uint8Array): boolean;
+  /** The keys of one sender in one epoch. Undefined: no mesh key in this slot. */
+  channel(keySlot: number, sender: number, greeting: Greeting): Channel | undefined;
+}
+
+export interface Channel {
+  seal(header: Header, body: Uint8Array): Uint8Array;
+  /** Cheap and forgeable once in 2^64: what fails it costs no decryption. */
+  mayBe(header: Header, bytes: Uint8Array): boolean;
+  /** The body. Undefined: not authentic. */
+  open(header: Header, bytes: Uint8Array): Uint8Array | undefined;
 }
 
 export const HEADER_BYTES = 14;
 export const HELLO_HEADER_BYTES = HEADER_BYTES + 24;
-/** Filter and tag of a sealed datagram: reserved in every datagram, so that sealing does not move a boundary. */
-export const SEALED_EXTRA_BYTES = 8 + 16;
+export const FILTER_BYTES = 8;
+export const TAG_BYTES = 16;
+/** What a datagram costs beside header and body. */
+export const SEALED_EXTRA_BYTES = FILTER_BYTES + TAG_BYTES;
+/** The number of a sealed datagram's form. */
+export const VERSION = 1;
+/** Beyond it an epoch says nothing more: a number that came twice would give away plaintext and the tag's key. */
+export const PN_MAX = 2 ** 48 - 1;
 
-const VERSION = 1;
-/** Top bit of the version: no filter, no tag, nothing is authentic. */
-const VERSION_UNSEALED = 8;
 const FLAG_HELLO = 1;
 
-/** No protection whatsoever: for trusted links and tests. Its version bit says so, and a sealed mesh refuses it. */
-export const clearSeal: Seal = {
-  overheadBytes: HEADER_BYTES,
-
-  seal(header, body) {
-    const start = header.hello ? HELLO_HEADER_BYTES : HEADER_BYTES;
-    const bytes = new Uint8Array(start + body.length);
-    emitHeader(header, VERSION | VERSION_UNSEALED, bytes);
-    bytes.set(body, start);
-    return bytes;
-  },
-
-  open(bytes) {
-    if (bytes.length < HEADER_BYTES) return "short";
-    const version = bytes[0]! >> 4;
-    if (version !== (VERSION | VERSION_UNSEALED)) return "version";
-    const header = parseHeader(bytes);
-    if (!header) return "short";
-    return { header, body: bytes.subarray(header.hello ? HELLO_HEADER_BYTES : HEADER_BYTES) };
-  },
-
-  epochTag(epoch) {
-    return new DataView(epoch.buffer, epoch.byteOffset, epoch.byteLength).getUint32(0);
-  },
-};
+export function headerBytes(header: Header): number {
+  return header.hello ? HELLO_HEADER_BYTES : HEADER_BYTES;
+}
 
 export function emitHeader(header: Header, version: number, bytes: Uint8Array): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -79,9 +74,10 @@ export function emitHeader(header: Header, version: number, bytes: Uint8Array): 
 
 /** Undefined when the bytes end before the header does. */
 export function parseHeader(bytes: Uint8Array): Header | undefined {
+  if (bytes.length < HEADER_BYTES) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const isHello = (view.getUint8(1) & FLAG_HELLO) !== 0;
-  if (bytes.length < (isHello ? HELLO_HEADER_BYTES : HEADER_BYTES)) return undefined;
+  if (isHello && bytes.length < HELLO_HEADER_BYTES) return undefined;
   const header = {
     keySlot: view.getUint8(0) & 15,
     sender: view.getUint16(2),

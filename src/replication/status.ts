@@ -68,7 +68,6 @@ export interface ReplicationCounters {
   snapshotsDone: number;
   digestMismatches: number;
   ticksClamped: number;
-  epochsRefused: number;
   duplicateIds: number;
   malformedRecords: number;
 }
@@ -91,7 +90,6 @@ export function newCounters(): ReplicationCounters {
     snapshotsDone: 0,
     digestMismatches: 0,
     ticksClamped: 0,
-    epochsRefused: 0,
     duplicateIds: 0,
     malformedRecords: 0,
   };

@@ -1,4 +1,6 @@
-const BITS = 2048;
+/** How far a datagram may be overtaken. */
+export const WINDOW_PNS = 2048;
+const BITS = WINDOW_PNS;
 
 /** Which datagrams of an epoch have come: each counts once, and none that is older than the window. */
 export class ReplayWindow {
@@ -18,14 +20,17 @@ export class ReplayWindow {
     return this.highest;
   }
 
-  /** False: seen before, or too old to tell. */
-  accept(pn: number): boolean {
+  /** False: seen before, or too old to tell. Changes nothing. */
+  isNew(pn: number): boolean {
     if (pn < this.lowest || pn <= this.highest - BITS) return false;
+    return pn > this.highest || (this.bits[(pn % BITS) >>> 5]! & (1 << (pn & 31))) === 0;
+  }
+
+  /** Of a datagram that is authentic. False: seen before, or too old to tell. */
+  accept(pn: number): boolean {
+    if (!this.isNew(pn)) return false;
     if (pn > this.highest) this.advance(pn);
-    const word = (pn % BITS) >>> 5;
-    const bit = 1 << (pn & 31);
-    if (this.bits[word]! & bit) return false;
-    this.bits[word]! |= bit;
+    this.bits[(pn % BITS) >>> 5]! |= 1 << (pn & 31);
     this.taken++;
     return true;
   }

@@ -4,6 +4,7 @@ import { INSERTED } from "../../src/bloom/dlcbf.ts";
 import type { Geometry } from "../../src/bloom/geometry.ts";
 import { CONSTANTS } from "../../src/datapath/abi.ts";
 import { FakeDatapath } from "../../src/datapath/fake.ts";
+import { portableCrypto } from "../../src/platform/portable-crypto.ts";
 import type { Mirror } from "../../src/proxy/mirror.ts";
 import type { RoleGrant } from "../../src/proxy/rights.ts";
 import { MESH_DEFAULTS } from "../../src/replication/mesh.ts";
@@ -282,6 +283,8 @@ export class AccessPoint {
         geometry,
         seedId: 7,
         log,
+        crypto: portableCrypto,
+        keys: [{ slot: 0, secret: new Uint8Array(32) }],
         nowMs: () => world.nowMs,
         random: (bytes) => Uint8Array.from({ length: bytes }, () => random.below(256)),
         send: (bytes, to) => {
@@ -292,7 +295,7 @@ export class AccessPoint {
         localRole: (mac) => (fileClients.has(mac) ? ROLE : undefined),
       },
       MESH_DEFAULTS,
-      markedSeal,
+      () => markedSeal,
     );
   }
 

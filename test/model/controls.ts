@@ -3,8 +3,8 @@ import type { FakeDatapath } from "../../src/datapath/fake.ts";
 import { Mirror } from "../../src/proxy/mirror.ts";
 import { PublishedCache } from "../../src/proxy/published.ts";
 import { Roam } from "../../src/proxy/roam.ts";
+import { Challenges } from "../../src/replication/challenges.ts";
 import { Gaps } from "../../src/replication/gaps.ts";
-import { Greeter } from "../../src/replication/greeter.ts";
 import { Repairs } from "../../src/replication/repairs.ts";
 import type { AccessPoint } from "./access-point.ts";
 import type { Patches } from "./simulation.ts";
@@ -73,15 +73,7 @@ export const CONTROLS: Readonly<Record<string, Control>> = {
   epochUnchallenged: {
     invariant: "I1",
     rule: "A.15: an epoch is believed when it answers a challenge",
-    install: () =>
-      replace(
-        Greeter,
-        "entryOfUs",
-        (before) =>
-          function (heard) {
-            return { ...(before.call(this, heard) ?? { id: 0, ackVer: 0, lost: 0, state: 0 }), echo: this.challenge };
-          },
-      ),
+    install: () => replace(Challenges, "accepts", () => () => true),
   },
   contentInEvents: {
     invariant: "I2",
@@ -196,9 +188,11 @@ export const CONTROLS: Readonly<Record<string, Control>> = {
     rule: "an epoch is one life of an agent",
     patches: {
       agent: (ap) => {
-        const { outbox } = ap.replicator as unknown as { outbox: { beginEpoch(epoch: Uint8Array): void } };
+        const { outbox } = ap.replicator as unknown as {
+          outbox: { beginEpoch(epoch: Uint8Array, keySlot: number): void };
+        };
         const begin = outbox.beginEpoch.bind(outbox);
-        outbox.beginEpoch = () => begin(new Uint8Array(16).fill(ap.id));
+        outbox.beginEpoch = (_epoch, keySlot) => begin(new Uint8Array(16).fill(ap.id), keySlot);
       },
     },
   },

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { Clock, Platform } from "../platform.ts";
 import { openBroker } from "./broker.ts";
+import { nodeCrypto } from "./crypto.ts";
 import { nodeEd25519 } from "./ed25519.ts";
 import { nodeFiles } from "./files.ts";
 import { type LogLevel, lineLog } from "./log.ts";
@@ -22,6 +23,7 @@ export function nodePlatform(options: NodePlatformOptions = {}): Platform {
     log,
     files: nodeFiles(log),
     wallSeconds,
+    crypto: nodeCrypto(),
     entropy: (bytes) => new Uint8Array(randomBytes(bytes)),
     udp: (udp) => openUdp(udp, log),
     connect: connectUnix,

@@ -1,4 +1,5 @@
 import { emitShape, parseShape, SHAPE_BYTES, type Shape } from "../compat.ts";
+import { KEY_SLOTS } from "../keyring.ts";
 import { type Codec, KIND } from "./kinds.ts";
 
 /** How the sender sees a neighbour. APPEND ONLY. */
@@ -43,13 +44,13 @@ export interface Hello {
   readonly slots: number;
   /** Used share of the table, 256ths. */
   readonly fill: number;
-  /** Mesh keys that the sender accepts, a bit each. */
-  readonly keySlots: number;
+  /** Fingerprints of the mesh keys that the sender takes, by slot; 0: none. */
+  readonly keys: readonly number[];
   readonly entries: readonly HelloEntry[];
 }
 
 export const HELLO_NAME_BYTES_MAX = 32;
-const FIXED_BYTES = 1 + 8 * 3 + SHAPE_BYTES + 1 + 4 + 4 + 4 + 4 + 1 + 1 + 2 + 1 + 1;
+const FIXED_BYTES = 1 + 8 * 3 + SHAPE_BYTES + 1 + 4 + 4 + 4 + 4 + 1 + 1 + 2 + 1 + 4 * KEY_SLOTS;
 const ENTRY_BYTES = 2 + 8 + 4 + 1 + 1;
 /** Beside the state in an entry's last byte. */
 const STATE_MASK = 15;
@@ -72,7 +73,7 @@ export const hello: Codec<Hello> = {
     writer.write(value.slowPhase, 8);
     writer.write(value.slots, 16);
     writer.write(value.fill, 8);
-    writer.write(value.keySlots, 8);
+    for (const fingerprint of value.keys) writer.write(fingerprint, 32);
     for (const { id, echo, ackVer, lost, state, slow, heardGroup, heardAlone } of value.entries) {
       writer.write(id, 16);
       writer.write64(echo);
@@ -90,7 +91,8 @@ export const hello: Codec<Hello> = {
     const mode = reader.read(8);
     const [edgeVer, rightsDigest, fast, slow] = [reader.read(32), reader.read(32), reader.read(32), reader.read(32)];
     const [fastPhase, slowPhase, slots] = [reader.read(8), reader.read(8), reader.read(16)];
-    const [fill, keySlots] = [reader.read(8), reader.read(8)];
+    const fill = reader.read(8);
+    const keys = Array.from({ length: KEY_SLOTS }, () => reader.read(32));
     const entries: HelloEntry[] = [];
     while (!reader.failed && reader.bytesLeft >= ENTRY_BYTES) {
       const [id, echo, ackVer] = [reader.read(16), reader.read64(), reader.read(32)];
@@ -113,7 +115,7 @@ export const hello: Codec<Hello> = {
       slowPhase,
       slots,
       fill,
-      keySlots,
+      keys,
       entries,
     };
   },

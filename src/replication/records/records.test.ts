@@ -62,7 +62,7 @@ const greeting = {
   slowPhase: 9,
   slots: 1024,
   fill: 10,
-  keySlots: 1,
+  keys: [0xfeedf00d, 0],
   entries: [
     {
       id: 2,

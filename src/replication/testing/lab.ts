@@ -3,15 +3,20 @@ import type { Mac } from "../../base/mac.ts";
 import { parseGeometry } from "../../bloom/geometry.ts";
 import { FakeDatapath } from "../../datapath/fake.ts";
 import type { Endpoint } from "../../platform/platform.ts";
+import { portableCrypto } from "../../platform/portable-crypto.ts";
 import { URGENCY } from "../../proxy/published.ts";
 import type { RoleGrant } from "../../proxy/rights.ts";
+import type { Keyring, MeshKey } from "../keyring.ts";
 import { MESH_DEFAULTS } from "../mesh.ts";
 import type { MeshOptions, MeshParts } from "../mesh-api.ts";
 import type { Path } from "../paths.ts";
 import { Replicator } from "../replicator.ts";
+import type { Seal } from "../seal.ts";
+import { clearSeal } from "./clear-seal.ts";
 
 /** Whole access points, models of kernels included, on one virtual clock and one seeded, faulty network. Tests only. */
 
+const LAB_KEYS: readonly MeshKey[] = [{ slot: 0, secret: new Uint8Array(32).fill(0x5a) }];
 export const SEEDS = [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344] as const;
 const FLUSH_MS = 4;
 
@@ -30,6 +35,9 @@ export interface LabOptions {
   readonly link?: MeshParts["link"];
   /** What one AP has otherwise. */
   optionsOf?(id: number): Partial<MeshOptions>;
+  /** Default: `clearSeal`; `(keys) => new Sealed(keys)` is what a mesh does. */
+  readonly sealOf?: (keys: Keyring) => Seal;
+  keysOf?(id: number): readonly MeshKey[];
   prepare?(ap: Ap): void;
   /** Whether what is for everybody gets from one to another; what is for one does. */
   hears?(from: number, to: number): boolean;
@@ -177,6 +185,8 @@ export class Lab {
         ...(this.setup.link && { link: this.setup.link }),
         seedId: 7,
         log,
+        crypto: portableCrypto,
+        keys: this.setup.keysOf?.(ap.id) ?? LAB_KEYS,
         nowMs: () => this.nowMs,
         random: (bytes) => Uint8Array.from({ length: bytes }, () => Math.floor(this.random() * 256)),
         send: (bytes, to) => this.send(ap, bytes, to),
@@ -185,6 +195,7 @@ export class Lab {
         exports: (zone) => this.setup.exports?.(zone) ?? true,
       },
       { ...MESH_DEFAULTS, ...this.setup.options, ...this.setup.optionsOf?.(ap.id) },
+      this.setup.sealOf ?? (() => clearSeal),
     );
     ap.datapath.handlers = { ...ap.datapath.handlers, ...replicator.proxy.handlers };
     return replicator;

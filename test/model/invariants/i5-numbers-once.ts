@@ -1,4 +1,4 @@
-import { clearSeal } from "../../../src/replication/seal.ts";
+import { parseHeader } from "../../../src/replication/seal.ts";
 import type { Simulation, Watch } from "../simulation.ts";
 
 /**
@@ -10,12 +10,12 @@ export function numbersOnce(sim: Simulation): Watch {
   const used = new Map<string, Map<number, Uint8Array>>();
   return {
     sent(from, bytes) {
-      const opened = clearSeal.open(bytes);
-      if (typeof opened === "string") {
+      const header = parseHeader(bytes);
+      if (!header) {
         sim.fail("I5", `${from.name} sent what is no datagram`, [from.name]);
         return;
       }
-      const { sender, epochTag, pn } = opened.header;
+      const { sender, epochTag, pn } = header;
       const key = `${sender}/${epochTag}`;
       const numbers = used.get(key) ?? new Map<number, Uint8Array>();
       used.set(key, numbers);

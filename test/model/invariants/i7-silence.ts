@@ -1,7 +1,7 @@
 import { eachRecord } from "../../../src/replication/inbox.ts";
 import { PREFIX_BYTES } from "../../../src/replication/outbox.ts";
 import { KIND } from "../../../src/replication/records/kinds.ts";
-import { HEADER_BYTES, HELLO_HEADER_BYTES } from "../../../src/replication/seal.ts";
+import { HEADER_BYTES, HELLO_HEADER_BYTES, SEALED_EXTRA_BYTES } from "../../../src/replication/seal.ts";
 import type { Simulation, Watch } from "../simulation.ts";
 
 const QUIET_AFTER_MS = 1_000;
@@ -38,6 +38,6 @@ export function onlyHellosAtRest(sim: Simulation): Watch {
 function kindsOf(bytes: Uint8Array): number[] {
   const start = bytes[1]! & 1 ? HELLO_HEADER_BYTES : HEADER_BYTES;
   const kinds: number[] = [];
-  eachRecord(bytes.subarray(start, bytes.length - 8), PREFIX_BYTES, (kind) => kinds.push(kind));
+  eachRecord(bytes.subarray(start, bytes.length - SEALED_EXTRA_BYTES), PREFIX_BYTES, (kind) => kinds.push(kind));
   return kinds;
 }

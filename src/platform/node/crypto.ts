@@ -1,0 +1,50 @@
+import { createCipheriv, createDecipheriv, createHash, createSecretKey, getCiphers, hkdfSync } from "node:crypto";
+import type { Aead, Crypto } from "../platform.ts";
+import { portableCrypto } from "../portable-crypto.ts";
+
+const CIPHER = "chacha20-poly1305";
+const TAG_BYTES = 16;
+const WITH_TAG = { authTagLength: TAG_BYTES };
+
+/** OpenSSL's; where it was built without ChaCha20 (or may not use it), the portable one. */
+export function nodeCrypto(): Crypto {
+  return getCiphers().includes(CIPHER) ? nativeCrypto : portableCrypto;
+}
+
+export const nativeCrypto: Crypto = {
+  sha256: (bytes) => plain(createHash("sha256").update(bytes).digest()),
+  hkdfSha256: (secret, salt, info, bytes) => new Uint8Array(hkdfSync("sha256", secret, salt, info, bytes)),
+  aead: nativeAead,
+};
+
+function nativeAead(keyBytes: Uint8Array): Aead {
+  const key = createSecretKey(keyBytes);
+  return {
+    seal(nonce, aad, text, sealed) {
+      const cipher = createCipheriv(CIPHER, key, nonce, WITH_TAG);
+      cipher.setAAD(aad, { plaintextLength: text.length });
+      sealed.set(cipher.update(text));
+      cipher.final();
+      sealed.set(cipher.getAuthTag(), text.length);
+    },
+    open(nonce, aad, sealed) {
+      const length = sealed.length - TAG_BYTES;
+      if (length < 0) return undefined;
+      const decipher = createDecipheriv(CIPHER, key, nonce, WITH_TAG);
+      decipher.setAAD(aad, { plaintextLength: length });
+      decipher.setAuthTag(sealed.subarray(length));
+      const text = decipher.update(sealed.subarray(0, length));
+      try {
+        decipher.final();
+      } catch {
+        return undefined;
+      }
+      return plain(text);
+    },
+  };
+}
+
+/** A Buffer's `slice` shares bytes, a Uint8Array's copies them. */
+function plain(buffer: Buffer): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
+}
