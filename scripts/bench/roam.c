@@ -4,8 +4,9 @@
  * packets reach it. Commands come on stdin, one a line, each answered by one line on stdout:
  *
  *   takeover FLOWS FIRST TIMEOUT_MS [SOCKET COMMAND]
- *       -> ns passed denied again: from the client's first frame at the neighbour until a packet of each flow has passed
- *          there, flows that did, packets that did not; then the time once more, which is what sending alone takes
+ *       -> ns passed denied retried again: from the client's first frame at the neighbour until a packet of each flow has
+ *          passed there, flows that did, packets that did not, ns until the last time that any had to be sent again (0: none
+ *          ever); then the first once more, which is what sending alone takes
  *   roam FLOWS FIRST PERIOD_MS BEFORE_MS AFTER_MS [SOCKET COMMAND]
  *       -> kept gap_us gap_before_us sent passed: each flow sends every PERIOD_MS, over the first access point, then over
  *          the other; the gap is the longest between two packets of one flow; kept flows pass in the last second
@@ -167,15 +168,16 @@ static void missing_send(void)
 	}
 }
 
-/* Sends until all have passed, or it is late; returns when the last flow's first packet did. */
-static long long all_await(long long deadline)
+/* Sends until all have passed, or it is late; returns when the last flow's first packet did. `again`: the last repetition. */
+static long long all_await(long long deadline, long long *again)
 {
-	long long last = 0;
+	long long last = 0, round = 0;
 	unsigned int i;
 
 	while (flows_passed() < flows && clock_now_ns() < deadline) {
-		long long round = clock_now_ns();
-
+		if (round)
+			*again = clock_now_ns();
+		round = clock_now_ns();
 		missing_send();
 		if (clock_now_ns() - round < RETRY_NS)
 			usleep(RETRY_NS / 1000);
@@ -189,20 +191,20 @@ static long long all_await(long long deadline)
 
 static void takeover_run(long long timeout_ms, const char *path, int command)
 {
-	long long start = clock_now_ns(), took, again;
+	long long start = clock_now_ns(), retried = start, took, again;
 	int told = arrive(path, command);
 	long long denied;
 	unsigned int passed;
 
-	took = all_await(start + timeout_ms * NS_PER_MS) - start;
+	took = all_await(start + timeout_ms * NS_PER_MS, &retried) - start;
 	passed = flows_passed();
 	denied = sent_count - passed_count;
 	flows_forget(flows, first);
 	again = clock_now_ns();
-	again = all_await(again + timeout_ms * NS_PER_MS) - again;
+	again = all_await(again + timeout_ms * NS_PER_MS, &(long long){ 0 }) - again;
 	if (told >= 0)
 		close(told);
-	printf("%lld %u %lld %lld\n", took, passed, denied, again);
+	printf("%lld %u %lld %lld %lld\n", took, passed, denied, retried - start, again);
 }
 
 static long long gap_longest(void)

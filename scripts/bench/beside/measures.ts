@@ -18,6 +18,8 @@ const RATE_CONNECTIONS = 6_000;
 const WARMING_CONNECTIONS = 15_000;
 const PER = 10_000;
 
+type Five = [number, number, number, number, number];
+
 export interface Bench {
   readonly lab: Lab;
   readonly system: System;
@@ -87,7 +89,8 @@ export async function syncs(b: Bench, samples: Samples, losses: readonly number[
       sample(samples, `sync20k.${loss}`, done.ms);
       if (done.ms === undefined) sample(samples, `sync20k.${loss}.held`, done.held);
       const line = `takeover ${STATES} 0 ${TAKEOVER_TIMEOUT_MS} ${b.system.onArrival}`;
-      const [ns, passed, denied, again] = (await b.roamer.numbers(line)) as [number, number, number, number];
+      const [ns, passed, denied, retried, again] = (await b.roamer.numbers(line)) as Five;
+      sample(samples, `takeover20k.${loss}.denying`, retried / 1e6);
       sample(samples, `takeover20k.${loss}.denied`, denied);
       sample(samples, `takeover20k.${loss}`, passed < STATES ? undefined : ns / 1e6);
       if (passed < STATES) sample(samples, `takeover20k.${loss}.passed`, passed);
@@ -106,13 +109,7 @@ export async function roams(b: Bench, samples: Samples): Promise<void> {
     if (others > 0) await openFlows(b, others, ROAMING_FLOWS);
     await settle(b, ROAMING_FLOWS + others);
     const line = `roam ${ROAMING_FLOWS} 0 ${ROAM_PERIOD_MS} 1000 2500 ${b.system.onArrival}`;
-    const [kept, gapUs, , sent, passed] = (await b.roamer.numbers(line)) as number[] as [
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
+    const [kept, gapUs, , sent, passed] = (await b.roamer.numbers(line)) as Five;
     const name = others > 0 ? "roam.20kOthers" : "roam.alone";
     sample(samples, `${name}.kept`, kept);
     sample(samples, `${name}.gap`, gapUs / 1000);

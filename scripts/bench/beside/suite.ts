@@ -46,6 +46,7 @@ const ROWS: ReadonlyArray<readonly [row: string, unit: string]> = [
       [`takeover20k.${loss}`, "ms"],
       [`takeover20k.${loss}.passed`, "flows"],
       [`takeover20k.${loss}.denied`, "packets"],
+      [`takeover20k.${loss}.denying`, "ms"],
     ],
   ),
   ["takeover20k.sending", "ms"],
