@@ -337,6 +337,7 @@ function settingsOf(id: Ap, directory: string, replication: boolean): Settings {
       handoverS: 600,
       mode: "ftfw",
       alarmMs: 15_000,
+      memoryBytes: undefined,
     },
   };
 }

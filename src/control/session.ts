@@ -23,6 +23,8 @@ const UNKNOWN_CLIENT = "00:00:00:00:00:00" as Mac;
 const GROUP_CLIENT = "ff:ff:ff:ff:ff:ff" as Mac;
 /** A name that no policy gives to a role. Not a revocation: its tombstone would outrank the file for ever. */
 const NO_ROLE = "";
+/** Of the RAM, for mirrors. */
+const MEMORY_SHARE = 16;
 const UDP_RETRY_MS = 2_000;
 /** A goodbye is a courtesy: who stops does not wait for it. */
 const STOP_MS = 1_000;
@@ -215,6 +217,7 @@ export class Session {
         handoverLifetimeS: replication.handoverS,
         mode: replication.mode,
         resendMs: replication.alarmMs,
+        memoryBytes: replication.memoryBytes ?? (platform.memoryBytes ?? Number.POSITIVE_INFINITY) / MEMORY_SHARE,
       },
       nowMs: () => platform.clock.nowMs(),
       random: (bytes) => platform.entropy(bytes),

@@ -52,6 +52,8 @@ export interface ReplicationSettings {
   readonly handoverS: number;
   readonly mode: ModeName;
   readonly alarmMs: number;
+  /** Undefined: a sixteenth of the RAM. */
+  readonly memoryBytes: number | undefined;
 }
 
 export interface SettingText {
@@ -174,6 +176,13 @@ export const SETTINGS: readonly SettingText[] = [
     form: "duration, 1 s to 1 h",
     default: "15s",
     effect: "Mode `alarm` only. Shorter: what is lost is known earlier; longer: less traffic.",
+  },
+  {
+    name: "replication.memory",
+    form: "size, 100 kB to 1 TB",
+    default: "1/16 of the RAM",
+    effect:
+      "For mirrors of neighbours, here and in the kernel: as many as fit, for those that clients roam to and from most. The clients of the others are handed over when they come, which needs the old AP to be there.",
   },
   {
     name: "replication.handover",
@@ -322,6 +331,7 @@ function readReplication(field: Field | undefined, place: string): ReplicationSe
     "handover",
     "mode",
     "alarm",
+    "memory",
   ] as const;
   const f = field?.fields(names) ?? {};
   const enabled = f.enabled?.boolean() ?? field !== undefined;
@@ -351,6 +361,7 @@ function readReplication(field: Field | undefined, place: string): ReplicationSe
     handoverS: Math.ceil(readDuration(f.handover, 240_000, 0, 7_200_000) / 1000),
     mode: f.mode?.oneOf(MODE_NAMES) ?? "ftfw",
     alarmMs: readDuration(f.alarm, 15_000, 1_000, 3_600_000),
+    memoryBytes: f.memory && readSize(f.memory),
   };
 }
 
@@ -404,6 +415,16 @@ function readRate(field: Field | undefined, fallback: number): number {
   const rate = match ? Number(match[1]) * UNIT_BYTES[match[2]!]! : Number.NaN;
   if (!(rate >= 1e4 && rate <= 1e9)) throw badInput(field.place, `"${text}"`, accepted);
   return rate;
+}
+
+/** 64MB, 500kB */
+function readSize(field: Field): number {
+  const accepted = "a size of 100kB to 1000GB, as 64MB";
+  const text = field.text(accepted);
+  const match = /^(\d+(?:\.\d+)?)\s*(kB|KB|MB|GB)$/.exec(text);
+  const size = match ? Number(match[1]) * UNIT_BYTES[match[2]!]! : Number.NaN;
+  if (!(size >= 1e5 && size <= 1e12)) throw badInput(field.place, `"${text}"`, accepted);
+  return size;
 }
 
 /** The body of docs/settings.md. */

@@ -9,6 +9,8 @@ export interface Platform {
   /** Seconds since 1970; undefined while this machine cannot know them, as one without a battery before it asked a time server. */
   wallSeconds(): number | undefined;
   readonly crypto: Crypto;
+  /** RAM of the machine; absent: not known. */
+  readonly memoryBytes?: number;
   /** Cryptographically strong. */
   entropy(bytes: number): Uint8Array;
   udp(options: UdpOptions): Promise<Udp>;

@@ -58,7 +58,7 @@ export class Greeter {
     const { geometry, seedId, datapath, nowMs } = parts.mesh;
     this.challenges = new Challenges(() => random64(parts.mesh));
     this.shape = shapeOf(geometry, seedId);
-    this.mirrors = new MirrorSlots(geometry, datapath, () => parts.proxy.mirrorsChanged());
+    this.mirrors = new MirrorSlots(geometry, datapath, parts.options.memoryBytes, () => parts.proxy.mirrorsChanged());
     this.startedMs = nowMs();
     this.dueMs = this.startedMs;
   }
@@ -279,6 +279,18 @@ export class Greeter {
         mirror.advance(fast, slow);
       }
       this.mirrors.releaseEmpty(neighbour);
+    }
+    this.rebalanceMirrors(nowMs);
+  }
+
+  /** With its mirror, what is asked for of a neighbour changes. */
+  private rebalanceMirrors(nowMs: number): void {
+    for (const neighbour of this.mirrors.rebalance(this.list()) ?? []) {
+      const { mirror, hello, mode } = neighbour;
+      neighbour.units = new Units(hello?.slots ?? 0, mirror ? this.parts.mesh.geometry : undefined);
+      if (mirror && hello) mirror.advance(hello.fast, hello.slow);
+      if ((mirror || neighbour.sync) && mode.snapshots) neighbour.startSync(undefined, nowMs);
+      this.parts.proxy.mirrorsChanged();
     }
   }
 

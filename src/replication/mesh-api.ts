@@ -57,6 +57,8 @@ export interface MeshOptions {
   readonly resendMs: number;
   /** What an old AP leaves of a handed-over client's expectations, in seconds; 0: they age normally. */
   readonly handoverLifetimeS: number;
+  /** For mirrors, here and in the kernel: as many as fit. */
+  readonly memoryBytes: number;
   /** Neighbours that are remembered at all. */
   readonly neighboursMax: number;
   /** What an AP said that is silent for so long serves no client that comes now. */

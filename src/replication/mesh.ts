@@ -13,6 +13,7 @@ export const MESH_DEFAULTS: MeshOptions = {
   mode: "ftfw",
   resendMs: 15_000,
   handoverLifetimeS: 600,
+  memoryBytes: Number.POSITIVE_INFINITY,
   neighboursMax: 32,
   rightsStaleMs: 60_000,
 };

@@ -5,6 +5,18 @@ import { PhaseClock } from "../proxy/phase.ts";
 import type { Neighbour } from "./neighbour.ts";
 import { RightsMap } from "./rights-map.ts";
 
+/** In the agent: cell, owner, ver of each coordinate, and cells by slot. */
+const AGENT_CELL_BYTES = 4 + 2 + 4;
+const SLOTS_BYTES = 4 << 14;
+/** A neighbour without a mirror gets another's when it is roamed with so much more: else they would go to and fro. */
+const ROAMS_FACTOR = 2;
+const ROAMS_MORE = 4;
+
+/** What a mirror costs, its kernel's part included. */
+export function mirrorBytes({ cells, remainderBits, timerBits }: Geometry): number {
+  return cells * (AGENT_CELL_BYTES + (remainderBits + timerBits) / 8) + SLOTS_BYTES;
+}
+
 /** Who has which of the datapath's mirrors: neighbours whose table is like ours, and tables that are no more. */
 export class MirrorSlots {
   private readonly free: number[];
@@ -12,9 +24,11 @@ export class MirrorSlots {
   constructor(
     private readonly geometry: Geometry,
     private readonly datapath: Datapath,
+    memoryBytes: number,
     private readonly changed: () => void,
   ) {
-    this.free = Array.from({ length: datapath.hello.mirrors }, (_, i) => i);
+    const afforded = Math.floor(memoryBytes / mirrorBytes(geometry));
+    this.free = Array.from({ length: Math.min(datapath.hello.mirrors, afforded) }, (_, i) => i);
   }
 
   /** Gives a compatible neighbour a mirror, if there is one; takes it from one that is compatible no more. */
@@ -26,6 +40,21 @@ export class MirrorSlots {
     if (!neighbour.compatible || neighbour.mirror) return;
     const index = this.free.shift() ?? takeFromDead(all);
     if (index !== undefined) neighbour.mirror = new Mirror(index, this.geometry, this.datapath);
+  }
+
+  /**
+   * Mirrors go where clients go: the least roamed neighbour that has one gives it to the most roamed that has none. Who
+   * lost and who got one, or undefined. The clients of those without come by HANDOVER.
+   */
+  rebalance(all: readonly Neighbour[]): readonly [lost: Neighbour, got: Neighbour] | undefined {
+    const there = all.filter(({ compatible, state }) => compatible && state === "alive");
+    const byRoams = there.sort((a, b) => a.roams - b.roams);
+    const lost = byRoams.find(({ mirror }) => mirror);
+    const got = byRoams.reverse().find(({ mirror }) => !mirror);
+    if (!lost || !got || got.roams < ROAMS_FACTOR * lost.roams + ROAMS_MORE) return undefined;
+    this.remove(lost);
+    this.assign(got, all);
+    return [lost, got];
   }
 
   /** The table is gone, but not what its clients expect: the mirror ages to empty by our clock. */

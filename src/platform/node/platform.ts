@@ -1,5 +1,6 @@
 /** Linux, by Node: the only room that imports `node:*`. */
 import { randomBytes } from "node:crypto";
+import { totalmem } from "node:os";
 import type { Clock, Platform } from "../platform.ts";
 import { openBroker } from "./broker.ts";
 import { nodeCrypto } from "./crypto.ts";
@@ -24,6 +25,7 @@ export function nodePlatform(options: NodePlatformOptions = {}): Platform {
     files: nodeFiles(log),
     wallSeconds,
     crypto: nodeCrypto(),
+    memoryBytes: totalmem(),
     entropy: (bytes) => new Uint8Array(randomBytes(bytes)),
     udp: (udp) => openUdp(udp, log),
     connect: connectUnix,
