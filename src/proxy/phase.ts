@@ -89,8 +89,15 @@ export function adoptedCode(code: number, source: Phases, own: Phases, geometry:
   const unheard = Math.floor(phase / WHOLE);
   const fits = (slow ? own.slow : own.fast) >= phase - unheard * WHOLE;
   const kept = (fits ? left : left - 1) - unheard;
-  // A code of no ticks is none: what is in its last tick may end with it.
-  return kept < 1 ? -1 : (slow << geometry.tickBits) | kept;
+  if (kept >= 1) return (slow << geometry.tickBits) | kept;
+  // A code of no ticks is none. The last slow tick is many fast ones; what is in its last fast tick may end with it.
+  return slow ? fastCode((left + 1 - phase / WHOLE) * geometry.slowTickMs, own.fast, geometry) : -1;
+}
+
+/** The most fast ticks that are over in so many ms, or -1. */
+function fastCode(leftMs: number, ownPhase: number, { fastTickMs, liveMax }: Geometry): number {
+  const ticks = Math.floor(leftMs / fastTickMs - 1 + ownPhase / WHOLE);
+  return ticks < 1 ? -1 : Math.min(liveMax, ticks);
 }
 
 /** `expectedMs` may be unknown. */
