@@ -1,23 +1,25 @@
 import { createCipheriv, createDecipheriv, createHash, createSecretKey, getCiphers, hkdfSync } from "node:crypto";
+import { RoamwallError } from "../../base/errors.ts";
 import type { Aead, Crypto } from "../platform.ts";
-import { portableCrypto } from "../portable-crypto.ts";
 
 const CIPHER = "chacha20-poly1305";
 const TAG_BYTES = 16;
 const WITH_TAG = { authTagLength: TAG_BYTES };
 
-/** OpenSSL's; where it was built without ChaCha20 (or may not use it), the portable one. */
-export function nodeCrypto(): Crypto {
-  return getCiphers().includes(CIPHER) ? nativeCrypto : portableCrypto;
-}
-
-export const nativeCrypto: Crypto = {
+/** OpenSSL's. The portable one gives the same bytes, and is no part of what Node runs. */
+export const nodeCrypto: Crypto = {
   sha256: (bytes) => plain(createHash("sha256").update(bytes).digest()),
   hkdfSha256: (secret, salt, info, bytes) => new Uint8Array(hkdfSync("sha256", secret, salt, info, bytes)),
   aead: nativeAead,
 };
 
 function nativeAead(keyBytes: Uint8Array): Aead {
+  if (!getCiphers().includes(CIPHER)) {
+    throw new RoamwallError(
+      "ROAMWALL_ERR_CIPHER",
+      `this Node's OpenSSL has no ${CIPHER}: what APs say cannot be sealed`,
+    );
+  }
   const key = createSecretKey(keyBytes);
   return {
     seal(nonce, aad, text, sealed) {

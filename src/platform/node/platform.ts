@@ -24,7 +24,7 @@ export function nodePlatform(options: NodePlatformOptions = {}): Platform {
     log,
     files: nodeFiles(log),
     wallSeconds,
-    crypto: nodeCrypto(),
+    crypto: nodeCrypto,
     memoryBytes: totalmem(),
     entropy: (bytes) => new Uint8Array(randomBytes(bytes)),
     udp: (udp) => openUdp(udp, log),
