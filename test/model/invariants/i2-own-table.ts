@@ -1,5 +1,4 @@
 import { CONSTANTS } from "../../../src/datapath/abi.ts";
-import { URGENCY } from "../../../src/proxy/published.ts";
 import type { AccessPoint } from "../access-point.ts";
 import type { Simulation, Watch } from "../simulation.ts";
 
@@ -36,9 +35,8 @@ function look(sim: Simulation, ap: AccessPoint, before: Map<number, Waiting>, si
   for (let at = 0; at < table.cells.length; at++) {
     const cell = table.cells[at]!;
     if (cell === 0 && published.cells[at] === 0) continue;
-    const urgency = published.urgency(at, cell, table.owners[at]! & OWNER_SLOT_MASK);
-    if (urgency === URGENCY.refresh) sim.excuse("I2: a refresh that may wait");
-    if (urgency !== URGENCY.change) continue;
+    const owner = table.owners[at]! & OWNER_SLOT_MASK;
+    if (!mustBeTold(ap, cell, published.cells[at]!, owner === published.owners[at])) continue;
     if (table.owners[at]! >>> OWNER_MARK_SHIFT === MARK_CLEAN && ap.unmarked.has(at)) {
       sim.excuse("I2: concerns nobody else");
       continue;
@@ -49,4 +47,13 @@ function look(sim: Simulation, ap: AccessPoint, before: Map<number, Waiting>, si
     if (sinceMs < since) sim.fail("I2", `${ap.name} has not published cell ${at} for too long`, [ap.name]);
   }
   return after;
+}
+
+/** Another flow, another speed, another owner, lowered, freed; or what is known is less than half of what is left. */
+function mustBeTold(ap: AccessPoint, cell: number, known: number, isOwners: boolean): boolean {
+  const { ticks, published } = ap.replicator.proxy;
+  const { tickBits } = published.geometry;
+  const [left, knownLeft] = [ticks.left(cell), known === 0 ? -1 : ticks.left(known)];
+  if (left < 0 || knownLeft < 0) return left >= 0 || knownLeft >= 0;
+  return !isOwners || cell >>> tickBits !== known >>> tickBits || left < knownLeft || knownLeft * 2 < left;
 }

@@ -35,9 +35,10 @@ export function noRightsWithoutGrant(sim: Simulation): Watch {
 
 /** Who can reach somebody who knows will know. */
 function spread(sim: Simulation, { informed }: Tombstone): void {
-  for (const id of [...informed.keys()]) {
+  for (const [id, sinceMs] of [...informed]) {
     const ap = sim.ap(id)!;
-    if (!ap.isAgentUp) {
+    // What an agent knew ends with it; those that it told remember.
+    if (!ap.isAgentUp || ap.agentSinceMs > sinceMs) {
       informed.delete(id);
       continue;
     }
