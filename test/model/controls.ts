@@ -5,6 +5,7 @@ import { PublishedCache } from "../../src/proxy/published.ts";
 import { Roam } from "../../src/proxy/roam.ts";
 import { Challenges } from "../../src/replication/challenges.ts";
 import { Gaps } from "../../src/replication/gaps.ts";
+import { Greeter } from "../../src/replication/greeter.ts";
 import { Repairs } from "../../src/replication/repairs.ts";
 import type { AccessPoint } from "./access-point.ts";
 import type { Patches } from "./simulation.ts";

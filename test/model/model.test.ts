@@ -35,6 +35,7 @@ describe("a naive design fails", () => {
     refreshesForgotten: 1,
     noTombstones: 3,
     epochKept: 1,
+    emptyRangeUnanswered: 5,
     timersCopied: 1,
     mirrorsDoNotAge: 1,
   };
