@@ -5,7 +5,7 @@
 
 #include <linux/types.h>
 
-#define RW_ABI_VERSION 1
+#define RW_ABI_VERSION 2
 #define RW_MAGIC 1380800305
 #define RW_SUBTABLES 4
 #define RW_BUCKET_CELLS 8
@@ -392,8 +392,9 @@ struct rw_command_set_options {
 	__u32 hold_ms;
 	__u32 pickup_s;
 	__u32 flush_ms;
+	__u32 write_through;
 };
-_Static_assert(sizeof(struct rw_command_set_options) == 16, "rw_command_set_options");
+_Static_assert(sizeof(struct rw_command_set_options) == 20, "rw_command_set_options");
 
 #define RW_COMMAND_MIRROR_CELLS 9
 struct rw_command_mirror_cells {
@@ -446,6 +447,8 @@ _Static_assert(sizeof(struct rw_command_dump) == 8, "rw_command_dump");
 #define RW_COMMAND_DUMP_CLIENTS 16
 
 #define RW_COMMAND_COUNTERS 17
+
+#define RW_COMMAND_LOWER 19
 
 #define RW_COMMAND_SYNC 18
 struct rw_command_sync {

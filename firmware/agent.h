@@ -57,6 +57,7 @@ const char *client_fault(const struct rw_client *client);
 const char *filter_fault(const struct rw_command_set_filter *filter, size_t data_bytes);
 const char *mirror_fault(uint32_t mirror);
 const char *slot_fault(uint32_t slot);
+const char *expectation_fault(const struct rw_adopted *expectation);
 const char *options_fault(const struct rw_command_set_options *options);
 
 #endif

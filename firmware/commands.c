@@ -65,27 +65,42 @@ static const char *command_mirror_ticks(const uint8_t *body, size_t bytes)
 /* One bad expectation is no reason to lose a client's others. */
 static const char *command_adopt(const uint8_t *body, size_t bytes)
 {
-	const struct geometry *g = &settings.geometry;
 	struct rw_command_adopt command;
-	uint32_t left_out = 0, bad = 0;
-	struct rw_adopted entry, first_bad = { 0 };
-	const char *fault;
+	struct rw_adopted entry;
+	uint32_t left_out = 0;
+	const char *fault, *bad = NULL;
 
 	memcpy(&command, body, sizeof(command));
 	fault = slot_fault(command.slot);
 	if (!fault && command.mark > RW_MARK_AGED)
 		fault = refusal("mark %u: unknown", command.mark);
-	for (size_t at = sizeof(command); !fault && at < bytes; at += sizeof(entry)) {
+	if (fault)
+		return fault;
+	for (size_t at = sizeof(command); at < bytes; at += sizeof(entry)) {
 		memcpy(&entry, body + at, sizeof(entry));
-		if (!(entry.x >> (g->bucket_bits + g->remainder_bits)) && sweep_code_valid(entry.code))
+		fault = expectation_fault(&entry);
+		if (fault)
+			bad = fault;
+		else
 			left_out += !sweep_adopt(entry.x, entry.code, command.slot, command.mark);
-		else if (!bad++)
-			first_bad = entry;
 	}
-	if (bad)
-		return refusal("x 0x%llx, code %u: not of this geometry (%u such; the others are taken)",
-			       (unsigned long long)first_bad.x, first_bad.code, bad);
-	return !fault && left_out ? refusal("%u expectations found no free cell", left_out) : fault;
+	return !bad && left_out ? refusal("%u expectations found no free cell", left_out) : bad;
+}
+
+static const char *command_lower(const uint8_t *body, size_t bytes)
+{
+	struct rw_adopted entry;
+	const char *fault, *bad = NULL;
+
+	for (size_t at = 0; at < bytes; at += sizeof(entry)) {
+		memcpy(&entry, body + at, sizeof(entry));
+		fault = expectation_fault(&entry);
+		if (fault)
+			bad = fault;
+		else
+			sweep_lower(entry.x, entry.code);
+	}
+	return bad;
 }
 
 static const char *command_shorten_client(const uint8_t *body, size_t bytes)
@@ -127,6 +142,7 @@ static const struct command {
 	[RW_COMMAND_DUMP] = { sizeof(struct rw_command_dump), 0, command_dump },
 	[RW_COMMAND_DUMP_CLIENTS] = { 0, 0, command_dump_clients },
 	[RW_COMMAND_COUNTERS] = { 0, 0, command_counters },
+	[RW_COMMAND_LOWER] = { 0, sizeof(struct rw_adopted), command_lower },
 	[RW_COMMAND_SYNC] = { sizeof(struct rw_command_sync), 0, command_sync },
 };
 

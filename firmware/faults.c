@@ -105,8 +105,20 @@ const char *options_fault(const struct rw_command_set_options *options)
 {
 	if (options->mode > RW_MODE_MONITOR)
 		return refusal("mode %u: accepted are 0 (enforce) and 1 (monitor)", options->mode);
-	if (options->hold_ms > HOLD_MAX_MS || !options->flush_ms || options->flush_ms > FLUSH_MAX_MS)
-		return refusal("hold %u ms, flush %u ms: accepted are 0 to %d and 1 to %d", options->hold_ms,
+	if (options->hold_ms > HOLD_MAX_MS || options->flush_ms > FLUSH_MAX_MS)
+		return refusal("hold %u ms, flush %u ms: accepted are 0 to %d and 0 to %d", options->hold_ms,
 			       options->flush_ms, HOLD_MAX_MS, FLUSH_MAX_MS);
+	if (options->write_through > 1)
+		return refusal("write through %u: accepted are 0 (write back) and 1", options->write_through);
 	return NULL;
+}
+
+const char *expectation_fault(const struct rw_adopted *expectation)
+{
+	const struct geometry *g = &settings.geometry;
+
+	if (!(expectation->x >> (g->bucket_bits + g->remainder_bits)) && sweep_code_valid(expectation->code))
+		return NULL;
+	return refusal("x 0x%llx, code %u: not of this geometry (the others are taken)",
+		       (unsigned long long)expectation->x, expectation->code);
 }

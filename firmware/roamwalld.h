@@ -95,6 +95,7 @@ struct meta {
 	uint32_t hold_ms;
 	uint32_t flush_ms;
 	uint32_t pickup_s;
+	uint32_t write_through;
 	/* mirrors whose source's ticks are known, a bit each */
 	uint32_t mirrors_known;
 	uint32_t mirror_fast[RW_MIRRORS_MAX];
@@ -167,6 +168,7 @@ void sweep_set_mirror_cell(uint32_t mirror, uint32_t coordinate, uint32_t cell);
 void sweep_clear_mirror(uint32_t mirror);
 void sweep_mirror_ticks(uint32_t mirror, uint32_t fast, uint32_t slow);
 bool sweep_adopt(uint64_t x, uint32_t code, uint32_t slot, uint32_t mark);
+void sweep_lower(uint64_t x, uint32_t code);
 void sweep_shorten(uint32_t slot, uint32_t code);
 
 /* arena.c */

@@ -360,7 +360,8 @@ uint64_t sweep_flush(uint64_t now, bool (*room)(void), sweep_report_fn report)
 
 		sweep_flush_dirty(room, report);
 		next_flush = now + maps.meta->flush_ms * NS_PER_MS;
-		if (!found)
+		/* at once: the next change wakes us, however soon it comes */
+		if (!found || !maps.meta->flush_ms)
 			sleep_try();
 	}
 	if (any_held && now >= next_hold) {
@@ -412,15 +413,28 @@ bool sweep_cell_valid(uint32_t cell)
 	return !cell || ((cell & rw_modulus()) && (rw_shape.wide || cell <= UINT16_MAX));
 }
 
-bool sweep_adopt(uint64_t x, uint32_t code, uint32_t slot, uint32_t mark)
+static bool change_run(struct rw_change *change)
 {
-	struct rw_change change = { .x = x, .op = RW_OP_MAX, .code = code, .mark = mark, .slot = slot };
 	struct rw_clock clock = own_clock();
 	int outcome = RW_LOST_RACE;
 
 	for (int i = 0; i < RACES_MAX && outcome == RW_LOST_RACE; i++)
-		outcome = rw_try_change(&change, &clock);
+		outcome = rw_try_change(change, &clock);
 	return outcome == RW_STORED;
+}
+
+bool sweep_adopt(uint64_t x, uint32_t code, uint32_t slot, uint32_t mark)
+{
+	struct rw_change change = { .x = x, .op = RW_OP_MAX, .code = code, .mark = mark, .slot = slot };
+
+	return change_run(&change);
+}
+
+void sweep_lower(uint64_t x, uint32_t code)
+{
+	struct rw_change change = { .x = x, .op = RW_OP_MIN, .code = code, .mark = RW_MARK_DIRTY };
+
+	change_run(&change);
 }
 
 static void mark_set(uint32_t coordinate, uint32_t mark)
@@ -465,11 +479,18 @@ void sweep_set_mirror_cell(uint32_t mirror, uint32_t coordinate, uint32_t cell)
 	mirror_store(mirror, coordinate, cell);
 }
 
+/* Write through asks the mirrors that somebody fills. */
+static void write_through_publish(void)
+{
+	maps.ctl->write_through = maps.meta->write_through ? maps.meta->mirrors_known : 0;
+}
+
 void sweep_clear_mirror(uint32_t mirror)
 {
 	for (uint32_t coordinate = 0; coordinate < settings.geometry.cells; coordinate++)
 		mirror_store(mirror, coordinate, 0);
 	maps.meta->mirrors_known &= ~(1u << mirror);
+	write_through_publish();
 }
 
 /*
@@ -520,6 +541,7 @@ void sweep_mirror_ticks(uint32_t mirror, uint32_t fast, uint32_t slow)
 	meta->mirror_slow[mirror] = slow;
 	meta->mirrors_known |= 1u << mirror;
 	mirror_publish(mirror);
+	write_through_publish();
 }
 
 void sweep_set_options(const struct rw_command_set_options *options)
@@ -528,6 +550,8 @@ void sweep_set_options(const struct rw_command_set_options *options)
 	maps.meta->hold_ms = options->hold_ms;
 	maps.meta->flush_ms = options->flush_ms;
 	maps.meta->pickup_s = options->pickup_s;
+	maps.meta->write_through = options->write_through;
+	write_through_publish();
 	next_flush = next_hold = 0;
 	wake();
 }
@@ -547,6 +571,7 @@ void sweep_start(void)
 	clock_publish();
 	for (uint32_t mirror = 0; mirror < settings.mirrors; mirror++)
 		mirror_publish(mirror);
+	write_through_publish();
 	pickup_run(clock_ns());
 	table_count(true);
 	wake();

@@ -335,6 +335,7 @@ function settingsOf(id: Ap, directory: string, replication: boolean): Settings {
       flushMs: FLUSH_MS,
       bytesPerSecond: 2_000_000,
       handoverS: 600,
+      path: "symmetric",
       mode: "ftfw",
       alarmMs: 15_000,
       memoryBytes: undefined,

@@ -8,7 +8,7 @@ import { ICMP } from "./icmp.ts";
 import { LIFETIMES, type LifetimeName, type Lifetimes } from "./lifetimes.ts";
 import { MARKER_STATES, STATE_LETTER, TYPE_NAME } from "./numbers.ts";
 import { OTHER } from "./other.ts";
-import type { Automaton, Candidate, Ref, Row, Step } from "./table.ts";
+import { type Automaton, type Candidate, type Ref, type Row, SOON, type Step } from "./table.ts";
 import { TCP } from "./tcp.ts";
 import { UDP } from "./udp.ts";
 
@@ -23,6 +23,8 @@ export interface CompileOptions {
    */
   readonly shorten: boolean;
   readonly lifetimes?: Partial<Lifetimes>;
+  /** Packets of one flow pass several APs: what concerns one AP alone elsewhere is told to all. */
+  readonly writeThrough?: boolean;
 }
 
 /** Both widths of the kernel: a table that compiles for one must compile for the other, or a mesh could not mix them. */
@@ -47,7 +49,8 @@ export function compileAutomata(options: CompileOptions, tables = AUTOMATA_TABLE
       `shortening in ${geometry.text}: fingerprints are shared too often (cells / space >= ${SHORTEN_MAX_SHARED})`,
     );
   }
-  const shaped = options.shorten ? tables : tables.map(withoutLowering);
+  const lowering = options.shorten ? tables : tables.map(withoutLowering);
+  const shaped = options.writeThrough ? lowering.map(toldToAll) : lowering;
   check(shaped);
   const lifetimes: Lifetimes = { ...LIFETIMES, ...options.lifetimes };
   for (const width of WIDTHS) checkLifetimes(shaped, lifetimes, width);
@@ -78,6 +81,29 @@ function withoutLowering(table: Automaton): Automaton {
     ),
   }));
   return { ...table, rows };
+}
+
+/**
+ * Nothing is held, nothing is kept: the other half of the flow is judged elsewhere, by what is told. What only says when to
+ * shorten lives no longer than a close does: no AP but its own could end it sooner.
+ */
+function toldToAll(table: Automaton): Automaton {
+  const told = (steps: readonly Step[]) =>
+    steps.map((step): Step => {
+      const marker = MARKER_STATES.includes(step.ref.state) && step.lifetime !== undefined;
+      return { ...step, mark: SOON, ...(marker && { lifetime: "closing" as const }) };
+    });
+  const rows = table.rows.map((row) => ({
+    ...row,
+    candidates: [...row.candidates, ...(row.asymmetric ?? [])].map((candidate) => ({
+      ...candidate,
+      ...(candidate.learns && { learns: told(candidate.learns) }),
+      ...(candidate.alternative && { alternative: told(candidate.alternative) }),
+    })),
+    ...(row.opens && { opens: told(row.opens) }),
+    ...(row.pickup && { pickup: told(row.pickup) }),
+  }));
+  return { ...table, rows, ...(table.head && { head: { ...table.head, mark: SOON } }) };
 }
 
 function codeOfLifetime(name: LifetimeName, lifetimes: Lifetimes, geometry: Geometry): number {

@@ -41,6 +41,8 @@ export interface Candidate {
 export interface Row {
   readonly type: number;
   readonly candidates: readonly Candidate[];
+  /** Asked last, where the two directions of a flow may pass different APs. */
+  readonly asymmetric?: readonly Candidate[];
   /** On a miss, when the client's rules allow it in the forward direction and its budget bears it. */
   readonly opens?: readonly Step[];
   /** On a miss while a lost table is learnt again. */

@@ -76,6 +76,8 @@ export const TCP: Automaton = {
         // Challenge ACK, and TFO data that overtakes the SYN-ACK.
         { expects: H.other },
       ],
+      // The opener answers a SYN-ACK that passed elsewhere, before the mirror has heard of it.
+      asymmetric: [{ expects: H.same }],
       pickup: [max(E, "established", SOON)],
     },
     {
@@ -91,6 +93,7 @@ export const TCP: Automaton = {
         // Reordered TFO.
         { expects: H.other },
       ],
+      asymmetric: [{ expects: H.same }],
       pickup: [max(E, "established", SOON)],
     },
     {

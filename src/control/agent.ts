@@ -280,7 +280,12 @@ class RunningAgent implements Agent {
       datapath,
       createMesh: rooms.createMesh,
       policy: this.policy,
-      automata: (geometry) => compileAutomata({ geometry, shorten: geometry.cellBits === 32 && mayShorten(geometry) }),
+      automata: (geometry) =>
+        compileAutomata({
+          geometry,
+          shorten: geometry.cellBits === 32 && mayShorten(geometry),
+          writeThrough: settings.replication.path === "asymmetric",
+        }),
       outranked: (mac) => this.radius?.knows(mac) ?? false,
       denied: (event) => {
         const denied = this.deniedLog.add(event);

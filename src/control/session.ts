@@ -90,6 +90,7 @@ export class Session {
       holdMs: settings.replication.enabled ? settings.replication.holdMs : 0,
       pickupS: settings.pickupS,
       flushMs: settings.replication.flushMs,
+      writeThrough: settings.replication.enabled && settings.replication.path === "asymmetric",
     });
     await this.openUdp();
     const before = await this.dumpClients();
@@ -215,6 +216,7 @@ export class Session {
         holdMs: replication.holdMs,
         bytesPerSecond: replication.bytesPerSecond,
         handoverLifetimeS: replication.handoverS,
+        path: replication.path,
         mode: replication.mode,
         resendMs: replication.alarmMs,
         memoryBytes: replication.memoryBytes ?? (platform.memoryBytes ?? Number.POSITIVE_INFINITY) / MEMORY_SHARE,

@@ -60,6 +60,13 @@ describe("parseSettings", () => {
     expect(settings.replication.peers).toEqual([{ address: "10.9.0.2", port: 4755 }]);
   });
 
+  it("waits for nothing where paths are asymmetric, and says that waits cannot be had too", () => {
+    const mesh = (more: string) =>
+      parseSettings(`id: 1\nreplication: {bind: 10.9.0.1, peers: [10.9.0.2], path: asymmetric${more}}`, "a.yaml");
+    expect(mesh("").replication).toMatchObject({ path: "asymmetric", holdMs: 0, flushMs: 0, handoverS: 0 });
+    expect(() => mesh(", hold: 20ms")).toThrow("neither hold, flush nor handover");
+  });
+
   it("reads peers of either family, with or without port", () => {
     const peers = '["10.9.0.2:9", "fe80::1%mesh0", "[2001:db8::1]:7"]';
     const { replication } = parseSettings(`id: 1\nreplication: {bind: 10.9.0.1, peers: ${peers}}`, "a.yaml");

@@ -48,6 +48,7 @@ export interface ReplicationSettings {
   readonly peers: readonly Endpoint[];
   readonly holdMs: number;
   readonly flushMs: number;
+  readonly path: "symmetric" | "asymmetric";
   readonly bytesPerSecond: number;
   readonly handoverS: number;
   readonly mode: ModeName;
@@ -156,6 +157,13 @@ export const SETTINGS: readonly SettingText[] = [
     default: "half of hold, at least 4ms",
     effect:
       "Least time between two publications. The first change after a quiet time goes out at once; on a busy AP later ones gather. Longer: fewer, fuller datagrams and less CPU; shorter: neighbours know earlier.",
+  },
+  {
+    name: "replication.path",
+    form: "symmetric, asymmetric",
+    default: "symmetric",
+    effect:
+      "`asymmetric`: a flow's request may pass one AP and its reply another (write through): every AP asks all mirrors for every client, and changes leave at once (`hold` and `flush` are 0, `handover` too). Costs more traffic and looser filtering; the same on all APs.",
   },
   {
     name: "replication.rate",
@@ -327,6 +335,7 @@ function readReplication(field: Field | undefined, place: string): ReplicationSe
     "peers",
     "hold",
     "flush",
+    "path",
     "rate",
     "handover",
     "mode",
@@ -347,18 +356,25 @@ function readReplication(field: Field | undefined, place: string): ReplicationSe
       "group: a multicast address, or peers: [address], or enabled: false",
     );
   }
-  const holdMs = readDuration(f.hold, 200, 0, 10_000);
+  const path = f.path?.oneOf(["symmetric", "asymmetric"]) ?? "symmetric";
+  const atOnce = path === "asymmetric";
+  if (atOnce && (f.hold || f.flush || f.handover)) {
+    const { place } = (f.hold ?? f.flush ?? f.handover)!;
+    throw badInput(place, "a wait beside `path: asymmetric`", "neither hold, flush nor handover: they are 0 then");
+  }
+  const holdMs = readDuration(f.hold, atOnce ? 0 : 200, 0, 10_000);
   return {
     enabled,
     bind,
     port,
     group,
+    path,
     iface: f.iface?.text("an address or %name"),
     peers,
     holdMs,
-    flushMs: readDuration(f.flush, defaultFlushMs(holdMs), 1, FLUSH_MAX_MS),
+    flushMs: readDuration(f.flush, atOnce ? 0 : defaultFlushMs(holdMs), 1, FLUSH_MAX_MS),
     bytesPerSecond: readRate(f.rate, 2_000_000),
-    handoverS: Math.ceil(readDuration(f.handover, 240_000, 0, 7_200_000) / 1000),
+    handoverS: Math.ceil(readDuration(f.handover, atOnce ? 0 : 240_000, 0, 7_200_000) / 1000),
     mode: f.mode?.oneOf(MODE_NAMES) ?? "ftfw",
     alarmMs: readDuration(f.alarm, 15_000, 1_000, 3_600_000),
     memoryBytes: f.memory && readSize(f.memory),

@@ -7,7 +7,7 @@
 import { type Fields, type Layout, layout, type RecordOf } from "./layout.ts";
 
 /** Raised with every change of a record, a number or a meaning below. A pin of another version is replaced. */
-export const ABI_VERSION = 1;
+export const ABI_VERSION = 2;
 
 /** Numbers that both sides need. APPEND ONLY within a group: they are stored in pinned maps. */
 export const CONSTANTS = {
@@ -439,7 +439,10 @@ export const COMMANDS = {
       ["mode", "u32"],
       ["hold_ms", "u32"],
       ["pickup_s", "u32"],
+      /** 0: at once, one wake-up for each change after a quiet moment */
       ["flush_ms", "u32"],
+      /** 1: every mirror is asked for every client */
+      ["write_through", "u32"],
     ]),
   },
   /** mirror number, then {coordinate, cell}[]; cell 0 frees */
@@ -483,6 +486,8 @@ export const COMMANDS = {
   },
   dump_clients: { number: 16, body: layout([]) },
   counters: { number: 17, body: layout([]) },
+  /** {x, code}[]: lower own cells of these to at most `code`; they are dirty then */
+  lower: { number: 19, body: layout([]) },
   sync: { number: 18, body: layout([["token", "u32"]]) },
 } as const;
 

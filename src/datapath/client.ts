@@ -176,6 +176,7 @@ class Client implements Datapath {
       hold_ms: options.holdMs,
       pickup_s: options.pickupS,
       flush_ms: options.flushMs,
+      write_through: options.writeThrough ? 1 : 0,
     });
   }
 
@@ -205,20 +206,13 @@ class Client implements Datapath {
 
   adopt(slot: number, mark: number, xHi: ArrayLike<number>, xLo: ArrayLike<number>, codes: ArrayLike<number>): void {
     const { number, body } = COMMANDS.adopt;
-    const item = LISTS.adopted.bytes;
-    const most = Math.floor(LIST_MAX_BYTES / item);
-    for (let from = 0; from < codes.length; from += most) {
-      const n = Math.min(most, codes.length - from);
-      this.send(number, body.bytes + n * item, (view) => {
-        writeRecord(body, view, HEADER, { slot, mark }, this.le);
-        for (let i = 0, at = HEADER + body.bytes; i < n; i++, at += item) {
-          view.setUint32(at + (this.le ? 4 : 0), xHi[from + i]!, this.le);
-          view.setUint32(at + (this.le ? 0 : 4), xLo[from + i]!, this.le);
-          view.setUint32(at + 8, codes[from + i]!, this.le);
-          view.setUint32(at + 12, 0, this.le);
-        }
-      });
-    }
+    this.sendExpectations(number, body.bytes, xHi, xLo, codes, (view) =>
+      writeRecord(body, view, HEADER, { slot, mark }, this.le),
+    );
+  }
+
+  lower(xHi: ArrayLike<number>, xLo: ArrayLike<number>, codes: ArrayLike<number>): void {
+    this.sendExpectations(COMMANDS.lower.number, 0, xHi, xLo, codes);
   }
 
   shortenClient(slot: number, code: number): void {
@@ -266,6 +260,31 @@ class Client implements Datapath {
 
   private sendRecord<F extends Fields>(of: { number: number; body: Layout<F> }, value: Partial<RecordOf<F>>): void {
     this.send(of.number, of.body.bytes, (view) => writeRecord(of.body, view, HEADER, value, this.le));
+  }
+
+  /** A list of {x, code}, cut into records of at most LIST_MAX_BYTES; `fill` writes the body before it. */
+  private sendExpectations(
+    kind: number,
+    bodyBytes: number,
+    xHi: ArrayLike<number>,
+    xLo: ArrayLike<number>,
+    codes: ArrayLike<number>,
+    fill: (view: DataView) => void = () => {},
+  ): void {
+    const item = LISTS.adopted.bytes;
+    const most = Math.floor(LIST_MAX_BYTES / item);
+    for (let from = 0; from < codes.length; from += most) {
+      const n = Math.min(most, codes.length - from);
+      this.send(kind, bodyBytes + n * item, (view) => {
+        fill(view);
+        for (let i = 0, at = HEADER + bodyBytes; i < n; i++, at += item) {
+          view.setUint32(at + (this.le ? 4 : 0), xHi[from + i]!, this.le);
+          view.setUint32(at + (this.le ? 0 : 4), xLo[from + i]!, this.le);
+          view.setUint32(at + 8, codes[from + i]!, this.le);
+          view.setUint32(at + 12, 0, this.le);
+        }
+      });
+    }
   }
 
   /** One buffer for all commands: the stream has copied it when `write` returns. */

@@ -29,6 +29,8 @@ export interface Datapath {
   /** `xHi`, `xLo`: the fingerprint integer's halves. Later expiry wins. Changed cells come back as `cells` events; one bad entry costs no other. */
   adopt(slot: number, mark: number, xHi: ArrayLike<number>, xLo: ArrayLike<number>, codes: ArrayLike<number>): void;
   shortenClient(slot: number, code: number): void;
+  /** A neighbour shortened these: own cells of the same expectations live no longer than `codes` say. */
+  lower(xHi: ArrayLike<number>, xLo: ArrayLike<number>, codes: ArrayLike<number>): void;
   /** What is held (SLOT_SHARED: of all clients) and all that is dirty comes before the answer to a later `sync`. */
   flushHeld(slot: number): void;
 
@@ -64,5 +66,8 @@ export interface DatapathOptions {
   readonly mode: number;
   readonly holdMs: number;
   readonly pickupS: number;
+  /** 0: at once. */
   readonly flushMs: number;
+  /** Every mirror is asked for every client. */
+  readonly writeThrough?: boolean;
 }

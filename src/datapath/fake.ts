@@ -50,6 +50,9 @@ export class FakeDatapath implements Datapath {
   /** Calls so far, by name: tests look at what was not done. */
   readonly calls: Record<string, number> = {};
   private holdMs = 200;
+  private writeThrough = false;
+  /** Mirrors that somebody fills, a bit each. */
+  private mirrorsKnown = 0;
   private agedMs = Number.NEGATIVE_INFINITY;
   private readonly clients = new Map<Mac, ClientRecord>();
   private readonly coordinates: Uint32Array;
@@ -158,6 +161,8 @@ export class FakeDatapath implements Datapath {
   setOptions(options: DatapathOptions): void {
     this.sfr.mode = options.mode;
     this.holdMs = options.holdMs;
+    this.writeThrough = options.writeThrough ?? false;
+    this.askMirrors();
     this.sfr.pickup = options.pickupS > 0 && this.hello.picked_up === 0 ? 1 : 0;
   }
 
@@ -169,10 +174,19 @@ export class FakeDatapath implements Datapath {
   clearMirror(mirror: number): void {
     this.count("clearMirror");
     this.sfr.mirrors[mirror]!.clear();
+    this.mirrorsKnown &= ~(1 << mirror);
+    this.askMirrors();
   }
 
   mirrorTicks(mirror: number, fast: number, slow: number): void {
     advance(this.sfr.mirrors[mirror]!, fast, slow);
+    this.mirrorsKnown |= 1 << mirror;
+    this.askMirrors();
+  }
+
+  lower(xHi: ArrayLike<number>, xLo: ArrayLike<number>, codes: ArrayLike<number>): void {
+    this.count("lower");
+    for (let i = 0; i < codes.length; i++) this.sfr.table.min(xHi[i]!, xLo[i]!, codes[i]!, MARK_DIRTY);
   }
 
   adopt(slot: number, mark: number, xHi: ArrayLike<number>, xLo: ArrayLike<number>, codes: ArrayLike<number>): void {
@@ -248,6 +262,10 @@ export class FakeDatapath implements Datapath {
 
   close(): void {
     this.handlers.closed();
+  }
+
+  private askMirrors(): void {
+    this.sfr.writeThrough = this.writeThrough ? this.mirrorsKnown : 0;
   }
 
   private ring(event: RingEvent): void {

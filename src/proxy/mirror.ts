@@ -1,4 +1,5 @@
 import type { Geometry } from "../bloom/geometry.ts";
+import { Permutations } from "../bloom/permutation.ts";
 import type { Datapath } from "../datapath/datapath.ts";
 import { Digest } from "./digest.ts";
 import { Ticks } from "./ticks.ts";
@@ -21,17 +22,20 @@ export class Mirror {
   private readonly batchCoordinates = new Uint32Array(BATCH);
   private readonly batchCells = new Uint32Array(BATCH);
   private batched = 0;
+  private readonly permutations: Permutations;
 
   constructor(
     readonly index: number,
     readonly geometry: Geometry,
-    private readonly datapath: Pick<Datapath, "mirrorCells" | "clearMirror" | "mirrorTicks">,
+    private readonly datapath: Pick<Datapath, "mirrorCells" | "clearMirror" | "mirrorTicks" | "lower">,
+    private readonly writeThrough = false,
   ) {
     this.cells = new Uint32Array(geometry.cells);
     this.owners = new Uint16Array(geometry.cells);
     this.vers = new Uint32Array(geometry.cells);
     this.digest = new Digest(geometry.cells);
     this.ticks = new Ticks(geometry);
+    this.permutations = new Permutations(geometry);
     datapath.clearMirror(index);
   }
 
@@ -83,11 +87,29 @@ export class Mirror {
     if (cell !== 0 && this.ticks.left(cell) < 0) cell = 0;
     const same = this.cells[coordinate] === cell;
     if (same && this.owners[coordinate] === (cell === 0 ? 0 : owner)) return;
+    if (this.writeThrough && !same) this.lowerOwn(this.cells[coordinate]!, cell, coordinate);
     this.set(coordinate, cell, owner);
     if (same) return;
     if (this.batched === BATCH) this.flush();
     this.batchCoordinates[this.batched] = coordinate;
     this.batchCells[this.batched++] = cell;
+  }
+
+  /** The neighbour saw the end of a flow whose other half may pass here: only FIN and RST ever shorten a live cell. */
+  private lowerOwn(before: number, cell: number, coordinate: number): void {
+    const { timerBits, tickBits } = this.geometry;
+    if (before === 0 || cell === 0 || before >>> timerBits !== cell >>> timerBits) return;
+    const [was, is] = [this.code(before), this.code(cell)];
+    // A code without ticks is none; a moment later there is nothing to shorten.
+    if (is >= was || is % 2 ** tickBits === 0) return;
+    const { hi, lo } = this.permutations.xOf(coordinate, cell >>> timerBits);
+    this.datapath.lower([hi], [lo], [is]);
+  }
+
+  /** What is left of a live cell. */
+  private code(cell: number): number {
+    const { tickBits } = this.geometry;
+    return (((cell >>> tickBits) & 1) << tickBits) | this.ticks.left(cell);
   }
 
   private set(coordinate: number, cell: number, owner: number): void {

@@ -15,6 +15,8 @@ export interface Shape {
   readonly timerBits: number;
   readonly fastTickMs: number;
   readonly slowTickMs: number;
+  /** 1: asymmetric. A cell that is shortened says something else there: that a flow is over, not that a client went. */
+  readonly path: number;
   /** A hash of the seeds: it must not tell them. */
   readonly seedId: number;
 }
@@ -22,10 +24,19 @@ export interface Shape {
 export function shapeOf(
   { buckets, remainderBits, timerBits, fastTickMs, slowTickMs }: Geometry,
   seedId: number,
+  path: "symmetric" | "asymmetric" = "symmetric",
 ): Shape {
   const bucketBits = Math.log2(buckets);
   const fingerprints = FINGERPRINT_VERSION;
-  return { fingerprints, bucketBits, remainderBits, timerBits, fastTickMs, slowTickMs, seedId: seedId >>> 0 };
+  const ticks = { timerBits, fastTickMs, slowTickMs };
+  return {
+    fingerprints,
+    bucketBits,
+    remainderBits,
+    ...ticks,
+    path: path === "asymmetric" ? 1 : 0,
+    seedId: seedId >>> 0,
+  };
 }
 
 /** Bits of each field, in the order of the wire. */
@@ -33,7 +44,8 @@ const FIELDS: readonly (readonly [keyof Shape, number])[] = [
   ["fingerprints", 8],
   ["bucketBits", 8],
   ["remainderBits", 8],
-  ["timerBits", 8],
+  ["path", 1],
+  ["timerBits", 7],
   ["fastTickMs", 32],
   ["slowTickMs", 32],
   ["seedId", 32],
@@ -52,6 +64,7 @@ export function parseShape(reader: BitReader): Shape {
 const PARTS: readonly (readonly [string, (shape: Shape) => string])[] = [
   ["table", (s) => `4x${2 ** s.bucketBits}x8/r${s.remainderBits}`],
   ["timer bits", (s) => `${s.timerBits}`],
+  ["replication.path", (s) => (s.path === 1 ? "asymmetric" : "symmetric")],
   ["ticks", (s) => `${s.fastTickMs / 1000} s and ${s.slowTickMs / 1000} s`],
   ["seeds in the key file (by hash)", (s) => s.seedId.toString(16).padStart(8, "0")],
   ["version of fingerprints and automata", (s) => `${s.fingerprints}`],

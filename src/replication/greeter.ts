@@ -56,9 +56,16 @@ export class Greeter {
 
   constructor(private readonly parts: GreeterParts) {
     const { geometry, seedId, datapath, nowMs } = parts.mesh;
+    const { path } = parts.options;
     this.challenges = new Challenges(() => random64(parts.mesh));
-    this.shape = shapeOf(geometry, seedId);
-    this.mirrors = new MirrorSlots(geometry, datapath, parts.options.memoryBytes, () => parts.proxy.mirrorsChanged());
+    this.shape = shapeOf(geometry, seedId, path);
+    this.mirrors = new MirrorSlots(
+      geometry,
+      datapath,
+      parts.options.memoryBytes,
+      () => parts.proxy.mirrorsChanged(),
+      path === "asymmetric",
+    );
     this.startedMs = nowMs();
     this.dueMs = this.startedMs;
   }

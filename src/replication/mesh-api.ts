@@ -42,6 +42,8 @@ export interface MeshParts {
   exports?(zone: number): boolean;
 }
 
+export type FlowPath = "symmetric" | "asymmetric";
+
 export interface MeshOptions {
   /** Least time between two publications. Longer: fewer, fuller datagrams, later mirrors. */
   readonly flushMs: number;
@@ -51,6 +53,8 @@ export interface MeshOptions {
   readonly datagramBytes: number;
   /** Ceiling of snapshots and repairs together; one neighbour's repairs get a quarter of it. Changes are never delayed. */
   readonly bytesPerSecond: number;
+  /** `asymmetric`: the two directions of a flow may pass different APs (write through). The same on all APs. */
+  readonly path: FlowPath;
   /** How what is lost on the way is made good: see `modes.ts`. */
   readonly mode: ModeName;
   /** `alarm` only: everything is sent again so often. */

@@ -10,6 +10,7 @@ export const MESH_DEFAULTS: MeshOptions = {
   holdMs: 200,
   datagramBytes: 1200,
   bytesPerSecond: 2_000_000,
+  path: "symmetric",
   mode: "ftfw",
   resendMs: 15_000,
   handoverLifetimeS: 600,

@@ -26,6 +26,7 @@ export class MirrorSlots {
     private readonly datapath: Datapath,
     memoryBytes: number,
     private readonly changed: () => void,
+    private readonly writeThrough = false,
   ) {
     const afforded = Math.floor(memoryBytes / mirrorBytes(geometry));
     this.free = Array.from({ length: Math.min(datapath.hello.mirrors, afforded) }, (_, i) => i);
@@ -39,7 +40,7 @@ export class MirrorSlots {
     }
     if (!neighbour.compatible || neighbour.mirror) return;
     const index = this.free.shift() ?? takeFromDead(all);
-    if (index !== undefined) neighbour.mirror = new Mirror(index, this.geometry, this.datapath);
+    if (index !== undefined) neighbour.mirror = new Mirror(index, this.geometry, this.datapath, this.writeThrough);
   }
 
   /**

@@ -100,6 +100,7 @@ function paperDatapath(id: number, { buckets, remainderBits, timerBits }: Geomet
     clearMirror: silent,
     mirrorTicks: silent,
     adopt: silent,
+    lower: silent,
     shortenClient: silent,
     flushHeld: silent,
     dump: silent,

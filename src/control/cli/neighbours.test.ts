@@ -41,6 +41,7 @@ const shape: Shape = {
   bucketBits: 10,
   remainderBits: 26,
   timerBits: 6,
+  path: 0,
   fastTickMs: 10_000,
   slowTickMs: 300_000,
   seedId: 0x11223344,

@@ -48,6 +48,7 @@ const greeting = {
     bucketBits: 10,
     remainderBits: 26,
     timerBits: 6,
+    path: 1,
     fastTickMs: 10_000,
     slowTickMs: 300_000,
     seedId: 0xfffffffe,

@@ -31,6 +31,8 @@ export function writeMeshFiles(directory: string): void {
     `out tcp/${PORTS.mail} to servers`,
     `out udp/${PORTS.stream} to servers`,
     "out icmp to servers",
+    `out tcp/${PORTS.probe} to servers`,
+    `out udp/${PORTS.probe} to servers`,
     `out udp/${PORTS.lookup} to servers`,
     `in tcp/${PORTS.shell} from servers`,
   ];
@@ -47,6 +49,7 @@ export interface ApOptions {
   readonly replication: boolean;
   /** Of replication; default as shipped. */
   readonly mode?: ModeName;
+  readonly path?: "symmetric" | "asymmetric";
   readonly table?: string;
   /** More of the agent's settings. */
   readonly settings?: object;
@@ -198,6 +201,7 @@ export class AccessPoint {
         group: BACKHAUL.group,
         enabled: this.options.replication,
         ...(this.options.mode && { mode: this.options.mode }),
+        ...(this.options.path && { path: this.options.path }),
       },
       ...this.options.settings,
     };

@@ -27,6 +27,7 @@ export interface LabOptions extends Place {
   /** `none`: no firewall at all, to know what the place itself does to traffic. */
   readonly firewall: "replicating" | "alone" | "none";
   readonly mode?: ApOptions["mode"];
+  readonly path?: ApOptions["path"];
   /** Called as soon as there is anything to clean up, long before it is ready. */
   readonly built?: (lab: Lab) => void;
 }
@@ -57,6 +58,7 @@ export class Lab {
       const settings = {
         replication: options.firewall === "replicating",
         ...(options.mode && { mode: options.mode }),
+        ...(options.path && { path: options.path }),
       };
       this.aps = (options.firewall === "none" ? [] : this.topology.aps).map(
         (ap) => new AccessPoint(ap, this.namespaces, this.processes, this.directory, settings),

@@ -105,6 +105,25 @@ export class Topology {
     }
   }
 
+  /**
+   * From now on the client is sent to by AP 1, and answered by AP 2, to which it listens with a second interface of the
+   * same MAC (routed only; IPv4 only: the second one must not say a word, or it would be there too). What comes by AP 2
+   * crosses a `slowwire` between `slow` and `ap2`.
+   */
+  splitPath(): void {
+    const { namespaces: ns } = this;
+    ns.ip("client", `link add wlan1 type veth peer name air2 netns ${ns.full("radio")}`);
+    ns.ip("radio", "link set air2 master cell2", "link set air2 up");
+    ns.ip("client", `link set wlan1 address ${CLIENT.mac}`, "link set wlan1 arp off", "link set wlan1 up");
+    for (const iface of ["all", "wlan1"]) ns.sysctl("client", `ipv4/conf/${iface}/rp_filter`, 0);
+    ns.ip("core", "link add slow type veth peer name slow-br", "link set slow up");
+    ns.ip("core", "link set ap2 nomaster", "link set slow-br master br-mesh", "link set slow-br up");
+    // A bridge takes its address from its ports.
+    for (const ap of this.aps) ns.ip(`ap${ap}`, "neigh flush dev mesh0");
+    ns.ip("core", `route replace ${CLIENT.v4} via ${meshAddress(2).v4}`);
+    ns.ip("ap2", `route replace ${CLIENT.v4} dev ${CLIENT_PORT}`);
+  }
+
   /** MAC of the next hop, as a frame from the client (or from the server) has it. */
   nextHop(from: "client" | "server"): string {
     if (this.kind === "routed") return GATEWAY_MAC;

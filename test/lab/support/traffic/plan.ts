@@ -1,5 +1,14 @@
 /** What the lab's traffic is made of. Policy, programs and crafted frames take their numbers from here. */
-export const PORTS = { web: 80, chat: 7000, mail: 25, stream: 5004, lookup: 53, shell: 22, forbidden: 9999 } as const;
+export const PORTS = {
+  web: 80,
+  chat: 7000,
+  mail: 25,
+  stream: 5004,
+  lookup: 53,
+  shell: 22,
+  probe: 7001,
+  forbidden: 9999,
+} as const;
 
 export const MESSAGE_PERIOD_MS = 50;
 /** Sending is spread over the period, as real flows would be. */
