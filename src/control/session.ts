@@ -129,6 +129,7 @@ export class Session {
       replication: this.mesh.counters,
       roams: this.mesh.roamCounters,
       neighbours: this.neighbours().length,
+      unheard: this.mesh.unheard(),
       readiness: this.mesh.readiness,
       rights: this.mesh.rightsCounters,
       locate: this.mesh.locateCounters,

@@ -1,6 +1,7 @@
 /** What the control socket answers. Names are for programs too: append, never rename. */
 import type { Mac } from "../base/mac.ts";
 import type { RadiusStatus } from "../radius/radius.ts";
+import type { UnheardStatus } from "../replication/unheard.ts";
 
 export interface AgentStatus {
   readonly name: string;
@@ -53,6 +54,8 @@ export interface DatapathStatus {
   /** What came and went since the agent started: arrivals, claims, handovers, adopted expectations, cloned MACs. */
   readonly roams: object;
   readonly neighbours: number;
+  /** Senders on the mesh link that cannot be read, and why. */
+  readonly unheard: readonly UnheardStatus[];
   /** `restoring`: what neighbours kept of a table that was lost has not come yet. Packets are filtered all the same. */
   readonly readiness: "restoring" | "ready";
   readonly rights: object;

@@ -1,9 +1,11 @@
 import { sameBytes } from "../base/bytes.ts";
+import type { Endpoint } from "../platform/platform.ts";
 import type { Neighbour } from "./neighbour.ts";
 import { PREFIX_BYTES, TO_ALL } from "./outbox.ts";
 import { type Greeting, type Header, parseHeader, type Seal } from "./seal.ts";
 import type { ReplicationCounters } from "./status.ts";
 import { type Stranger, Strangers } from "./strangers.ts";
+import { Unheard } from "./unheard.ts";
 
 /** Authentic, for us, and never seen before. */
 export type Admitted = { readonly header: Header; readonly body: Uint8Array } & (
@@ -39,16 +41,19 @@ export interface GateParts {
  */
 export class Gate {
   readonly strangers: Strangers;
+  readonly unheard: Unheard;
 
   constructor(private readonly parts: GateParts) {
     this.strangers = new Strangers(parts.seal);
+    this.unheard = new Unheard(parts.seal.version);
   }
 
-  admit(bytes: Uint8Array, nowMs: number): Admitted | undefined {
+  admit(bytes: Uint8Array, from: Endpoint, nowMs: number): Admitted | undefined {
     const admitted = this.judge(bytes, nowMs);
     if (typeof admitted !== "string") return admitted;
     const { datagramsDropped } = this.parts.counters;
     datagramsDropped[admitted] = (datagramsDropped[admitted] ?? 0) + 1;
+    this.unheard.note(admitted, bytes, from, nowMs);
     return undefined;
   }
 

@@ -12,6 +12,7 @@ import type { ModeName } from "./modes.ts";
 import type { Path } from "./paths.ts";
 import type { KeyStatus } from "./rotation.ts";
 import type { NeighbourStatus, ReplicationCounters } from "./status.ts";
+import type { UnheardStatus } from "./unheard.ts";
 
 /** What the agent hands to `createMesh`. Nothing in the mesh reads a clock or makes randomness by itself. */
 export interface MeshParts {
@@ -104,6 +105,8 @@ export interface Mesh {
 
   clients(): ClientStatus[];
   neighbours(nowMs: number): NeighbourStatus[];
+  /** Senders that cannot be read, by address. */
+  unheard(): UnheardStatus[];
   readonly counters: ReplicationCounters;
   readonly roamCounters: RoamCounters;
   readonly rightsCounters: ProxyCounters;

@@ -56,6 +56,7 @@ export function createMesh(parts: MeshParts): Mesh {
     switchKey: () => replicator.switchKey(),
     keys: () => replicator.rotation.status(),
     clients: () => proxy.status(),
+    unheard: () => replicator.gate.unheard.list(),
     neighbours: (nowMs) => replicator.list().map((neighbour) => statusOf(neighbour, nowMs, parts.link?.group)),
     counters: replicator.counters,
     roamCounters: proxy.roam.counters,

@@ -33,7 +33,7 @@ export class Replicator {
   readonly rotation: Rotation;
   private readonly outbox: Outbox;
   private readonly inbox: Inbox;
-  private readonly gate: Gate;
+  readonly gate: Gate;
   private readonly greeter: Greeter;
   private readonly healer: Healer;
   private readonly reach: Reach;
@@ -196,7 +196,7 @@ export class Replicator {
   }
 
   receive(bytes: Uint8Array, from: Endpoint, nowMs: number, path: Path = "group"): void {
-    const admitted = this.running ? this.gate.admit(bytes, nowMs) : undefined;
+    const admitted = this.running ? this.gate.admit(bytes, from, nowMs) : undefined;
     if (!admitted) return;
     const { neighbour, stranger, header, body } = admitted;
     if (neighbour) {

@@ -72,6 +72,10 @@ export function emitHeader(header: Header, version: number, bytes: Uint8Array): 
   bytes.set(header.hello.epoch, HEADER_BYTES + 8);
 }
 
+export function isHello(bytes: Uint8Array): boolean {
+  return (bytes[1]! & FLAG_HELLO) !== 0;
+}
+
 /** Undefined when the bytes end before the header does. */
 export function parseHeader(bytes: Uint8Array): Header | undefined {
   if (bytes.length < HEADER_BYTES) return undefined;

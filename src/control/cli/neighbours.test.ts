@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { differencesOf, type Shape } from "../../replication/compat.ts";
 import type { NeighbourStatus } from "../../replication/status.ts";
-import { neighboursText } from "./neighbours.ts";
+import { neighboursText, unheardText } from "./neighbours.ts";
 
 const well: NeighbourStatus = {
   id: 2,
@@ -95,4 +95,13 @@ describe("roamwall neighbours", () => {
   it("does not miss a multicast that this AP has no group for", () => {
     expect(neighboursText([{ ...well, groupHere: false, heardGroup: false }], false)).not.toContain("multicast");
   });
+});
+
+it("names who sends and cannot be read, and a number that is taken", () => {
+  const unheard = [{ address: "10.9.0.7:4755", reason: "its mesh key is another", count: 4, lastMs: 0 }];
+  const status = { unheard, replication: { duplicateIds: 1 } } as never;
+  expect(unheardText(status, false)).toBe(
+    "\n10.9.0.7:4755 is not understood: its mesh key is another (4 times)\nanother AP uses our number: give each its own\n",
+  );
+  expect(unheardText({ unheard: [], replication: { duplicateIds: 0 } } as never, false)).toBe("");
 });

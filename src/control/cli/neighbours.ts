@@ -1,4 +1,5 @@
-import type { NeighbourStatus } from "../../replication/status.ts";
+import type { NeighbourStatus, ReplicationCounters } from "../../replication/status.ts";
+import type { AgentStatus, DatapathStatus } from "../status.ts";
 import { ask, SOCKET_OPTION } from "./ask.ts";
 import { columns, durationText, printable, type Style, styleFor } from "./text.ts";
 import { EXIT, JSON_OPTION, type Verb } from "./verb.ts";
@@ -13,7 +14,10 @@ export const neighboursVerb: Verb = {
   async run(call) {
     const neighbours = await ask<NeighbourStatus[]>(call, "neighbours");
     if (!neighbours) return EXIT.ok;
-    call.terminal.out(neighbours.length ? neighboursText(neighbours, call.terminal.isTerminal) : "no neighbours\n");
+    const { isTerminal } = call.terminal;
+    call.terminal.out(neighbours.length ? neighboursText(neighbours, isTerminal) : "no neighbours\n");
+    const { datapath } = (await ask<AgentStatus>(call, "status"))!;
+    if (datapath) call.terminal.out(unheardText(datapath, isTerminal));
     return EXIT.ok;
   },
 };
@@ -40,6 +44,15 @@ function contentOf(n: NeighbourStatus): string {
   if (n.syncing) return "syncing";
   if (n.gaps > 0) return `${n.edgeVer - n.knownVer} change sets behind`;
   return n.givenUp > 0 ? `${n.givenUp} change sets lost` : "complete";
+}
+
+/** Who sends and cannot be read: what one looks for when a neighbour is missing. */
+export function unheardText({ unheard, replication }: DatapathStatus, isTerminal: boolean): string {
+  const style = styleFor(isTerminal);
+  const lines = unheard.map(({ address, reason, count }) => `${address} is not understood: ${reason} (${count} times)`);
+  if ((replication as ReplicationCounters).duplicateIds > 0)
+    lines.push("another AP uses our number: give each its own");
+  return lines.length === 0 ? "" : `\n${lines.map((line) => style.bad(printable(line))).join("\n")}\n`;
 }
 
 /** In the order of the table; what is well is not said. */
