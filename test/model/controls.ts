@@ -89,6 +89,22 @@ export const CONTROLS: Readonly<Record<string, Control>> = {
         ),
       ),
   },
+  repairsMoved: {
+    invariant: "I1",
+    rule: "A.1: a repair carries what was published in its range, also for the second who asks",
+    install: () =>
+      all(
+        withoutDigests(),
+        replace(
+          Repairs,
+          "send",
+          (before) =>
+            function (answer, chunk, to) {
+              return before.call(this, answer, { ...chunk, items: [] }, to);
+            },
+        ),
+      ),
+  },
   epochUnchallenged: {
     invariant: "I1",
     rule: "A.15: an epoch is believed when it answers a challenge",

@@ -32,6 +32,7 @@ describe("a naive design fails", () => {
   const FAILS_AT: Readonly<Record<string, number>> = {
     noAdoption: 4,
     shortensAtClaim: 1,
+    repairsMoved: 1,
     refreshesForgotten: 1,
     noTombstones: 3,
     epochKept: 1,
