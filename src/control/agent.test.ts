@@ -15,7 +15,7 @@ import { type Agent, type AgentRooms, startAgent } from "./agent.ts";
 import { askAgent } from "./api.ts";
 import { parseKey } from "./key.ts";
 import { parseSettings, type Settings } from "./settings.ts";
-import type { ClientLine } from "./status.ts";
+import type { ClientLine, KeysStatus } from "./status.ts";
 
 const CLIENT = "02:00:00:00:0a:01";
 const STRANGER = "02:00:00:00:0a:02";
@@ -141,6 +141,23 @@ describe("startAgent", () => {
       `${CLIENT} acl 10.0.0.9:1024 > 192.0.2.1:80`,
       `${STRANGER} acl 10.0.0.9:1024 > 192.0.2.1:443`,
     ]);
+  });
+
+  it("takes a new mesh key while it runs, and refuses another seed", async () => {
+    agent = await world.start();
+    const answered = async (verb: "keys" | "reload") => {
+      const asked = askAgent<KeysStatus>(world.platform, world.settings.control, verb);
+      return await asked;
+    };
+    const states = async () => (await answered("keys")).keys.map(({ slot, state }) => `${slot} ${state}`);
+    expect(await states()).toEqual(["0 sending"]);
+    world.write("key", KEY.replace("seed", `mesh 1 ${"a5".repeat(32)}\nseed`));
+    await agent.reload();
+    expect(await states()).toEqual(["0 sending", "1 accepted"]);
+    world.write("key", KEY.replace("seed 01", "seed 99"));
+    await expect(answered("reload")).rejects.toThrow("another seed");
+    expect(await states()).toEqual(["0 sending", "1 accepted"]);
+    expect((await answered("keys")).problem).toContain("another seed");
   });
 
   it("takes a changed policy for established flows at once, and keeps the old one when the new one is wrong", async () => {

@@ -1,6 +1,6 @@
 /** The agent: connects the rooms, and keeps them connected. It decides nothing about packets: the kernel does, alone. */
 import { compileAutomata, mayShorten } from "../automata/compile.ts";
-import { RoamwallError } from "../base/errors.ts";
+import { badInput, RoamwallError } from "../base/errors.ts";
 import { connectDatapath as connectRoamwalld } from "../datapath/client.ts";
 import type { Datapath } from "../datapath/datapath.ts";
 import type { Platform } from "../platform/platform.ts";
@@ -58,6 +58,7 @@ class RunningAgent implements Agent {
   /** The network's policy in force. */
   private signed: SignedPolicy | undefined;
   private fileProblem: string | undefined;
+  private keyProblem: string | undefined;
   private session: Session | undefined;
   private readonly deniedLog = new DeniedLog();
   private readonly startedMs: number;
@@ -71,7 +72,7 @@ class RunningAgent implements Agent {
   constructor(
     private readonly platform: Platform,
     private readonly settings: Settings,
-    private readonly key: KeyFile,
+    private key: KeyFile,
     private readonly rooms: AgentRooms,
   ) {
     this.startedMs = platform.clock.nowMs();
@@ -86,6 +87,7 @@ class RunningAgent implements Agent {
     const server = await platform.serve(settings.control, (stream) => serveApi(stream, (verb) => this.answer(verb)));
     this.closers.push(() => server.close());
     this.closers.push(platform.files.watch(settings.policy, () => void this.reload()));
+    this.closers.push(platform.files.watch(settings.key, () => void this.reload()));
     platform.log.info(ROOM, "started", { id: settings.id, name: settings.name, mode: settings.mode });
     await this.radius?.start();
     await this.inTurn(() => this.connect(RETRY_FIRST_MS));
@@ -94,8 +96,31 @@ class RunningAgent implements Agent {
 
   reload(): Promise<void> {
     return this.inTurn(async () => {
+      this.keyProblem = this.readKeyAgain();
       this.policyProblem = await this.adopt(this.signed);
     });
+  }
+
+  /** Answers why not, and then changes nothing. */
+  private readKeyAgain(): string | undefined {
+    const { platform, settings } = this;
+    try {
+      const next = readKey(platform.files, settings.key);
+      if (next.seedId !== this.key.seedId) {
+        throw badInput(
+          settings.key,
+          "another seed",
+          "the one before: all connections would be lost (restart to change it)",
+        );
+      }
+      this.key = next;
+      this.session?.setKeys(next.keys);
+      return undefined;
+    } catch (error) {
+      const reason = (error as Error).message;
+      platform.log.error(ROOM, "key file refused, the keys before stay", { reason });
+      return reason;
+    }
   }
 
   /** Compiles and loads what the file and the network's policy say now; answers why not, and then changes nothing. */
@@ -230,10 +255,17 @@ class RunningAgent implements Agent {
         return this.live().neighbours();
       case "denied":
         return this.denied();
-      case "reload":
+      case "keys":
+        return { ...this.live().keys(), ...(this.keyProblem !== undefined && { problem: this.keyProblem }) };
+      case "switch-key":
+        this.live().switchKey();
+        return this.live().keys();
+      case "reload": {
         await this.reload();
-        if (this.policyProblem !== undefined) throw new RoamwallError("ROAMWALL_ERR_INPUT", this.policyProblem);
+        const problem = this.keyProblem ?? this.policyProblem;
+        if (problem !== undefined) throw new RoamwallError("ROAMWALL_ERR_INPUT", problem);
         return { roles: this.policy.roles.size, clients: this.policy.clients.size };
+      }
     }
   }
 

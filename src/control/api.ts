@@ -8,7 +8,16 @@
 import { RoamwallError } from "../base/errors.ts";
 import type { Platform, Stream } from "../platform/platform.ts";
 
-export const API_VERBS = ["status", "clients", "sessions", "neighbours", "denied", "reload"] as const;
+export const API_VERBS = [
+  "status",
+  "clients",
+  "sessions",
+  "neighbours",
+  "denied",
+  "reload",
+  "keys",
+  "switch-key",
+] as const;
 export type ApiVerb = (typeof API_VERBS)[number];
 
 /** A request is a word or two; answers are bounded by the table of clients. */

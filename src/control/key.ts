@@ -15,7 +15,7 @@ export interface KeyFile {
   readonly seedId: number;
 }
 
-const SEED_BYTES = 16;
+export const SEED_BYTES = 16;
 const FORM =
   "one or two lines `mesh 0` or `mesh 1` with 64 hex digits, the older key first, and a line `seed` with 32; `#` begins a comment";
 
@@ -53,12 +53,11 @@ function meshKeyOf([name, ...words]: readonly string[]): MeshKey | undefined {
 
 /** Reads the key file; refuses one that others may read. */
 export function readKey(files: Files, path: string): KeyFile {
-  const mode = files.mode(path);
-  if ((mode & 0o077) !== 0) {
-    const shown = mode.toString(8).padStart(4, "0");
+  const exposure = files.exposure(path);
+  if (exposure !== undefined) {
     throw new RoamwallError(
       "ROAMWALL_ERR_KEY",
-      `${path}: mode ${shown} lets others read the mesh's secrets; accepted: 0600`,
+      `${path}: ${exposure} lets others read the mesh's secrets; accepted: 0600, owned by this user or root`,
     );
   }
   return parseKey(files.readText(path), path);

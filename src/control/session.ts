@@ -10,13 +10,14 @@ import type { Endpoint, Platform, Udp } from "../platform/platform.ts";
 import type { CompiledPolicy, CompiledRole } from "../policy/policy.ts";
 import { policySources, roleOf } from "../policy/sources.ts";
 import type { Grant, RoleGrant } from "../proxy/rights.ts";
+import type { MeshKey } from "../replication/keyring.ts";
 import type { createMesh } from "../replication/mesh.ts";
 import type { Mesh } from "../replication/mesh-api.ts";
 import type { NeighbourStatus } from "../replication/status.ts";
 import type { KeyFile } from "./key.ts";
 import { NO_FILTER, recordOfRole } from "./role-record.ts";
 import type { Settings } from "./settings.ts";
-import type { ClientLine, DatapathStatus, PortStatus } from "./status.ts";
+import type { ClientLine, DatapathStatus, KeysStatus, PortStatus } from "./status.ts";
 
 const ROOM = "agent";
 const UNKNOWN_CLIENT = "00:00:00:00:00:00" as Mac;
@@ -155,6 +156,19 @@ export class Session {
 
   granted(mac: Mac): Grant | undefined {
     return this.mesh.granted(mac);
+  }
+
+  setKeys(keys: readonly MeshKey[]): void {
+    this.mesh.setKeys(keys);
+  }
+
+  switchKey(): void {
+    this.mesh.switchKey();
+  }
+
+  keys(): KeysStatus {
+    const neighbours = this.neighbours().map(({ id, name, keys }) => ({ id, name, keys }));
+    return { keys: this.mesh.keys(), neighbours };
   }
 
   neighbours(): NeighbourStatus[] {

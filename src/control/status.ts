@@ -1,6 +1,7 @@
 /** What the control socket answers. Names are for programs too: append, never rename. */
 import type { Mac } from "../base/mac.ts";
 import type { RadiusStatus } from "../radius/radius.ts";
+import type { KeyStatus } from "../replication/rotation.ts";
 import type { UnheardStatus } from "../replication/unheard.ts";
 
 export interface AgentStatus {
@@ -14,6 +15,15 @@ export interface AgentStatus {
   readonly radius?: RadiusStatus;
   /** Absent while roamwalld is away. */
   readonly datapath?: DatapathStatus;
+}
+
+/** What seals the mesh: never a secret. */
+export interface KeysStatus {
+  readonly keys: readonly KeyStatus[];
+  /** Fingerprints that each neighbour shows, by slot; 0: it has none there. */
+  readonly neighbours: readonly { readonly id: number; readonly name: string; readonly keys: readonly number[] }[];
+  /** Why the key file as it now is was refused; the keys before it are in force. */
+  readonly problem?: string;
 }
 
 export interface PolicyStatus {

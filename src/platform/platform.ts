@@ -98,6 +98,8 @@ export interface Files {
   writeText(path: string, text: string, mode: number): void;
   /** Permission bits, as 0o600. */
   mode(path: string): number;
+  /** How others than its owner and root could read or replace the file; undefined: they cannot. */
+  exposure(path: string): string | undefined;
   /** Calls back after the file's content changed. Returns a function that stops. */
   watch(path: string, changed: () => void): () => void;
 }

@@ -39,5 +39,6 @@ export function statusOf(neighbour: Neighbour, nowMs: number, groupHere = true):
     slow: neighbour.account.slow,
     slowHere: neighbour.breath.isSlow,
     lastHelloMs: neighbour.helloMs,
+    keys: hello?.keys ?? [],
   };
 }

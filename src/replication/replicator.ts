@@ -213,7 +213,7 @@ export class Replicator {
   }
 
   setKeys(keys: readonly MeshKey[], nowMs: number): void {
-    this.rotation.offer(keys, nowMs);
+    if (!this.rotation.offer(keys, nowMs)) return;
     this.gate.strangers.forget(() => true);
     this.greeter.speakNow();
     this.onSooner();

@@ -47,15 +47,22 @@ export class Rotation {
     return this.keys.fingerprints;
   }
 
-  /** The key file as it now is, the older key first. A key that was retired stays so while the file names it. */
-  offer(keys: readonly MeshKey[], nowMs: number): void {
+  /** The key file as it now is, the older key first. A key that was retired stays so while the file names it. False: as before. */
+  offer(keys: readonly MeshKey[], nowMs: number): boolean {
+    const isSame = keys.length === this.offered.length && keys.every((key, i) => sameKey(key, this.offered[i]!));
+    if (isSame) return false;
     this.offered = keys;
     this.retired = this.retired.filter((old) => keys.some((key) => sameKey(key, old)));
     const isNew = keys.some((key) => !this.keys.keys.some((held) => sameKey(held, key)));
-    this.keys.replace(keys.filter((key) => !this.retired.some((old) => sameKey(old, key))));
-    if (!isNew) return;
-    this.newerSinceMs = nowMs;
-    this.switchedMs = Number.POSITIVE_INFINITY;
+    const accepted = keys.filter((key) => !this.retired.some((old) => sameKey(old, key)));
+    // An old file that was put back: better its key than none.
+    if (accepted.length === 0) this.retired = [];
+    this.keys.replace(accepted.length > 0 ? accepted : keys);
+    if (isNew) {
+      this.newerSinceMs = nowMs;
+      this.switchedMs = Number.POSITIVE_INFINITY;
+    }
+    return true;
   }
 
   /** The operator does not wait for anybody. */

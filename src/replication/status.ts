@@ -47,6 +47,8 @@ export interface NeighbourStatus {
   readonly slow: boolean;
   readonly slowHere: boolean;
   readonly lastHelloMs: number;
+  /** Fingerprints of its mesh keys, by slot; 0: none. */
+  readonly keys: readonly number[];
 }
 
 export interface ReplicationCounters {

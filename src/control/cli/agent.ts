@@ -7,7 +7,7 @@ const CONFIG_DEFAULT = "/etc/roamwall/agent.yaml";
 export const agentVerb: Verb = {
   name: "agent",
   summary:
-    "Runs the agent of this AP, in the foreground. SIGHUP reads the policy again, SIGTERM stops; the kernel keeps filtering.",
+    "Runs the agent of this AP, in the foreground. SIGHUP reads policy and key again, SIGTERM stops; the kernel keeps filtering.",
   arguments: [],
   options: [
     { name: "config", value: "FILE", text: `settings; default ${CONFIG_DEFAULT}` },

@@ -1,7 +1,7 @@
 import { type ApiVerb, askAgent } from "../api.ts";
 import type { Call, Option } from "./verb.ts";
 
-const SOCKET_DEFAULT = "/run/roamwall/agent.sock";
+export const SOCKET_DEFAULT = "/run/roamwall/agent.sock";
 
 /** Of every verb that asks a running agent. */
 export const SOCKET_OPTION: Option = {

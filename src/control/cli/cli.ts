@@ -6,6 +6,7 @@ import { VERSION } from "../version.ts";
 import { agentVerb } from "./agent.ts";
 import { clientsVerb } from "./clients.ts";
 import { deniedVerb } from "./denied.ts";
+import { keyVerb } from "./key.ts";
 import { neighboursVerb } from "./neighbours.ts";
 import { policyVerb } from "./policy.ts";
 import { radiusVerb } from "./radius.ts";
@@ -26,6 +27,7 @@ export const VERBS: readonly Verb[] = [
   reloadVerb,
   replayVerb,
   policyVerb,
+  keyVerb,
   radiusVerb,
 ];
 

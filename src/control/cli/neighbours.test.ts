@@ -33,6 +33,7 @@ const well: NeighbourStatus = {
   hearsGroup: true,
   slow: false,
   slowHere: false,
+  keys: [],
   lastHelloMs: 5,
 };
 

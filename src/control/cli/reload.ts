@@ -4,7 +4,7 @@ import { EXIT, JSON_OPTION, type Verb } from "./verb.ts";
 export const reloadVerb: Verb = {
   name: "reload",
   summary:
-    "Makes the agent read its policy again, whole or not at all. Exit code 1 and the reason when it was refused.",
+    "Makes the agent read its policy and key again, whole or not at all. Exit code 1 and the reason when it was refused.",
   arguments: [],
   options: [SOCKET_OPTION, JSON_OPTION],
   async run(call) {

@@ -1,4 +1,14 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync, watch, writeSync } from "node:fs";
+import {
+  closeSync,
+  fsyncSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  watch,
+  writeSync,
+} from "node:fs";
 import { basename, dirname } from "node:path";
 import { RoamwallError } from "../../base/errors.ts";
 import type { Files, Log } from "../platform.ts";
@@ -12,6 +22,7 @@ export function nodeFiles(log: Log): Files {
     readBytes: (path) => attempt(path, () => readFileSync(path)),
     writeText: (path, text, mode) => attempt(path, () => replaceFile(path, text, mode)),
     mode: (path) => attempt(path, () => statSync(path).mode & 0o777),
+    exposure: (path) => attempt(path, () => exposureOf(path)),
     watch: (path, changed) => watchContent(path, changed, log),
   };
 }
@@ -26,6 +37,16 @@ function replaceFile(path: string, text: string, mode: number): void {
     closeSync(file);
   }
   renameSync(fresh, path);
+}
+
+function exposureOf(path: string): string | undefined {
+  const { mode, uid } = statSync(path);
+  if ((mode & 0o077) !== 0) return `mode ${(mode & 0o777).toString(8).padStart(4, "0")}`;
+  if (uid !== 0 && uid !== process.getuid?.()) return `its owner, user ${uid},`;
+  const isLink = lstatSync(path).isSymbolicLink();
+  return isLink && (statSync(dirname(path)).mode & 0o002) !== 0
+    ? "a link in a directory that all may write"
+    : undefined;
 }
 
 function attempt<T>(path: string, run: () => T): T {

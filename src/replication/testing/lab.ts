@@ -37,7 +37,7 @@ export interface LabOptions {
   optionsOf?(id: number): Partial<MeshOptions>;
   /** Default: `clearSeal`; `(keys) => new Sealed(keys)` is what a mesh does. */
   readonly sealOf?: (keys: Keyring) => Seal;
-  keysOf?(id: number): readonly MeshKey[];
+  keysOf?: (id: number) => readonly MeshKey[];
   prepare?(ap: Ap): void;
   /** Whether what is for everybody gets from one to another; what is for one does. */
   hears?(from: number, to: number): boolean;
