@@ -73,6 +73,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	host_begin();
 	host.ctl.mode = data[0] >> 3 & 1;
 	host.ctl.pickup = data[0] >> 4 & 1;
+	host.ctl.write_through = data[0] >> 5 & 1 ? 0xff : 0;
 	host.ctl.fast = data[1] % rw_modulus();
 	host.ctl.slow = data[2] % rw_modulus();
 	host.clients[0].from = data[3];
