@@ -137,11 +137,9 @@ const COLUMNS: ReadonlyArray<readonly [title: string, of: (cost: Cost) => string
   ["in step", (c) => `${(c.settled * 100).toFixed(1)} %`],
 ];
 
-function tableOf(costs: readonly Cost[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  const head = [line(COLUMNS.map(([title]) => title)), line(COLUMNS.map(() => "---"))];
-  return [...head, ...costs.map((cost) => line(COLUMNS.map(([, of]) => of(cost))))].join("\n");
-}
+const lineOf = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+const rowOf = (cost: Cost): string => lineOf(COLUMNS.map(([, of]) => of(cost)));
+const HEAD = [lineOf(COLUMNS.map(([title]) => title)), lineOf(COLUMNS.map(() => "---"))].join("\n");
 
 function figureOf(costs: readonly Cost[]): string {
   const series = (of: (cost: Cost) => number): Panel["series"] => [
@@ -161,7 +159,10 @@ const pointsOf = (costs: readonly Cost[], radio: string, of: (cost: Cost) => num
 
 function writeDocument(costs: readonly Cost[]): void {
   const text = readFileSync(DOCUMENT, "utf8");
-  const next = text.replace(/(<!-- table -->\n)[\s\S]*?(\n<!-- end -->)/, `$1${tableOf(costs)}$2`);
+  const next = text.replace(
+    /(<!-- table -->\n)[\s\S]*?(\n<!-- end -->)/,
+    `$1${[HEAD, ...costs.map(rowOf)].join("\n")}$2`,
+  );
   if (next === text) throw new Error(`${DOCUMENT}: no place for the table`);
   writeFileSync(DOCUMENT, next);
   writeFileSync(FIGURE, figureOf(costs));
@@ -171,12 +172,12 @@ async function main(): Promise<void> {
   const { sizes, seconds, write } = parseArguments(process.argv.slice(2));
   const radios = [...FULL_SIZES.map(full), ...sizes.map((size) => planar(size, randomOf(size)))];
   const costs: Cost[] = [];
+  process.stdout.write(`${HEAD}\n`);
   for (const radio of radios) {
-    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${radio.name}, ${radio.neighbours.length}`);
-    costs.push(await measure(radio, seconds));
+    const cost = await measure(radio, seconds);
+    costs.push(cost);
+    process.stdout.write(`${rowOf(cost)}\n`);
   }
-  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
-  process.stdout.write(`${tableOf(costs)}\n`);
   if (write) writeDocument(costs);
 }
 
