@@ -84,9 +84,9 @@ export class Restore {
     if (this.state === "ready") return;
     const { asking } = this;
     if (asking && nowMs - asking.heardMs > IDLE_MS) this.asking = undefined;
-    if (nowMs - this.startedMs > (this.asking ? WITHIN_MS : FIRST_ANSWER_MS) && this.candidates.length === 0)
+    if (nowMs - this.startedMs >= (this.asking ? WITHIN_MS : FIRST_ANSWER_MS) && this.candidates.length === 0)
       this.end();
-    else if (nowMs - this.startedMs > WITHIN_MS) this.end();
+    else if (nowMs - this.startedMs >= WITHIN_MS) this.end();
     else this.drive(nowMs);
   }
 
