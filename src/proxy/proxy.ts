@@ -232,6 +232,12 @@ export class StateProxy {
   }
 
   /** A client that this AP had to ask for. */
+  /** Another AP may hold state of a client of ours. */
+  hinted(mac: Mac, holder: number, n: number): void {
+    const context = this.contexts.get(mac);
+    if (context) this.roam.hinted(context, holder, n);
+  }
+
   found(client: FoundClient): void {
     const context = this.contexts.getOrMake(client.mac, this.parts.nowMs());
     if (!context) return;

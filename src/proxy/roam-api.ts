@@ -49,6 +49,8 @@ export interface RoamWire {
   claim(claim: ClaimOf, to: number | undefined): void;
   /** Asks for a client that nobody near told of; `found` is the answer, if there is one. */
   locate(mac: Mac, zone: number, bind: bigint): void;
+  /** Tells `to`, who claimed the client, of an AP that may hold state of it too. */
+  hint(to: number, context: Context, holder: number): void;
   /** That AP is alive, as far as is known. */
   reaches(ap: number): boolean;
   handover(to: number, of: Handed): void;

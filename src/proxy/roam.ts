@@ -132,6 +132,14 @@ export class Roam {
     }
   }
 
+  /** Who claims may not hear whom we hear: it is told of holders that it does not name. */
+  private hintAt(context: Context, claimer: number, { holders }: ClaimOf): void {
+    const { id, wire } = this.parts;
+    for (const ap of context.holders) {
+      if (ap !== claimer && ap !== id && !holders.includes(ap) && wire.reaches(ap)) wire.hint(claimer, context, ap);
+    }
+  }
+
   private askAgain(session: Session, ap: number, nowMs: number): void {
     if (!session.waiting.has(ap)) session.waiting.set(ap, new Set());
     session.startedMs = nowMs;
@@ -151,8 +159,10 @@ export class Roam {
     } else if (differs(claim.bind, context.bind)) {
       this.reportIdentity(context, from);
     } else if (claim.n === context.n && from === context.ap) {
+      this.hintAt(context, from, claim);
       this.belongings.handOver(context, from, claim.holders);
     } else if (precedes(context.n, context.ap, claim.n, from)) {
+      if (!context.here) this.hintAt(context, from, claim);
       this.yieldTo(context, from, claim.n, nowMs);
       context.zone = claim.zone;
       this.parts.contexts.write(context);
@@ -161,6 +171,13 @@ export class Roam {
       // It has not heard of ours: told, it can claim above it if it still sees the client.
       this.parts.wire.claim(claimOf(context, []), from);
     }
+  }
+
+  /** A neighbour knows of one more AP that may hold state of a client of ours. */
+  hinted(context: Context, holder: number, n: number): void {
+    const { id, nowMs } = this.parts;
+    if (!context.here || holder === id || context.holders.has(holder)) return;
+    this.heardOfHolder(context, holder, n, nowMs());
   }
 
   /** RIGHTS of an AP that says it serves the client: as a claim that nobody need answer. */
@@ -273,7 +290,8 @@ export class Roam {
     if (!context || context.withheld === "stale") return true;
     if (context.rights?.revoked) return false;
     const { id, wire } = this.parts;
-    if (context.ap === 0) return context.holders.size === 0 && (context.rights?.serial ?? 0) === 0;
+    // Neighbours without it tell how often it was claimed, not by whom.
+    if (context.ap === 0) return ![...context.holders].some((ap) => wire.reaches(ap));
     return context.ap !== id && !wire.reaches(context.ap) && this.belongings.mirrorsOfGone(context).length === 0;
   }
 

@@ -1,5 +1,6 @@
 import type { Mac } from "../base/mac.ts";
 import type { Endpoint } from "../platform/platform.ts";
+import type { Context } from "../proxy/contexts.ts";
 import type { ProxyWire, StateProxy } from "../proxy/proxy.ts";
 import type { Rights } from "../proxy/rights.ts";
 import type { ClaimOf, Handed } from "../proxy/roam-api.ts";
@@ -60,6 +61,7 @@ export class Courier implements Omit<ProxyWire, "soon"> {
       endpointOf: (id) => (this.reaches(id) ? greeter.get(id)!.address : undefined),
       befriend: (id, endpoint, isAsker, nowMs) => this.befriend(id, endpoint, isAsker, nowMs),
       found: (client) => proxy.found(client),
+      hinted: (mac, holder, n) => proxy.hinted(mac, holder, n),
       send: (value, to) => this.sendLocate(value, to),
     });
     this.pull = new FilterPull({
@@ -140,6 +142,10 @@ export class Courier implements Omit<ProxyWire, "soon"> {
 
   locate(mac: Mac, zone: number, bind: bigint): void {
     this.locator.search(mac, zone, bind, this.parts.mesh.nowMs());
+  }
+
+  hint(to: number, context: Context, holder: number): void {
+    this.locator.hint(to, context.slot, holder, this.parts.mesh.nowMs());
   }
 
   claim(value: ClaimOf, to: number | undefined): void {

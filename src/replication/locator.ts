@@ -20,6 +20,8 @@ const SEARCHES_MAX = 256;
 const ROUTES_MAX = 256;
 /** APs that may know the client answer a question: more are of no use. */
 const ANSWERS_MAX = 4;
+/** `qid` of an answer that nobody asked for: the claimer of a client is told of one more that may hold its state. */
+const UNASKED = 0n;
 /** Questions of our own, and those of others that are passed on, a second. */
 const ASKED_PER_SECOND = 16;
 const PASSED_PER_SECOND = 64;
@@ -35,6 +37,7 @@ export interface LocatorParts {
   /** An AP that is or will be spoken to, though it may be no neighbour. */
   befriend(id: number, endpoint: Endpoint, isAsker: boolean, nowMs: number): void;
   found(client: FoundClient): void;
+  hinted(mac: Mac, holder: number, n: number): void;
   send(value: Locate | Found, to: number | undefined): void;
 }
 
@@ -101,6 +104,13 @@ export class Locator {
     return next;
   }
 
+  /** Who claimed the client does not name `holder`. */
+  hint(to: number, slot: number, holder: number, nowMs: number): void {
+    const { endpointOf, rightsOf, send } = this.parts;
+    if (!this.passBudget.take(1, nowMs)) return;
+    send({ found: true, qid: UNASKED, holder, endpoint: endpointOf(holder), rights: rightsOf(slot, nowMs) }, to);
+  }
+
   /** Of a believed neighbour. */
   heard(from: number, value: Locate | Found, nowMs: number): void {
     if (value.found) this.answered(from, value, nowMs);
@@ -163,6 +173,11 @@ export class Locator {
   }
 
   private answered(from: number, answer: Found, nowMs: number): void {
+    if (answer.qid === UNASKED) {
+      if (answer.endpoint) this.parts.befriend(answer.holder, answer.endpoint, false, nowMs);
+      this.parts.hinted(answer.rights.mac, answer.holder, answer.rights.n);
+      return;
+    }
     const route = this.routes.get(answer.qid);
     if (!route || route.untilMs <= nowMs || route.answers >= ANSWERS_MAX) return;
     route.answers++;

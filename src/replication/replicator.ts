@@ -270,6 +270,7 @@ export class Replicator {
       vouched: (mac, rights) => this.courier.vouched(mac, rights),
       wanted: (digest) => this.courier.wanted(digest),
       locate: (mac, zone, bind) => this.running && this.courier.locate(mac, zone, bind),
+      hint: (to, context, holder) => this.running && this.courier.hint(to, context, holder),
       claim: (value, to) => this.running && this.courier.claim(value, to),
       handover: (to, of) => this.running && this.courier.handover(to, of),
       adopted: (mac, n, source) => this.running && this.courier.adopted(mac, n, source),

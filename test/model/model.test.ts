@@ -61,7 +61,7 @@ describe("the network", () => {
       deliver: (_to: number, _from: number, bytes: Uint8Array) => came.push([...bytes]),
     };
     const network = new Network(parts);
-    network.connect(1, 2, "all", 0);
+    network.connect(1, 2, "radio", 0);
     network.weather = { ...CALM, ...weather };
     for (let i = 0; i < 1_000; i++)
       world.after(i, () => network.send(1, Uint8Array.of(i >> 8, i & 255, 0, 0), undefined));

@@ -26,8 +26,11 @@ export const CALM: Weather = {
   corruption: 0,
 };
 
-/** How two stations hear each other. `unicast`: routed over others, so that what is sent to everybody does not come. */
-export type Reach = "all" | "unicast" | "none";
+/**
+ * How two stations hear each other. `hidden`: not at all, so that what is sent to everybody does not come; what is sent to
+ * one of them the mesh routes over the others, while there is a way.
+ */
+export type Reach = "radio" | "hidden";
 
 /** One direction between two stations. */
 export interface Link {
@@ -78,10 +81,12 @@ export class Network {
   /** `to` undefined: everybody who hears `from`. */
   send(from: number, bytes: Uint8Array, to: number | undefined): void {
     this.record(bytes);
+    if (to !== undefined) {
+      this.carry(this.route(from, to), bytes);
+      return;
+    }
     for (const link of this.links.values()) {
-      if (link.from !== from || (to !== undefined && link.to !== to)) continue;
-      if (link.reach === "none" || (link.reach === "unicast" && to === undefined)) continue;
-      this.carry(link, bytes);
+      if (link.from === from && link.reach === "radio") this.carry([link], bytes);
     }
   }
 
@@ -100,8 +105,22 @@ export class Network {
   isWhole(a: number, b: number, forMs: number): boolean {
     const since = this.parts.world.nowMs - forMs;
     return [this.link(a, b), this.link(b, a)].every(
-      (link) => link !== undefined && link.reach !== "none" && !link.cut && link.changedMs <= since,
+      (link) => link !== undefined && link.reach === "radio" && !link.cut && link.changedMs <= since,
     );
+  }
+
+  /** The fewest hops over whole links, as a mesh routes; empty: there is no way. */
+  private route(from: number, to: number): readonly Link[] {
+    const ways = new Map<number, readonly Link[]>([[from, []]]);
+    // A map is walked in the order of insertion, also of what is added meanwhile: nearest first.
+    for (const [at, way] of ways) {
+      for (const link of this.links.values()) {
+        if (link.from !== at || link.reach !== "radio" || link.cut || ways.has(link.to)) continue;
+        if (link.to === to) return [...way, link];
+        ways.set(link.to, [...way, link]);
+      }
+    }
+    return [];
   }
 
   /** Something that was once said is heard again, at any station, from wherever. */
@@ -114,23 +133,26 @@ export class Network {
     deliver(to, random.chance(0.7) ? sender : 1 + random.below(8), bytes);
   }
 
-  private carry(link: Link, bytes: Uint8Array): void {
+  private carry(way: readonly Link[], bytes: Uint8Array): void {
     const { random, world, deliver, lost } = this.parts;
     const { weather, sent } = this;
     sent.datagrams++;
-    if (link.cut) return;
-    if (random.chance(this.lossOf(link))) {
+    const last = way.at(-1);
+    if (!last || way.some(({ cut }) => cut)) return;
+    const broken = way.find((link) => random.chance(this.lossOf(link)));
+    if (broken) {
       sent.lost++;
-      lost(link);
+      lost(broken);
       return;
     }
     const copies = random.chance(weather.duplication) ? 2 : 1;
     sent.duplicated += copies - 1;
     for (let i = 0; i < copies; i++) {
       const isBroken = random.chance(weather.corruption);
-      if (isBroken) lost(link);
+      if (isBroken) lost(last);
       const carried = isBroken ? this.corrupt(bytes) : bytes;
-      world.after(weather.delayMs + random.unit() * weather.jitterMs, () => deliver(link.to, link.from, carried));
+      const delayMs = way.length * weather.delayMs + random.unit() * weather.jitterMs;
+      world.after(delayMs, () => deliver(last.to, way[0]!.from, carried));
     }
   }
 

@@ -94,7 +94,7 @@ function wire(sim: Simulation, without: readonly string[]): void {
     const parent = 1 + random.below(b.id - 1);
     for (const a of aps.slice(0, b.id - 1)) {
       const isNear = a.id === parent || random.chance(density);
-      const reach: Reach = isNear ? "all" : random.chance(0.5) ? "unicast" : "none";
+      const reach: Reach = isNear ? "radio" : "hidden";
       network.connect(a.id, b.id, reach, random.chance(0.2) ? random.between(0, 0.1) : 0);
       network.connect(b.id, a.id, reach, random.chance(0.2) ? random.between(0, 0.1) : 0);
     }
@@ -152,7 +152,7 @@ function roam(sim: Simulation, client: Client, to: AccessPoint): void {
 
 function roamToHidden(sim: Simulation): void {
   const client = sim.random.pick(sim.clients);
-  const hidden = sim.aps.filter(({ id }) => id !== client.ap && sim.network.link(client.ap, id)?.reach !== "all");
+  const hidden = sim.aps.filter(({ id }) => id !== client.ap && sim.network.link(client.ap, id)?.reach !== "radio");
   if (hidden.length > 0) roam(sim, client, sim.random.pick(hidden));
 }
 

@@ -9,7 +9,7 @@ export function mirrorsEqual(sim: Simulation): Watch {
         if (!at.isAgentUp) continue;
         for (const { id, mirror, believed } of at.replicator.list()) {
           const source = sim.ap(id);
-          if (!source?.isAgentUp || sim.network.link(id, at.id)?.reach !== "all") continue;
+          if (!source?.isAgentUp || sim.network.link(id, at.id)?.reach !== "radio") continue;
           if (!believed) sim.fail("I1", `${at.name} does not believe ${source.name}`, [at.name, source.name]);
           // Orphans of power cycles may hold all mirrors that there are.
           else if (!mirror) sim.excuse("I1: no mirror left");
