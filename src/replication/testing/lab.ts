@@ -2,7 +2,7 @@ import { compileAutomata, mayShorten } from "../../automata/compile.ts";
 import type { Mac } from "../../base/mac.ts";
 import { parseGeometry } from "../../bloom/geometry.ts";
 import { FakeDatapath } from "../../datapath/fake.ts";
-import type { Endpoint } from "../../platform/platform.ts";
+import type { Crypto, Endpoint } from "../../platform/platform.ts";
 import { portableCrypto } from "../../platform/portable-crypto.ts";
 import { URGENCY } from "../../proxy/published.ts";
 import type { RoleGrant } from "../../proxy/rights.ts";
@@ -38,6 +38,8 @@ export interface LabOptions {
   /** Default: `clearSeal`; `(keys) => new Sealed(keys)` is what a mesh does. */
   readonly sealOf?: (keys: Keyring) => Seal;
   keysOf?: (id: number) => readonly MeshKey[];
+  /** Default: the portable one. */
+  readonly crypto?: Crypto;
   prepare?(ap: Ap): void;
   /** Whether what is for everybody gets from one to another; what is for one does. */
   hears?(from: number, to: number): boolean;
@@ -185,7 +187,7 @@ export class Lab {
         ...(this.setup.link && { link: this.setup.link }),
         seedId: 7,
         log,
-        crypto: portableCrypto,
+        crypto: this.setup.crypto ?? portableCrypto,
         keys: this.setup.keysOf?.(ap.id) ?? LAB_KEYS,
         nowMs: () => this.nowMs,
         random: (bytes) => Uint8Array.from({ length: bytes }, () => Math.floor(this.random() * 256)),
