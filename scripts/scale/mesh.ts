@@ -26,6 +26,15 @@ const JITTER_MS = 2;
 const STARTS_WITHIN_MS = 2_000;
 const EXPECTATION_LIFE_S = 240;
 
+const PORT = 4755;
+
+const addressOf = (index: number): string => `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`;
+const indexOf = (address: string): number =>
+  address
+    .split(".")
+    .slice(1)
+    .reduce((sum, byte) => sum * 256 + Number(byte), 0);
+
 export interface MeshSetup {
   readonly radio: Radio;
   readonly geometry: string;
@@ -241,8 +250,8 @@ export class ScaleMesh {
     const size = bytes.length + DATAGRAM_OVERHEAD_BYTES;
     work.datagramsSent++;
     work.bytesSent += size;
-    const sender = { address: `${from.index}`, port: 4755 };
-    for (const index of to === undefined ? from.hears : [Number(to)]) {
+    const sender = { address: addressOf(from.index), port: PORT };
+    for (const index of to === undefined ? from.hears : [indexOf(to)]) {
       if (this.random() < this.setup.loss) continue;
       this.after(DELAY_MS + this.random() * JITTER_MS, () => {
         const ap = this.aps[index]!;
