@@ -14,7 +14,11 @@ const inRow = (from: number, to: number) => Math.abs(from - to) === 1;
 
 /** The naive variant: who is unknown near is unknown. */
 function neverAsk(lab: Lab): void {
-  for (const { replicator } of lab.aps) replicator.courier.locate = () => {};
+  for (const { replicator } of lab.aps) {
+    replicator.courier.locate = () => {};
+    // Nor does anybody say unasked what the new AP could not know.
+    replicator.courier.hint = () => {};
+  }
 }
 
 function locatesSent(lab: Lab): { count: number } {

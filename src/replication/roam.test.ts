@@ -61,11 +61,27 @@ describe("a roam", () => {
     await open(lab, lab.ap(1));
     await speak(lab, lab.ap(2), 0, 1);
     await lab.run(2_000);
-    // The third never hears that the first is still asked for.
+    // The third never hears that the first is still asked for, and nobody tells it.
+    for (const { replicator } of lab.aps) replicator.courier.hint = () => {};
     lab.ap(3).replicator.proxy.contexts.get(CLIENT)!.holders.delete(1);
     await speak(lab, lab.ap(3), 0, 1);
     await lab.run(2_000);
     expect(await speak(lab, lab.ap(3))).toBeGreaterThan(FLOWS);
+  });
+
+  it("is told of an AP that it did not know may hold the client's state", async () => {
+    const lab = await meshOf(3, {
+      prepare(ap) {
+        if (ap.id === 2) ap.datapath.adopt = () => {};
+      },
+    });
+    await open(lab, lab.ap(1));
+    await speak(lab, lab.ap(2), 0, 1);
+    await lab.run(2_000);
+    lab.ap(3).replicator.proxy.contexts.get(CLIENT)!.holders.delete(1);
+    await speak(lab, lab.ap(3), 0, 1);
+    await lab.run(2_000);
+    expect(await speak(lab, lab.ap(3))).toBe(0);
   });
 
   it("back and forth every minute keeps flows that speak", async () => {
