@@ -8,6 +8,7 @@ import { portableCrypto } from "../../src/platform/portable-crypto.ts";
 import type { Mirror } from "../../src/proxy/mirror.ts";
 import type { RoleGrant } from "../../src/proxy/rights.ts";
 import { MESH_DEFAULTS } from "../../src/replication/mesh.ts";
+import type { Path } from "../../src/replication/paths.ts";
 import { Replicator } from "../../src/replication/replicator.ts";
 import type { FrameInput, Verdict } from "../../src/sfr/sfr.ts";
 import type { Prng } from "../conformance/prng.ts";
@@ -185,9 +186,9 @@ export class AccessPoint {
     return verdict;
   }
 
-  receive(bytes: Uint8Array, from: number): void {
+  receive(bytes: Uint8Array, from: number, path: Path): void {
     if (!this.isAgentUp) return;
-    this.replicator.receive(bytes, { address: addressOf(from), port: 4755 }, this.parts.world.nowMs);
+    this.replicator.receive(bytes, { address: addressOf(from), port: 4755 }, this.parts.world.nowMs, path);
     this.touched();
   }
 

@@ -1,3 +1,4 @@
+import type { Path } from "../../src/replication/paths.ts";
 import type { Prng } from "../conformance/prng.ts";
 import type { World } from "../conformance/world.ts";
 
@@ -53,7 +54,7 @@ const RECORDINGS_MAX = 400;
 export interface NetworkParts {
   readonly world: World;
   readonly random: Prng;
-  deliver(to: number, from: number, bytes: Uint8Array): void;
+  deliver(to: number, from: number, bytes: Uint8Array, path: Path): void;
   /** A datagram did not come, or came broken, although the link is not cut. */
   lost(link: Link): void;
 }
@@ -82,11 +83,11 @@ export class Network {
   send(from: number, bytes: Uint8Array, to: number | undefined): void {
     this.record(bytes);
     if (to !== undefined) {
-      this.carry(this.route(from, to), bytes);
+      this.carry(this.route(from, to), bytes, "alone");
       return;
     }
     for (const link of this.links.values()) {
-      if (link.from === from && link.reach === "radio") this.carry([link], bytes);
+      if (link.from === from && link.reach === "radio") this.carry([link], bytes, "group");
     }
   }
 
@@ -130,10 +131,10 @@ export class Network {
     const bytes = random.pick(this.recordings);
     const sender = (bytes[2]! << 8) | bytes[3]!;
     this.sent.replayed++;
-    deliver(to, random.chance(0.7) ? sender : 1 + random.below(8), bytes);
+    deliver(to, random.chance(0.7) ? sender : 1 + random.below(8), bytes, "group");
   }
 
-  private carry(way: readonly Link[], bytes: Uint8Array): void {
+  private carry(way: readonly Link[], bytes: Uint8Array, path: Path): void {
     const { random, world, deliver, lost } = this.parts;
     const { weather, sent } = this;
     sent.datagrams++;
@@ -152,7 +153,7 @@ export class Network {
       if (isBroken) lost(last);
       const carried = isBroken ? this.corrupt(bytes) : bytes;
       const delayMs = way.length * weather.delayMs + random.unit() * weather.jitterMs;
-      world.after(delayMs, () => deliver(last.to, way[0]!.from, carried));
+      world.after(delayMs, () => deliver(last.to, way[0]!.from, carried, path));
     }
   }
 

@@ -103,7 +103,7 @@ export class Simulation {
     this.network = new Network({
       world,
       random: ofNetwork,
-      deliver: (to, from, bytes) => this.ap(to)?.receive(bytes, from),
+      deliver: (to, from, bytes, path) => this.ap(to)?.receive(bytes, from, path),
       lost: ({ from, to }) => this.lostMs.set(pairKey(from, to), world.nowMs),
     });
     for (let id = 1; id <= apCount; id++) this.aps.push(this.makeAp(id, apCount));
