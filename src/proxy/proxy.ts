@@ -151,6 +151,10 @@ export class StateProxy {
       const role = context.rights ? undefined : this.parts.localRole(context.mac);
       if (role !== undefined) this.setRights(context.mac, { role });
     }
+    this.roam.resume(
+      [...this.contexts.all()].filter(({ here }) => here),
+      this.parts.nowMs(),
+    );
   }
 
   /** `bind`: who logged in, as far as is known. */

@@ -41,6 +41,8 @@ export interface FoundClient {
 /** What this AP can say to somebody who looks for a client. */
 export type Whereabouts =
   | { readonly kind: "here"; readonly context: Context }
+  /** Nothing of its state is here, only what it may do. */
+  | { readonly kind: "granted"; readonly context: Context }
   | { readonly kind: "at"; readonly ap: number }
   | { readonly kind: "unknown" };
 

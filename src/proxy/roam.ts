@@ -26,6 +26,9 @@ const CLAIM_AGAIN_MS = [20, 60, 140];
 /** Then the mirror must do. */
 const HANDOVER_WITHIN_MS = 100;
 const SESSION_MS = 1_000;
+/** After a restart: neighbours believe us by then. And one client after the other: what one AP forgot is no storm. */
+const RESUME_AFTER_MS = 1_000;
+const RESUME_EVERY_MS = 100;
 
 export interface RoamParts extends BelongingsParts {
   readonly contexts: Contexts;
@@ -60,9 +63,18 @@ export class Roam {
   private readonly sessions = new Map<Mac, Session>();
 
   private readonly belongings: Belongings;
+  /** Clients that the agent before this one served: what it knew of other holders, it took with it. */
+  private resumed: Context[] = [];
+  private resumeAtMs = Number.POSITIVE_INFINITY;
 
   constructor(private readonly parts: RoamParts) {
     this.belongings = new Belongings(parts, this.counters);
+  }
+
+  /** The kernel serves these clients since before this agent began. */
+  resume(contexts: readonly Context[], nowMs: number): void {
+    this.resumed = [...contexts];
+    this.resumeAtMs = nowMs + RESUME_AFTER_MS;
   }
 
   /**
@@ -102,8 +114,10 @@ export class Roam {
     if (client.holderZone !== client.zone) this.reportZone(context, client.holderZone, client.holder);
     else if (client.holder !== id) context.holders.add(client.holder);
     this.enter(context, client.zone, client.bind);
+    if (context.here && context.ap === id && client.n < context.n)
+      this.heardOfHolder(context, client.holder, client.n, nowMs);
     // Somebody claimed it while we asked: it is there.
-    if (!context.here && nowMs - context.foreignClaimMs <= EVIDENCE_AFTER_MS) contexts.write(context);
+    else if (!context.here && nowMs - context.foreignClaimMs <= EVIDENCE_AFTER_MS) contexts.write(context);
     else this.claim(context, nowMs);
   }
 
@@ -119,9 +133,10 @@ export class Roam {
     const pointers = [context.ap, ...context.holders].filter((ap) => ap !== asker && ap !== id);
     const alive = pointers.find((ap) => wire.reaches(ap));
     if (alive !== undefined) return { kind: "at", ap: alive };
+    if (own.cellsOfSlot[context.slot]! > 0 || this.belongings.mirrorsOfGone(context).length > 0)
+      return { kind: "here", context };
     const granted = (context.rights?.serial ?? 0) > 0 && context.withheld === "";
-    const hasLeft = own.cellsOfSlot[context.slot]! > 0 || this.belongings.mirrorsOfGone(context).length > 0;
-    return granted || hasLeft ? { kind: "here", context } : { kind: "unknown" };
+    return granted ? { kind: "granted", context } : { kind: "unknown" };
   }
 
   /** An AP that did not speak to us before does now: what it holds is asked for at once. */
@@ -170,6 +185,8 @@ export class Roam {
     } else if (context.here && nowMs >= context.nextClaimMs) {
       // It has not heard of ours: told, it can claim above it if it still sees the client.
       this.parts.wire.claim(claimOf(context, []), from);
+    } else if (!context.here) {
+      this.hintAt(context, from, claim);
     }
   }
 
@@ -271,11 +288,12 @@ export class Roam {
   }
 
   tick(nowMs: number): void {
+    if (nowMs >= this.resumeAtMs) this.resumeNext(nowMs);
     for (const session of this.sessions.values()) this.drive(session, nowMs);
   }
 
   nextAtMs(): number {
-    let next = Number.POSITIVE_INFINITY;
+    let next = this.resumeAtMs;
     for (const session of this.sessions.values()) {
       const again = session.waiting.size > 0 ? CLAIM_AGAIN_MS[session.said] : undefined;
       if (again !== undefined) next = Math.min(next, session.startedMs + again);
@@ -283,6 +301,13 @@ export class Roam {
       next = Math.min(next, session.startedMs + SESSION_MS);
     }
     return next;
+  }
+
+  private resumeNext(nowMs: number): void {
+    const context = this.resumed.pop();
+    this.resumeAtMs = this.resumed.length > 0 ? nowMs + RESUME_EVERY_MS : Number.POSITIVE_INFINITY;
+    if (context?.here && this.parts.exports(context.zone))
+      this.parts.wire.locate(context.mac, context.zone, context.bind);
   }
 
   /** Nobody near told of it, or what they told is too old, or of an AP that is out of reach. */

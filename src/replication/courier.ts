@@ -157,6 +157,18 @@ export class Courier implements Omit<ProxyWire, "soon"> {
     sender.publish(nowMs);
     outbox.add(claim, { ...value, holders: value.holders.slice(0, CLAIM_HOLDERS_MAX) });
     outbox.flush(neighbour?.id ?? TO_ALL, neighbour?.address);
+    if (to === undefined) this.claimOfSilent(value);
+  }
+
+  /** Who has not been heard for a while may be out of earshot: what is said to all does not reach it. */
+  private claimOfSilent(value: ClaimOf): void {
+    const { greeter, outbox } = this.parts;
+    for (const id of value.holders) {
+      const holder = greeter.get(id);
+      if (!holder?.believed || holder.state !== "suspect") continue;
+      outbox.add(claim, { ...value, holders: value.holders.slice(0, CLAIM_HOLDERS_MAX) });
+      outbox.flush(id, holder.address);
+    }
   }
 
   adopted(mac: Mac, n: number, source: number): void {

@@ -55,7 +55,9 @@ interface Search {
   readonly bind: bigint;
   readonly startedMs: number;
   ring: number;
-  found: boolean;
+  isAnswered: boolean;
+  /** By who serves it: nobody further on can say more. */
+  isFound: boolean;
 }
 
 /** The way back of a question. */
@@ -89,7 +91,7 @@ export class Locator {
       this.counters.throttled++;
       return;
     }
-    const search: Search = { mac, zone, bind, startedMs: nowMs, ring: 0, found: false };
+    const search: Search = { mac, zone, bind, startedMs: nowMs, ring: 0, isAnswered: false, isFound: false };
     this.searches.set(mac, search);
     this.drive(search, nowMs);
   }
@@ -119,7 +121,7 @@ export class Locator {
 
   private drive(search: Search, nowMs: number): void {
     if (nowMs < dueMs(search)) return;
-    const ring = search.found ? undefined : RINGS[search.ring];
+    const ring = search.isFound ? undefined : RINGS[search.ring];
     if (ring) {
       search.ring++;
       this.ask(search, ring.ttl, nowMs);
@@ -127,7 +129,7 @@ export class Locator {
     }
     if (nowMs - search.startedMs < GIVE_UP_MS) return;
     this.searches.delete(search.mac);
-    if (search.found) return;
+    if (search.isAnswered) return;
     this.counters.gaveUp++;
     remember(this.nowhere, search.mac, nowMs + NOWHERE_FOR_MS, SEARCHES_MAX);
   }
@@ -149,8 +151,9 @@ export class Locator {
     if (!this.addRoute(qid, { from, search: undefined, untilMs: nowMs + GIVE_UP_MS, answers: 0 }, nowMs)) return;
     const endpoint = question.endpoint ?? (asker === from ? endpointOf(from) : undefined);
     const where = whereIs(mac, zone, asker);
-    if (where.kind === "here") this.answer(from, { ...question, endpoint }, where.context.slot, nowMs);
-    else if (question.ttl > 1)
+    if ("context" in where) this.answer(from, { ...question, endpoint }, where.context.slot, nowMs);
+    // Who has its state may be further on.
+    if (where.kind !== "here" && question.ttl > 1)
       this.passOn({ ...question, endpoint, ttl: question.ttl - 1 }, where.kind === "at" ? where.ap : undefined, nowMs);
   }
 
@@ -189,7 +192,8 @@ export class Locator {
     const { mac, zone, bind } = route.search;
     const { rights, holder } = answer;
     if (rights.mac !== mac) return;
-    route.search.found = true;
+    route.search.isAnswered = true;
+    route.search.isFound ||= rights.here;
     if (endpoint) this.parts.befriend(holder, endpoint, false, nowMs);
     const { n, zone: holderZone } = rights;
     this.parts.found({ mac, zone, bind, holder, holderZone, n, rights: rightsOfRecord(rights, nowMs) });
@@ -210,8 +214,8 @@ export class Locator {
   }
 }
 
-function dueMs({ startedMs, ring, found }: Search): number {
-  const next = found ? undefined : RINGS[ring];
+function dueMs({ startedMs, ring, isFound }: Search): number {
+  const next = isFound ? undefined : RINGS[ring];
   return startedMs + (next?.afterMs ?? GIVE_UP_MS);
 }
 
