@@ -38,13 +38,12 @@ export interface FoundClient {
   readonly rights: Rights;
 }
 
-/** What this AP can say to somebody who looks for a client. */
-export type Whereabouts =
-  | { readonly kind: "here"; readonly context: Context }
-  /** Nothing of its state is here, only what it may do. */
-  | { readonly kind: "granted"; readonly context: Context }
-  | { readonly kind: "at"; readonly ap: number }
-  | { readonly kind: "unknown" };
+/** What this AP can say to somebody who looks for a client: its rights or state, and who may know more. */
+export interface Whereabouts {
+  readonly context?: Context;
+  /** Absent: nobody knows more. */
+  readonly next?: number | "all";
+}
 
 /** What the roam needs of the wire. */
 export interface RoamWire {

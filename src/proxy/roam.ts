@@ -125,18 +125,18 @@ export class Roam {
   whereIs(mac: Mac, zone: number, asker: number): Whereabouts {
     const { id, contexts, own, wire, exports } = this.parts;
     const context = contexts.get(mac);
-    if (!context) return { kind: "unknown" };
-    if (context.rights?.revoked) return { kind: "here", context };
-    if (context.zone !== zone || !exports(context.zone)) return { kind: "unknown" };
-    if (context.here) return { kind: "here", context };
+    if (!context) return { next: "all" };
+    if (context.rights?.revoked) return { context };
+    if (context.zone !== zone || !exports(context.zone)) return { next: "all" };
+    if (context.here) return { context };
+    // Who knows its rights says them, whoever has its state: the pointer may lead into a part that is cut off.
+    const granted = (context.rights?.serial ?? 0) > 0 && context.withheld === "" ? { context } : {};
     // Who asks may have claimed it already: then it is where it was before.
     const pointers = [context.ap, ...context.holders].filter((ap) => ap !== asker && ap !== id);
     const alive = pointers.find((ap) => wire.reaches(ap));
-    if (alive !== undefined) return { kind: "at", ap: alive };
-    if (own.cellsOfSlot[context.slot]! > 0 || this.belongings.mirrorsOfGone(context).length > 0)
-      return { kind: "here", context };
-    const granted = (context.rights?.serial ?? 0) > 0 && context.withheld === "";
-    return granted ? { kind: "granted", context } : { kind: "unknown" };
+    if (alive !== undefined) return { ...granted, next: alive };
+    const hasLeft = own.cellsOfSlot[context.slot]! > 0 || this.belongings.mirrorsOfGone(context).length > 0;
+    return hasLeft ? { context } : { ...granted, next: "all" };
   }
 
   /** An AP that did not speak to us before does now: what it holds is asked for at once. */

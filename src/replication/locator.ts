@@ -151,10 +151,10 @@ export class Locator {
     if (!this.addRoute(qid, { from, search: undefined, untilMs: nowMs + GIVE_UP_MS, answers: 0 }, nowMs)) return;
     const endpoint = question.endpoint ?? (asker === from ? endpointOf(from) : undefined);
     const where = whereIs(mac, zone, asker);
-    if ("context" in where) this.answer(from, { ...question, endpoint }, where.context.slot, nowMs);
-    // Who has its state may be further on.
-    if (where.kind !== "here" && question.ttl > 1)
-      this.passOn({ ...question, endpoint, ttl: question.ttl - 1 }, where.kind === "at" ? where.ap : undefined, nowMs);
+    if (where.context) this.answer(from, { ...question, endpoint }, where.context.slot, nowMs);
+    if (where.next === undefined || question.ttl <= 1) return;
+    const pointer = where.next === "all" ? undefined : where.next;
+    this.passOn({ ...question, endpoint, ttl: question.ttl - 1 }, pointer, nowMs);
   }
 
   private answer(to: number, { qid, asker, endpoint }: Locate, slot: number, nowMs: number): void {
