@@ -6,6 +6,8 @@ import type { Rights, RoleGrant } from "./rights.ts";
 const NO_FILTER = 0xffff;
 /** `written` of a record that this run did not write. */
 const KEPT = "kept";
+/** `written` of a record that must be written again, or go. */
+const ENDED = "ended";
 /** Of a client whose own filters are all it has. */
 const NO_ROLE: RoleGrant = { filters: [], limits: { openOut: 0, openIn: 0 } };
 
@@ -129,6 +131,15 @@ export class Contexts {
     if (record) this.parts.datapath.setClient(context.mac, record);
     else this.parts.datapath.deleteClient(context.mac);
     context.written = text;
+  }
+
+  /** Records of an earlier run, of which nobody has said since what the client's rights are, count no longer. */
+  endKept(here: boolean): void {
+    for (const context of this.byMac.values()) {
+      if (context.written !== KEPT || context.here !== here) continue;
+      context.written = ENDED;
+      this.write(context);
+    }
   }
 
   /** Mirrors to ask when the own table does not know. */

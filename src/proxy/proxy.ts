@@ -37,6 +37,8 @@ export interface ProxyParts {
   readonly handoverLifetimeS: number;
   /** Transitional states wait so long at most before they are reported. */
   readonly holdMs: number;
+  /** What nobody confirms counts no longer than this. */
+  readonly rightsStaleMs: number;
   readonly wire: ProxyWire;
   nowMs(): number;
   resolveRole(role: string): RoleGrant | undefined;
@@ -59,6 +61,8 @@ export interface ProxyCounters {
   unpublishedCells: number;
 }
 
+/** After a start, whoever knows the rights of a client elsewhere has said so by then. */
+const SAID_WITHIN_MS = 10_000;
 /** Records come in the byte order of the machine, which the datapath shares. */
 const HOST_LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
@@ -81,6 +85,7 @@ export class StateProxy {
   /** Highest serial of rights heard or given. */
   private serial = 0;
   private rereads = 0;
+  private startedMs = Number.POSITIVE_INFINITY;
 
   constructor(private readonly parts: ProxyParts) {
     const { geometry, datapath, wire, resolveRole } = parts;
@@ -144,6 +149,7 @@ export class StateProxy {
 
   /** Reads slots and table as they stand. Rejects when the datapath goes away. */
   async start(): Promise<void> {
+    this.startedMs = this.parts.nowMs();
     this.parts.datapath.dumpClients();
     await this.reread();
     for (const context of this.contexts.all()) {
@@ -278,6 +284,7 @@ export class StateProxy {
     this.expireRights(nowMs);
     this.audit.look(nowMs).catch(() => {});
     this.withholdStale();
+    this.endKept(nowMs);
     this.filters.sweep(nowMs);
   }
 
@@ -337,6 +344,14 @@ export class StateProxy {
       context.withheld = wire.vouched(context.mac, rights) ? "" : "stale";
       if (context.withheld !== withheld) this.contexts.write(context);
     }
+  }
+
+  /** A grant that ended while no agent ran is remembered by nobody: its record would stay for ever. */
+  private endKept(nowMs: number): void {
+    const upMs = nowMs - this.startedMs;
+    // Who comes from elsewhere is asked for; who is here already would be denied.
+    if (upMs > SAID_WITHIN_MS) this.contexts.endKept(false);
+    if (upMs > this.parts.rightsStaleMs) this.contexts.endKept(true);
   }
 
   private *namedFilters(): Iterable<bigint> {

@@ -63,6 +63,7 @@ export class Replicator {
       log,
       handoverLifetimeS: options.handoverLifetimeS,
       holdMs: options.holdMs,
+      rightsStaleMs: options.rightsStaleMs,
       wire: this.wire(),
       nowMs: () => parts.nowMs(),
       resolveRole: (role) => parts.resolveRole(role),

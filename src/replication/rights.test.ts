@@ -159,6 +159,29 @@ describe("rights of an AP that is silent", () => {
   it("and nobody later", async () => expect(await arrivalAfter(65_000)).toBe(false));
   it("or they would for ever", async () => expect(await arrivalAfter(65_000, { rightsStaleMs: 1e12 })).toBe(true));
 
+  /** How long after a restart a record stands that nobody speaks for. */
+  async function keptAfterRestart(here: boolean, rightsStaleMs?: number): Promise<boolean[]> {
+    const lab = await meshOf(2, { options: rightsStaleMs === undefined ? {} : { rightsStaleMs } });
+    loginAt(lab.ap(here ? 1 : 2), GUEST, { leftSeconds: 5 });
+    await lab.run(300);
+    for (const ap of lab.aps) ap.running = false;
+    lab.nowMs += 6_000;
+    for (const ap of lab.aps) await lab.restart(ap);
+    const stands: boolean[] = [];
+    for (const ms of [5_000, 7_000, 45_000, 6_000]) {
+      await lab.run(ms);
+      stands.push(lab.ap(1).datapath.client(GUEST) !== undefined);
+    }
+    return stands;
+  }
+
+  it("that ended while no agent ran end ten seconds after its start elsewhere", async () =>
+    expect(await keptAfterRestart(false)).toEqual([true, false, false, false]));
+  it("and a minute after it where the client is", async () =>
+    expect(await keptAfterRestart(true)).toEqual([true, true, true, false]));
+  it("or it would keep them for ever", async () =>
+    expect(await keptAfterRestart(true, 1e12)).toEqual([true, true, true, true]));
+
   it("count again when it speaks again", async () => {
     const lab = await meshOf(2);
     loginAt(lab.ap(1), GUEST);
