@@ -116,14 +116,10 @@ export class ScaleMesh {
     this.nowMs = end;
   }
 
-  /** Neighbours that are believed and synchronised, of those that could be. */
+  /** Neighbours that are believed and miss nothing, of all that are known. */
   settledShare(): number {
-    let [settled, all] = [0, 0];
-    for (const ap of this.aps) {
-      all += ap.hears.length;
-      settled += ap.replicator.list().filter((n) => n.believed && !n.sync && n.gaps.count === 0).length;
-    }
-    return settled / all;
+    const all = this.aps.flatMap((ap) => ap.replicator.list());
+    return all.filter((n) => n.believed && !n.sync && n.gaps.count === 0).length / all.length;
   }
 
   private after(ms: number, run: () => void): void {
