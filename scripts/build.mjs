@@ -2,7 +2,7 @@
 // `npm run build [-- --no-firmware]`
 import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, existsSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -11,7 +11,11 @@ const OUTFILE = "dist/roamwall.cjs";
 const BYTES_MAX = 400_000;
 /** Files beside the agent's, read by those whose settings ask for them: the library is larger than the agent. */
 const MQTT_OUTFILE = "dist/roamwall-mqtt.cjs";
-const RADIUS_OUTFILE = "dist/roamwall-radius.cjs";
+const BESIDE = [
+  { entry: "src/radius/radius.ts", outfile: "dist/roamwall-radius.cjs" },
+  // The model of the datapath: for `roamwall replay`, no agent needs it.
+  { entry: "src/control/replay.ts", outfile: "dist/roamwall-replay.cjs" },
+];
 
 /**
  * What the packages carry and we never run: the hash functions and random numbers of bloom-filters (our filters place their
@@ -37,9 +41,11 @@ const trim = {
   setup(pluginBuild) {
     pluginBuild.onResolve({ filter: /^mqtt$/ }, () => ({ path: "./roamwall-mqtt.cjs", external: true }));
     // What is imported at run time only; the room's own constants may be anywhere.
-    pluginBuild.onResolve({ filter: /\/radius\/radius\.ts$/ }, ({ kind }) => {
-      return kind === "dynamic-import" ? { path: "./roamwall-radius.cjs", external: true } : undefined;
-    });
+    for (const { entry, outfile } of BESIDE) {
+      pluginBuild.onResolve({ filter: new RegExp(`/${basename(entry)}$`) }, ({ kind }) => {
+        return kind === "dynamic-import" ? { path: `./${basename(outfile)}`, external: true } : undefined;
+      });
+    }
     pluginBuild.onResolve({ filter: /^bloom-filters$/ }, () => ({ path: "bloom-filters", namespace: "slim" }));
     pluginBuild.onLoad({ filter: /.*/, namespace: "slim" }, () => ({
       contents: "exports.BloomFilter = require('bloom-filters/dist/bloom/bloom-filter.js').default;",
@@ -132,7 +138,7 @@ try {
   execFileSync(process.execPath, ["scripts/ts.mjs", "scripts/gen-settings.ts"], { stdio: "inherit" });
   const mqtt = { contents: `exports.connect = require("mqtt").connect;`, resolveDir: process.cwd() };
   await bundleBeside({ stdin: mqtt }, MQTT_OUTFILE);
-  await bundleBeside({ entryPoints: ["src/radius/radius.ts"] }, RADIUS_OUTFILE);
+  for (const { entry, outfile } of BESIDE) await bundleBeside({ entryPoints: [entry] }, outfile);
   await bundle();
   tryBundle();
   firmware();

@@ -9,6 +9,11 @@ export class RoamwallError extends Error {
   }
 }
 
+/** By name: a file beside the agent's brings a class of its own. */
+export function isRoamwallError(error: unknown): error is RoamwallError {
+  return error instanceof Error && error.name === "RoamwallError";
+}
+
 /** Bad input: `place` says where (file:line, field, offset), `accepted` what would have been right. */
 export function badInput(place: string, found: string, accepted: string): RoamwallError {
   return new RoamwallError("ROAMWALL_ERR_INPUT", `${place}: ${found}; accepted: ${accepted}`);

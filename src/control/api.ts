@@ -5,7 +5,7 @@
  *     {"verb":"status"}
  *     {"ok":true,"value":{...}}      or      {"ok":false,"code":"ROAMWALL_ERR_...","error":"..."}
  */
-import { RoamwallError } from "../base/errors.ts";
+import { isRoamwallError, RoamwallError } from "../base/errors.ts";
 import type { Platform, Stream } from "../platform/platform.ts";
 
 export const API_VERBS = [
@@ -44,7 +44,7 @@ async function answer(line: string, handle: ApiHandler): Promise<unknown> {
   try {
     return { ok: true, value: await handle(parseRequest(line)) };
   } catch (error) {
-    const code = error instanceof RoamwallError ? error.code : "ROAMWALL_ERR_FAULT";
+    const code = isRoamwallError(error) ? error.code : "ROAMWALL_ERR_FAULT";
     return { ok: false, code, error: (error as Error).message };
   }
 }

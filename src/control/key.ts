@@ -3,7 +3,7 @@ import { xxh32Words } from "../base/hash.ts";
 import type { Files } from "../platform/platform.ts";
 import type { Seeds } from "../policy/filter.ts";
 import { KEY_BYTES, type MeshKey } from "../replication/keyring.ts";
-import { REPLAY_SEEDS } from "./replay.ts";
+import { REPLAY_SEEDS } from "./replay-policy.ts";
 
 /** The file that all APs of a mesh share. */
 export interface KeyFile {

@@ -8,7 +8,8 @@ import { REASON, REASONS, type Reason } from "../datapath/abi.ts";
 import { LINK } from "../pcap/ethernet.ts";
 import { type CapturedPacket, openCapture } from "../pcap/reader.ts";
 import { compilePolicy, parsePolicy } from "../policy/policy.ts";
-import { REPLAY_SEEDS, Replay, type ReplayOptions } from "./replay.ts";
+import { Replay, type ReplayOptions } from "./replay.ts";
+import { REPLAY_SEEDS, replayPolicy } from "./replay-policy.ts";
 
 const CAPTURES = "../shared/captures";
 const GEOMETRY = parseGeometry("4x1024x8/r26", "test");
@@ -36,7 +37,7 @@ function tcp(from: [number, number], to: [number, number], flags: number, second
 }
 
 function replay(options: Partial<ReplayOptions> = {}): Replay {
-  return new Replay({ client: "auto", geometry: GEOMETRY, ...options });
+  return new Replay({ client: "auto", geometry: GEOMETRY, policy: replayPolicy(), seeds: REPLAY_SEEDS, ...options });
 }
 
 function reasons(of: Replay, packets: CapturedPacket[]): (Reason | "skipped")[] {

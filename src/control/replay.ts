@@ -11,11 +11,14 @@ import type { Geometry } from "../bloom/geometry.ts";
 import { CONSTANTS, REASON, REASONS } from "../datapath/abi.ts";
 import { toEthernet } from "../pcap/ethernet.ts";
 import type { CapturedPacket } from "../pcap/reader.ts";
-import { type CompiledPolicy, type CompiledRole, compilePolicy, parsePolicy } from "../policy/policy.ts";
+import type { Seeds } from "../policy/filter.ts";
+import type { CompiledPolicy, CompiledRole } from "../policy/policy.ts";
 import { ETHERTYPE, Packet } from "../sfr/packet.ts";
 import { Sfr } from "../sfr/sfr.ts";
 import { Conversations, type Side } from "./conversations.ts";
 import { recordOfRole } from "./role-record.ts";
+
+export { openCapture } from "../pcap/reader.ts";
 
 /** `auto`: whoever speaks first in each conversation. */
 export type ReplayClient = "auto" | { readonly mac: Mac } | { readonly address: Address };
@@ -23,8 +26,9 @@ export type ReplayClient = "auto" | { readonly mac: Mac } | { readonly address: 
 export interface ReplayOptions {
   readonly client: ReplayClient;
   readonly geometry: Geometry;
-  /** Default: clients may open anything, nobody may open anything towards them. */
-  readonly policy?: CompiledPolicy;
+  readonly policy: CompiledPolicy;
+  /** With which the policy was compiled. */
+  readonly seeds: Seeds;
   /** Role of clients that the policy does not list. */
   readonly role?: string;
 }
@@ -40,17 +44,9 @@ export interface Judged {
   describe(): string;
 }
 
-/** Secret on an AP; here the same every time, so that two runs say the same. */
-export const REPLAY_SEEDS = [0x52a4d001, 0x52a4d002, 0x52a4d003, 0x52a4d004] as const;
-
-const PERMISSIVE = "roles: { client: { rules: [out any to any] } }\nunknown: client\n";
 const SLOTS = 4096;
 const UNKNOWN_MAC = "00:00:00:00:00:00" as Mac;
 const GROUP_MAC = "ff:ff:ff:ff:ff:ff" as Mac;
-
-export function replayPolicy(): CompiledPolicy {
-  return compilePolicy(parsePolicy(PERMISSIVE, "default policy"), REPLAY_SEEDS);
-}
 
 export class Replay {
   /** Packets by reason, `REASONS`' order; passed ones at 0. */
@@ -68,8 +64,8 @@ export class Replay {
   /** Throws ROAMWALL_ERR_INPUT when the policy has no such role. */
   constructor(private readonly options: ReplayOptions) {
     const { geometry } = options;
-    this.policy = options.policy ?? replayPolicy();
-    this.sfr = new Sfr({ geometry, seeds: REPLAY_SEEDS, mirrors: 0, slots: SLOTS });
+    this.policy = options.policy;
+    this.sfr = new Sfr({ geometry, seeds: options.seeds, mirrors: 0, slots: SLOTS });
     this.sfr.loadAutomata(compileAutomata({ geometry, shorten: mayShorten(geometry) }));
     for (const filter of this.policy.filters) this.sfr.setFilter(filter);
     this.sfr.setZones(this.policy.zones);

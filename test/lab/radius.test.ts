@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { RoamwallError } from "../../src/base/errors.ts";
 import { xxh32Words, xxh32WordsReversed } from "../../src/base/hash.ts";
 import type { Mac } from "../../src/base/mac.ts";
-import { REPLAY_SEEDS } from "../../src/control/replay.ts";
+import { REPLAY_SEEDS } from "../../src/control/replay-policy.ts";
 import { nodePlatform } from "../../src/platform/node/platform.ts";
 import { probeBits } from "../../src/policy/filter.ts";
 import { ruleKeys } from "../../src/policy/keys.ts";

@@ -1,5 +1,5 @@
 /** The command line: a table of verbs. */
-import { RoamwallError } from "../../base/errors.ts";
+import { isRoamwallError } from "../../base/errors.ts";
 import type { Terminal } from "../../platform/node/process.ts";
 import type { Platform } from "../../platform/platform.ts";
 import { VERSION } from "../version.ts";
@@ -56,7 +56,7 @@ export async function runCli(terminal: Terminal, platform: Platform): Promise<nu
     }
     return await verb.run({ terminal, platform, ...parseCall(verb, words) });
   } catch (error) {
-    if (!(error instanceof RoamwallError)) {
+    if (!isRoamwallError(error)) {
       terminal.err(`${style.bad("roamwall:")} a fault of roamwall's: ${(error as Error).stack ?? String(error)}\n`);
       return EXIT.failure;
     }

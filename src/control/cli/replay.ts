@@ -3,9 +3,9 @@ import { parseAddress } from "../../base/ip.ts";
 import { parseMac } from "../../base/mac.ts";
 import { parseGeometry } from "../../bloom/geometry.ts";
 import { REASONS } from "../../datapath/abi.ts";
-import { type Capture, openCapture } from "../../pcap/reader.ts";
-import { compilePolicy, parsePolicy } from "../../policy/policy.ts";
-import { type Judged, REPLAY_SEEDS, Replay, type ReplayClient } from "../replay.ts";
+import type { Capture } from "../../pcap/reader.ts";
+import type { Judged, Replay, ReplayClient } from "../replay.ts";
+import { REPLAY_SEEDS, replayPolicy } from "../replay-policy.ts";
 import { bar, columns, durationText, facts, grouped, printable, styleFor } from "./text.ts";
 import { type Call, EXIT, JSON_OPTION, type Verb } from "./verb.ts";
 
@@ -38,10 +38,13 @@ export const replayVerb: Verb = {
   ],
   async run(call) {
     const file = call.arguments[0]!;
+    // The model of the datapath: a file of its own, which no agent reads.
+    const { openCapture, Replay } = await import("../replay.ts");
     const replay = new Replay({
       client: parseClient(call.options.get("client") ?? "auto"),
       geometry: parseGeometry(call.options.get("table") ?? TABLE_DEFAULT, "--table"),
-      ...policyOption(call),
+      policy: policyOf(call),
+      seeds: REPLAY_SEEDS,
       ...(call.options.has("role") && { role: call.options.get("role")! }),
     });
     const bytes = call.platform.files.readBytes(file);
@@ -69,10 +72,9 @@ function parseClient(text: string): ReplayClient {
   }
 }
 
-function policyOption({ platform, options }: Call) {
+function policyOf({ platform, options }: Call) {
   const file = options.get("policy");
-  if (file === undefined) return {};
-  return { policy: compilePolicy(parsePolicy(platform.files.readText(file), file), REPLAY_SEEDS) };
+  return file === undefined ? replayPolicy() : replayPolicy(platform.files.readText(file), file);
 }
 
 interface Shown {
