@@ -85,7 +85,9 @@ export interface Phases {
 export function adoptedCode(code: number, source: Phases, own: Phases, geometry: Geometry): number {
   const slow = (code >>> geometry.tickBits) & 1;
   const left = code & geometry.modulus;
-  const phase = slow ? source.slow : source.fast;
+  const said = slow ? source.slow : source.fast;
+  // The largest share that can be said stands for all beyond it: then the tick is over.
+  const phase = said % WHOLE === WHOLE - 1 ? said + 1 : said;
   const unheard = Math.floor(phase / WHOLE);
   const fits = (slow ? own.slow : own.fast) >= phase - unheard * WHOLE;
   const kept = (fits ? left : left - 1) - unheard;
