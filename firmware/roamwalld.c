@@ -301,6 +301,9 @@ static void key_read(void)
 	if (status.st_mode & 077)
 		die(EXIT_USAGE, "--key %s: others may read it (mode %03o); accepted is 600", settings.key_file,
 		    status.st_mode & 0777);
+	if (status.st_uid && status.st_uid != geteuid())
+		die(EXIT_USAGE, "--key %s: its owner, user %u, may read it; accepted is root's or one's own",
+		    settings.key_file, status.st_uid);
 	while (fgets(line, sizeof(line), file)) {
 		const char *word = line + strspn(line, " \t");
 

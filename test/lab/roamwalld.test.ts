@@ -197,6 +197,7 @@ describe.runIf(isRoot && built)("roamwalld", () => {
     it.each([
       ["is not there", () => rmSync(join(directory, "key")), "No such file"],
       ["others may read", () => execFileSync("chmod", ["640", join(directory, "key")]), "accepted is 600"],
+      ["is another's", () => execFileSync("chown", ["4711", join(directory, "key")]), "user 4711, may read it"],
       ["has no seed", () => writeFileSync(join(directory, "key"), "mesh 00\n"), "no line `seed"],
       ["has half a seed", () => writeKey("0011"), "key:3: accepted is `seed` and 32 hex digits"],
       ["has a seed with a sign", () => writeKey(`-${"0".repeat(31)}`), "32 hex digits"],
