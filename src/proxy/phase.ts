@@ -1,7 +1,7 @@
 import type { Geometry } from "../bloom/geometry.ts";
 
 /** A phase is the share of the present tick that has gone by, in 256ths. */
-const WHOLE = 256;
+export const WHOLE = 256;
 /** Quartz differs by a tenth of this. */
 const CLOCKS_DIFFER = 1 / 1_000;
 

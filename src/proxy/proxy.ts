@@ -234,8 +234,8 @@ export class StateProxy {
     this.roam.heardOf(context, from, heard);
     if (heard.here && context.ap === from) context.holders.add(from);
     this.contexts.write(context);
-    // A revocation that comes from elsewhere must also stop those who only hear us.
-    if (changed && context.announced && heard.rights.serial > 0) this.announce(context);
+    // A revocation must outlive who spoke it, and stop those who only hear us.
+    if (changed && (context.announced || heard.rights.revoked) && heard.rights.serial > 0) this.announce(context);
     // It forgot in a restart what it had said, or never heard of it.
     else if (context.rights && context.withheld === "" && outranks(context.rights, heard.rights))
       this.announce(context);

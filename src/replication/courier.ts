@@ -99,7 +99,7 @@ export class Courier implements Omit<ProxyWire, "soon"> {
   asked(from: Neighbour, question: Ask, nowMs: number): void {
     if (question.what === ASK.restore) {
       const { former } = from;
-      const kept = former && { rights: former, mirror: from.orphans.at(-1)?.mirror };
+      const kept = former && { rights: former, orphan: from.orphans.at(-1) };
       this.orphans.answer(from, kept, question, from.units.slots, nowMs);
     } else if (question.filter) {
       this.sendFilter(from, question.filter, question.window, nowMs);

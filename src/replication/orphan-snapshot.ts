@@ -1,7 +1,8 @@
 import type { Geometry } from "../bloom/geometry.ts";
-import type { Mirror } from "../proxy/mirror.ts";
+import { WHOLE } from "../proxy/phase.ts";
 import { Ticks } from "../proxy/ticks.ts";
 import type { TokenBucket } from "./bucket.ts";
+import type { Orphan } from "./neighbour.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Ask } from "./records/ask.ts";
 import { CellBlock, type CellSource } from "./records/cell-block.ts";
@@ -20,13 +21,13 @@ const NOTHING_LEFT: CellSource = { cells: new Uint32Array(0), owners: new Uint16
 export interface Kept {
   readonly rights: RightsMap;
   /** Undefined: all of it has aged away. */
-  readonly mirror: Mirror | undefined;
+  readonly orphan: Orphan | undefined;
 }
 
 /** Answers an AP that lost its table with what was mirrored of it. The asker drives, nothing is kept. */
 export class OrphanSnapshot {
   private readonly chunks: SnapshotChunks;
-  private readonly anyTicks: Ticks;
+  private readonly ticks: Ticks;
 
   constructor(
     private readonly geometry: Geometry,
@@ -34,7 +35,7 @@ export class OrphanSnapshot {
     private readonly budget: TokenBucket,
   ) {
     this.chunks = new SnapshotChunks(geometry, outbox, new CellBlock(geometry));
-    this.anyTicks = new Ticks(geometry);
+    this.ticks = new Ticks(geometry);
   }
 
   /** `kept` undefined: nothing was. `slots`: as many as the asker has. */
@@ -46,9 +47,10 @@ export class OrphanSnapshot {
     });
   }
 
-  private round({ rights, mirror }: Kept, { window, units: asked }: Ask, units: Units, nowMs: number): Chunk[] {
-    const ticks = mirror?.ticks ?? this.anyTicks;
-    const source = { asOf: AS_OF_RESTORE, units, rights, cells: mirror ?? NOTHING_LEFT, ticks };
+  private round({ rights, orphan }: Kept, { window, units: asked }: Ask, units: Units, nowMs: number): Chunk[] {
+    const { ticks } = this;
+    if (orphan) ticksThen(orphan, nowMs, ticks);
+    const source = { asOf: AS_OF_RESTORE, units, rights, cells: orphan?.mirror ?? NOTHING_LEFT, ticks };
     const chunks: Chunk[] = [];
     for (const range of asked) {
       const end = Math.min(units.count, range.from + range.count);
@@ -70,4 +72,11 @@ export class OrphanSnapshot {
       });
     return { next: 0, emit };
   }
+}
+
+/** The source's ticks by now, had it lived: its mirror's lag behind by up to one, and nobody tells of what is under way. */
+function ticksThen({ mirror, phases }: Orphan, nowMs: number, out: Ticks): void {
+  const { fast, slow } = mirror.ticks;
+  const past = phases.ofSource(nowMs, mirror.ticks);
+  out.set(fast + Math.floor(past.fast / WHOLE), slow + Math.floor(past.slow / WHOLE));
 }

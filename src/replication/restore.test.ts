@@ -29,11 +29,23 @@ describe("an AP that lost its table", () => {
     expect(await speak(lab, newborn)).toBe(0);
   });
 
+  it("gets it back from a neighbour that it did not reach before it called itself ready", async () => {
+    const lab = await meshOf(3);
+    await open(lab, lab.ap(1));
+    for (const way of ["1>2", "2>1", "1>3", "3>1"]) lab.cut.add(way);
+    const newborn = await powerCycle(lab, 1);
+    await lab.run(3_000);
+    expect(newborn.replicator.courier.restore).toMatchObject({ state: "ready", cells: 0 });
+    lab.cut.clear();
+    await lab.run(3_000);
+    expect(await speak(lab, newborn)).toBe(0);
+  });
+
   it("loses them all when it does not ask", async () => {
     const lab = await meshOf(3);
     await open(lab, lab.ap(1));
     const newborn = await powerCycle(lab, 1, ({ replicator }) => {
-      replicator.courier.restore.state = "ready";
+      replicator.courier.restore.met = () => {};
     });
     await lab.run(500);
     expect(await speak(lab, newborn)).toBe(2 * FLOWS);

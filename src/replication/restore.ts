@@ -37,23 +37,28 @@ interface Asking {
   session: SyncSession;
   /** Slots first: then each cell's owner is known by name. */
   readonly cellsToCome: boolean;
+  readonly startedMs: number;
   heardMs: number;
+  cells: number;
+  /** Old slot to client: of one table that was, and neighbours need not have kept the same one. */
+  readonly clients: Map<number, Mac>;
 }
 
 /**
  * An AP that lost its table asks its neighbours for the one that it had: they kept what they mirrored of it. It filters
- * all the while; `restoring` only says that flows of before may be missing. Bounded in time, whatever is answered.
+ * all the while; `restoring` only says that flows of before may be missing, until somebody gave a whole copy. The others
+ * are asked all the same, and so is who comes later: a copy may be older, or of somebody who heard less. Bounded in time
+ * for each, whatever is answered.
  */
 export class Restore {
   state: "restoring" | "ready" = "restoring";
+  /** Expectations of the fullest copy. */
   cells = 0;
   private readonly units: Units;
   private readonly block: CellBlock;
   private readonly batch = new CellBatch();
   private readonly candidates: number[] = [];
   private readonly asked = new Set<number>();
-  /** Old slot to client. */
-  private readonly clients = new Map<number, Mac>();
   private asking: Asking | undefined;
   private startedMs = 0;
 
@@ -69,25 +74,22 @@ export class Restore {
 
   /** Somebody who may have kept our table. */
   met({ id, compatible }: Neighbour): void {
-    if (this.state === "ready" || !compatible || this.asked.has(id)) return;
+    if (!compatible || this.asked.has(id)) return;
     this.asked.add(id);
     this.candidates.push(id);
   }
 
   nextAtMs(): number {
-    if (this.state === "ready") return Number.POSITIVE_INFINITY;
-    const next = this.asking ? this.asking.session.nextAtMs() : this.startedMs + FIRST_ANSWER_MS;
-    return this.candidates.length > 0 && !this.asking ? Number.NEGATIVE_INFINITY : next;
+    if (this.asking) return this.asking.session.nextAtMs();
+    if (this.candidates.length > 0) return Number.NEGATIVE_INFINITY;
+    return this.state === "ready" ? Number.POSITIVE_INFINITY : this.startedMs + FIRST_ANSWER_MS;
   }
 
   tick(nowMs: number): void {
-    if (this.state === "ready") return;
-    const { asking } = this;
-    if (asking && nowMs - asking.heardMs > IDLE_MS) this.asking = undefined;
-    if (nowMs - this.startedMs >= (this.asking ? WITHIN_MS : FIRST_ANSWER_MS) && this.candidates.length === 0)
-      this.end();
-    else if (nowMs - this.startedMs >= WITHIN_MS) this.end();
-    else this.drive(nowMs);
+    this.giveUp(nowMs);
+    const withinMs = this.asking || this.candidates.length > 0 ? WITHIN_MS : FIRST_ANSWER_MS;
+    if (nowMs - this.startedMs >= withinMs) this.state = "ready";
+    this.drive(nowMs);
   }
 
   /** A part of the table that we had; `ticks` are the sender's, at that datagram. False when it lies. */
@@ -99,7 +101,8 @@ export class Restore {
       this.asking = undefined;
       return true;
     }
-    if (!(head.slots ? this.takeSlots(reader, nowMs) : this.takeCells(head, reader, ticks))) return false;
+    const isTrue = head.slots ? this.takeSlots(asking, reader, nowMs) : this.takeCells(asking, head, reader, ticks);
+    if (!isTrue) return false;
     const first = this.unitOf(head.slots, head.from);
     const to = this.unitOf(head.slots, head.to);
     asking.session.cover({ from: first, to, asOf: head.asOf, round: head.round, toCome: head.toCome }, nowMs);
@@ -107,21 +110,32 @@ export class Restore {
     return true;
   }
 
+  /** It may be asked again when it is met again. */
+  private giveUp(nowMs: number): void {
+    const { asking } = this;
+    if (!asking || (nowMs - asking.heardMs <= IDLE_MS && nowMs - asking.startedMs <= WITHIN_MS)) return;
+    this.asked.delete(asking.from);
+    this.asking = undefined;
+  }
+
   private drive(nowMs: number): void {
-    if (!this.asking) {
-      const from = this.candidates.shift();
-      if (from === undefined) return;
-      const session = this.session([{ from: 0, count: this.units.slotUnits }], nowMs);
-      this.asking = { from, session, cellsToCome: true, heardMs: nowMs };
-    }
-    const wanted = this.asking.session.ask(nowMs);
-    if (wanted) this.parts.ask(wanted, this.asking.from);
+    this.asking ??= this.begin(this.candidates.shift(), nowMs);
+    const wanted = this.asking?.session.ask(nowMs);
+    if (wanted) this.parts.ask(wanted, this.asking!.from);
+  }
+
+  private begin(from: number | undefined, nowMs: number): Asking | undefined {
+    if (from === undefined) return undefined;
+    const session = this.session([{ from: 0, count: this.units.slotUnits }], nowMs);
+    return { from, session, cellsToCome: true, startedMs: nowMs, heardMs: nowMs, cells: 0, clients: new Map() };
   }
 
   private next(asking: Asking, nowMs: number): void {
     if (!asking.cellsToCome) {
-      // Others kept the same: one whole copy is enough.
-      this.end();
+      this.state = "ready";
+      this.asking = undefined;
+      this.cells = Math.max(this.cells, asking.cells);
+      this.parts.done(asking.cells);
       return;
     }
     const session = this.session([{ from: this.units.slotUnits, count: this.units.cellUnits }], nowMs);
@@ -132,31 +146,23 @@ export class Restore {
     return new SyncSession(this.units.count, wanted, 0, nowMs);
   }
 
-  private end(): void {
-    this.state = "ready";
-    this.asking = undefined;
-    this.candidates.length = 0;
-    this.clients.clear();
-    this.parts.done(this.cells);
-  }
-
   private unitOf(slots: boolean, at: number): number {
     return slots ? Math.ceil(at / UNIT_SLOTS) : this.units.slotUnits + Math.ceil(at / UNIT_CELLS);
   }
 
-  private takeSlots(reader: BitReader, nowMs: number): boolean {
+  private takeSlots({ clients }: Asking, reader: BitReader, nowMs: number): boolean {
     const count = reader.read(16);
     for (let i = 0; i < count; i++) {
       const record = parseRights(reader, 0);
       if (!record) return false;
       if (record.empty) continue;
-      this.clients.set(record.slot, record.mac);
+      clients.set(record.slot, record.mac);
       this.parts.proxy.restored(record.mac, record.n, record.zone, rightsOfRecord(record, nowMs));
     }
     return reader.atEnd;
   }
 
-  private takeCells({ to }: SnapHead, reader: BitReader, ticks: Ticks): boolean {
+  private takeCells(asking: Asking, { to }: SnapHead, reader: BitReader, ticks: Ticks): boolean {
     const { geometry, proxy } = this.parts;
     if (to > geometry.cells || !this.block.parse(reader, ticks, this.batch)) return false;
     const bySlot = new Map<number, number[]>();
@@ -164,12 +170,12 @@ export class Restore {
     const table = new Map<number, number>();
     for (let i = 0; i < count; i++) {
       if (cells[i] === 0) continue;
-      const slot = this.slotNow(owners[i]!);
+      const slot = this.slotNow(asking, owners[i]!);
       table.set(coordinates[i]!, cells[i]!);
       bySlot.set(slot, [...(bySlot.get(slot) ?? []), coordinates[i]!]);
     }
     for (const [slot, at] of bySlot)
-      this.cells += proxy.carry.adopt(
+      asking.cells += proxy.carry.adopt(
         slot,
         proxy.carry.of(at, (coordinate) => table.get(coordinate)!, ticks),
         LATEST,
@@ -177,9 +183,9 @@ export class Restore {
     return true;
   }
 
-  private slotNow(oldSlot: number): number {
+  private slotNow({ clients }: Asking, oldSlot: number): number {
     if (oldSlot === SLOT_SHARED) return SLOT_SHARED;
-    const mac = this.clients.get(oldSlot);
+    const mac = clients.get(oldSlot);
     return (mac && this.parts.proxy.contexts.get(mac)?.slot) ?? SLOT_UNKNOWN;
   }
 }

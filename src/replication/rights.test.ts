@@ -262,6 +262,35 @@ describe("a revocation", () => {
   });
 });
 
+describe("what an earlier run left in the datapath", () => {
+  it("is not in force for ever when nobody tells of it any more: its time ended while the agent was down", async () => {
+    const lab = await meshOf(2);
+    loginAt(lab.ap(1), GUEST, { leftSeconds: 5 });
+    await lab.run(1_000);
+    lab.ap(2).running = false;
+    await lab.run(6_000);
+    await lab.restart(lab.ap(2));
+    await lab.run(1_000);
+    expect(lab.ap(2).datapath.client(GUEST), "a restart takes nothing away").toBeDefined();
+    await lab.run(31_000);
+    expect(lab.ap(2).datapath.client(GUEST)).toBeUndefined();
+  });
+
+  it("is revoked by any neighbour, also when who revoked it is gone", async () => {
+    const lab = await meshOf(3);
+    loginAt(lab.ap(1), GUEST);
+    await lab.run(1_000);
+    lab.ap(3).running = false;
+    lab.ap(1).replicator.proxy.revoke(GUEST);
+    await lab.run(500);
+    lab.ap(1).running = false;
+    await lab.restart(lab.ap(3));
+    await lab.run(2_000);
+    expect(lab.ap(3).datapath.client(GUEST)).toBeUndefined();
+    expect(lab.ap(3).replicator.proxy.contexts.get(GUEST)!.rights!.revoked).toBe(true);
+  });
+});
+
 describe("seconds that are left", () => {
   it("go on for an AP that starts later", async () => {
     const lab = await meshOf(2);

@@ -39,6 +39,7 @@ export interface Observer {
   /** A packet (or nobody: `isPacket` false) inserted or refreshed; `code` as asked, `before` the rank of a live cell. */
   inserted(ap: AccessPoint, fingerprint: number, code: number, before: number | undefined): void;
   mirrored(ap: AccessPoint, mirror: number, coordinate: number, cell: number): void;
+  agentEnds(ap: AccessPoint): void;
   /** roamwalld was dead for so long, and timers with it. */
   stood(ms: number): void;
   warned(ap: AccessPoint, text: string): void;
@@ -143,6 +144,7 @@ export class AccessPoint {
 
   /** Without a word. */
   stopAgent(): void {
+    if (this.isAgentUp) this.parts.observer.agentEnds(this);
     this.generation++;
     this.isLeaving = false;
     this.isAgentUp = false;

@@ -33,6 +33,8 @@ export interface Watch {
   mirrored?(ap: AccessPoint, mirror: number, coordinate: number, cell: number): void;
   /** About to lose its table. */
   powerFails?(ap: AccessPoint): void;
+  /** About to end, with or without its roamwalld: its mirrors are lost. */
+  agentEnds?(ap: AccessPoint): void;
   /** A roamwalld was dead for so long, and the timers of its table with it. */
   stood?(ms: number): void;
   /** Once a second. */
@@ -355,6 +357,7 @@ export class Simulation {
         looked: (fingerprint) => this.lookups.push(fingerprint),
         inserted: (ap, fingerprint, code, before) => each((watch) => watch.inserted?.(ap, fingerprint, code, before)),
         mirrored: (ap, mirror, at, cell) => each((watch) => watch.mirrored?.(ap, mirror, at, cell)),
+        agentEnds: (ap) => each((watch) => watch.agentEnds?.(ap)),
         stood: (ms) => each((watch) => watch.stood?.(ms)),
         warned: (ap, text) => this.note([ap.name], text),
       },

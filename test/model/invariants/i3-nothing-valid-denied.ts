@@ -11,6 +11,8 @@ const LOSSY_SETTLE_MS = 10_000;
 const BELIEF_MS = 2_000;
 /** A link that was cut is heard of with the next hello, then repaired. */
 const HEAL_MS = 3_000;
+/** An AP that lost its table has asked for it by then. */
+const RESTORE_MS = 12_000;
 const PATH: Settled = { linkMs: HEAL_MS, agentMs: BELIEF_MS };
 
 /**
@@ -23,6 +25,7 @@ export function nothingValidDenied(sim: Simulation): Watch {
   const died = new WeakMap<Promised, string>();
   return {
     powerFails: (ap) => rememberDead(sim, ap, died),
+    agentEnds: (ap) => rememberForgotten(sim, ap, died),
     denied(denial) {
       const excuse = excuseOf(sim, denial, died);
       if (excuse !== undefined) {
@@ -85,7 +88,7 @@ function hasLost(sim: Simulation, ap: AccessPoint, holder: AccessPoint, sinceMs:
 function rememberDead(sim: Simulation, ap: AccessPoint, died: WeakMap<Promised, string>): void {
   const { nowMs } = sim.world;
   const others = sim.aps.filter((other) => other !== ap && other.isPowered);
-  const tables = others.flatMap(({ datapath }) => [datapath.sfr.table, ...datapath.sfr.mirrors]);
+  const tables = tablesBut(sim, ap);
   const couldHear = others.some(
     (other) => hasRunFor(sim, other, BELIEF_MS) && sim.network.isWhole(ap.id, other.id, HEAL_MS),
   );
@@ -93,9 +96,7 @@ function rememberDead(sim: Simulation, ap: AccessPoint, died: WeakMap<Promised, 
     for (const { promised: both } of conversations) {
       for (const promised of both) {
         if (!promised) continue;
-        const isElsewhere = promised
-          .standing(nowMs)
-          .every((x) => tables.some((table) => table.find(Math.floor(x / 2 ** 32), x >>> 0) >= 0));
+        const isElsewhere = promised.standing(nowMs).every((x) => stands(x, tables));
         const isYoung = nowMs - promised.changedMs < sim.holdMs * 1.5 + SETTLE_MS;
         if (isYoung) died.set(promised, "younger than a round of repair when power failed");
         else if (isElsewhere) continue;
@@ -104,4 +105,34 @@ function rememberDead(sim: Simulation, ap: AccessPoint, died: WeakMap<Promised, 
       }
     }
   }
+}
+
+/**
+ * A new agent knows none of the mirrors that the one before filled. When a source is off, or had no time yet to ask for
+ * the table that it lost, and nobody else has a copy, what was in its mirror ends with the agent.
+ */
+function rememberForgotten(sim: Simulation, ap: AccessPoint, died: WeakMap<Promised, string>): void {
+  const { nowMs } = sim.world;
+  const { table, mirrors } = ap.datapath.sfr;
+  const lost = ap.replicator.list().filter(({ id }) => !hasRunFor(sim, sim.ap(id)!, RESTORE_MS));
+  const known = lost.flatMap(({ mirror, orphans }) => [mirror, ...orphans.map((orphan) => orphan.mirror)]);
+  const kept = known.flatMap((mirror) => (mirror ? [mirrors[mirror.index]!] : []));
+  const tables = [...tablesBut(sim, ap), table];
+  for (const { conversations } of sim.clients) {
+    for (const promised of conversations.flatMap((one) => one.promised)) {
+      const isLast = (x: number) => stands(x, kept) && !stands(x, tables);
+      if (promised?.standing(nowMs).some(isLast))
+        died.set(promised, "the last mirror of it was of an agent that ended");
+    }
+  }
+}
+
+/** Where state of a client can be found when this AP is not there: what is in the mirrors of no agent, nobody reads. */
+function tablesBut(sim: Simulation, ap: AccessPoint): Table[] {
+  const others = sim.aps.filter((other) => other !== ap && other.isPowered);
+  return others.flatMap(({ datapath: { sfr }, isAgentUp }) => [sfr.table, ...(isAgentUp ? sfr.mirrors : [])]);
+}
+
+function stands(x: number, tables: readonly Table[]): boolean {
+  return tables.some((table) => table.find(Math.floor(x / 2 ** 32), x >>> 0) >= 0);
 }
