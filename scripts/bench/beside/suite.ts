@@ -114,7 +114,7 @@ const GOALS: readonly Goal[] = [
   boundGoal("sync of 20,000 without loss: under 20 ms", HOLD_200, "sync20k.0", 20),
   boundGoal("sync of 20,000 at 20 % loss: under 200 ms", HOLD_200, "sync20k.20", 200),
   {
-    text: "longest gap of a roam with 20,000 other states, of that with none: at most 1 (and a period's 5 %)",
+    text: "longest gap of a roam with 20,000 other states, of that with none: at most 1 (5 % allowed)",
     judge(of) {
       const [many, none] = [of(HOLD_200, "roam.20kOthers.gap"), of(HOLD_200, "roam.alone.gap")];
       if (many === undefined || none === undefined) return undefined;
