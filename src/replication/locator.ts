@@ -14,8 +14,12 @@ const RINGS = [
 ] as const;
 const TTL_MAX = 8;
 const GIVE_UP_MS = 1_000;
-/** Who was nowhere is not searched for again so soon: strangers are common, and each search is heard by many. */
-const NOWHERE_FOR_MS = 30_000;
+/**
+ * Who was nowhere is searched for again after so long, then twice that, and so on: a part that was cut off heals, but
+ * strangers are common, and each search is heard by many.
+ */
+const NOWHERE_FIRST_MS = 1_000;
+const NOWHERE_MOST_MS = 30_000;
 const SEARCHES_MAX = 256;
 const ROUTES_MAX = 256;
 /** APs that may know the client answer a question: more are of no use. */
@@ -79,14 +83,14 @@ export class Locator {
   private readonly searches = new Map<Mac, Search>();
   private readonly routes = new Map<bigint, Route>();
   /** by client: not to be searched for before */
-  private readonly nowhere = new Map<Mac, number>();
+  private readonly nowhere = new Map<Mac, { readonly untilMs: number; readonly forMs: number }>();
   private readonly askBudget = new TokenBucket(ASKED_PER_SECOND, ASKED_PER_SECOND);
   private readonly passBudget = new TokenBucket(PASSED_PER_SECOND, PASSED_PER_SECOND);
 
   constructor(private readonly parts: LocatorParts) {}
 
   search(mac: Mac, zone: number, bind: bigint, nowMs: number): void {
-    if (this.searches.has(mac) || (this.nowhere.get(mac) ?? 0) > nowMs) return;
+    if (this.searches.has(mac) || (this.nowhere.get(mac)?.untilMs ?? 0) > nowMs) return;
     if (this.searches.size >= SEARCHES_MAX || !this.askBudget.take(1, nowMs)) {
       this.counters.throttled++;
       return;
@@ -129,9 +133,14 @@ export class Locator {
     }
     if (nowMs - search.startedMs < GIVE_UP_MS) return;
     this.searches.delete(search.mac);
-    if (search.isAnswered) return;
+    if (search.isAnswered) {
+      this.nowhere.delete(search.mac);
+      return;
+    }
     this.counters.gaveUp++;
-    remember(this.nowhere, search.mac, nowMs + NOWHERE_FOR_MS, SEARCHES_MAX);
+    const before = this.nowhere.get(search.mac)?.forMs ?? NOWHERE_FIRST_MS / 2;
+    const forMs = Math.min(NOWHERE_MOST_MS, before * 2);
+    remember(this.nowhere, search.mac, { untilMs: nowMs + forMs, forMs }, SEARCHES_MAX);
   }
 
   private ask(search: Search, ttl: number, nowMs: number): void {
@@ -220,7 +229,7 @@ function dueMs({ startedMs, ring, isFound }: Search): number {
 }
 
 /** Sets, and forgets the oldest beyond `most`. */
-function remember<K>(map: Map<K, number>, key: K, value: number, most: number): void {
+function remember<K, V>(map: Map<K, V>, key: K, value: V, most: number): void {
   map.delete(key);
   map.set(key, value);
   if (map.size > most) map.delete(map.keys().next().value!);

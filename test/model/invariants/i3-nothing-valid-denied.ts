@@ -48,7 +48,7 @@ function excuseOf(sim: Simulation, denial: Denial, died: WeakMap<Promised, strin
   const sinceMs = Math.max(client.heardMs, ap.agentSinceMs + BELIEF_MS);
   if (nowMs - sinceMs < SETTLE_MS) return ap.isAgentUp ? "within the first second" : "agent down";
   const holders = holdersOf(sim, denial);
-  if (holders.length === 0) return died.get(promised);
+  if (holders.length === 0) return reason === "unknown" ? "no agent remembers its grant" : died.get(promised);
   const reachable = reachableFrom(sim, ap, PATH);
   const near = holders.filter((holder) => reachable.has(holder));
   if (near.length === 0) return "no path to who holds it";
@@ -60,9 +60,14 @@ function excuseOf(sim: Simulation, denial: Denial, died: WeakMap<Promised, strin
 function holdersOf(sim: Simulation, denial: Denial): AccessPoint[] {
   const { ap, client, reason, wanted } = denial;
   const powered = sim.aps.filter(({ isPowered }) => isPowered);
-  if (reason === "unknown") return powered.filter(({ datapath }) => datapath.client(client.mac));
+  if (reason === "unknown") return powered.filter((other) => knowsRights(other, client.mac));
   const has = (table: Table) => wanted.some((x) => table.find(Math.floor(x / 2 ** 32), x >>> 0) >= 0);
   return powered.filter((other) => has(other.datapath.sfr.table) || (other === ap && hasMirror(sim, denial, has)));
+}
+
+/** A grant lives in agents: what gave it (a RADIUS session, an operator) must give it again to a mesh of which all began anew. */
+function knowsRights({ isAgentUp, replicator }: AccessPoint, mac: Denial["client"]["mac"]): boolean {
+  return isAgentUp && replicator.proxy.contexts.get(mac)?.rights !== undefined;
 }
 
 /** A mirror that the AP could know to be of the client: its source's claim had the time to come. */
