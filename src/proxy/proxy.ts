@@ -234,8 +234,7 @@ export class StateProxy {
     this.roam.heardOf(context, from, heard);
     if (heard.here && context.ap === from) context.holders.add(from);
     this.contexts.write(context);
-    // A revocation must outlive who spoke it, and stop those who only hear us.
-    if (changed && (context.announced || heard.rights.revoked) && heard.rights.serial > 0) this.announce(context);
+    if (changed) this.passOn(context, heard.rights);
     // It forgot in a restart what it had said, or never heard of it.
     else if (context.rights && context.withheld === "" && outranks(context.rights, heard.rights))
       this.announce(context);
@@ -256,7 +255,7 @@ export class StateProxy {
     if (context.withheld === "stale") context.withheld = "";
     if (!context.rights?.revoked) this.roam.found(context, client);
     this.contexts.write(context);
-    if (changed && context.announced && client.rights.serial > 0) this.announce(context);
+    if (changed) this.passOn(context, client.rights);
   }
 
   /** What a neighbour remembers of our own table before it was lost: the client's slot, not where it is. */
@@ -326,6 +325,14 @@ export class StateProxy {
     else this.tombstones.remove(context.mac);
     for (const digest of heard.filters) if (this.filters.idOf(digest) === undefined) this.parts.wire.wanted(digest);
     return true;
+  }
+
+  /**
+   * Whoever is told of a revocation tells it: who only hears us must be stopped too, and who revoked, or was told,
+   * forgets it in a restart. Grants are told by those who told of the client before.
+   */
+  private passOn(context: Context, { revoked, serial }: Rights): void {
+    if (revoked || (context.announced && serial > 0)) this.announce(context);
   }
 
   private bury(context: Context, nowMs: number): void {

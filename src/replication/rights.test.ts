@@ -211,6 +211,17 @@ describe("rights of an AP that is silent", () => {
 });
 
 describe("a revocation", () => {
+  it("is known again after a restart, also where nobody serves the client", async () => {
+    const lab = await meshOf(2);
+    const isRevoked = (ap: Ap) => ap.replicator.proxy.contexts.get(GUEST)?.rights?.revoked;
+    lab.ap(1).replicator.proxy.revoke(GUEST);
+    await lab.run(300);
+    await lab.restart(lab.ap(1));
+    expect(isRevoked(lab.ap(1))).toBeUndefined();
+    await lab.run(2_000);
+    expect(isRevoked(lab.ap(1))).toBe(true);
+  });
+
   it("during a partition reaches all within a minute: who is cut off serves nobody who comes (I4)", async () => {
     const lab = await meshOf(3);
     loginAt(lab.ap(1), GUEST);
