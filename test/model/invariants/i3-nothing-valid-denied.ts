@@ -60,14 +60,15 @@ function excuseOf(sim: Simulation, denial: Denial, died: WeakMap<Promised, strin
 function holdersOf(sim: Simulation, denial: Denial): AccessPoint[] {
   const { ap, client, reason, wanted } = denial;
   const powered = sim.aps.filter(({ isPowered }) => isPowered);
-  if (reason === "unknown") return powered.filter((other) => knowsRights(other, client.mac));
+  if (reason === "unknown") return powered.filter((other) => knowsRights(other, client.mac, sim.world.nowMs));
   const has = (table: Table) => wanted.some((x) => table.find(Math.floor(x / 2 ** 32), x >>> 0) >= 0);
   return powered.filter((other) => has(other.datapath.sfr.table) || (other === ap && hasMirror(sim, denial, has)));
 }
 
 /** A grant lives in agents: what gave it (a RADIUS session, an operator) must give it again to a mesh of which all began anew. */
-function knowsRights({ isAgentUp, replicator }: AccessPoint, mac: Denial["client"]["mac"]): boolean {
-  return isAgentUp && replicator.proxy.contexts.get(mac)?.rights !== undefined;
+function knowsRights({ isAgentUp, replicator }: AccessPoint, mac: Denial["client"]["mac"], nowMs: number): boolean {
+  const rights = isAgentUp ? replicator.proxy.contexts.get(mac)?.rights : undefined;
+  return rights !== undefined && !rights.revoked && nowMs < rights.endsAtMs;
 }
 
 /** A mirror that the AP could know to be of the client: its source's claim had the time to come. */
