@@ -16,7 +16,7 @@ export interface BelongingsParts {
   readonly datapath: Pick<Datapath, "shortenClient" | "flushHeld" | "sync">;
   readonly own: OwnTable;
   readonly carry: Carry;
-  readonly wire: Pick<RoamWire, "handover" | "reaches" | "sources">;
+  readonly wire: Pick<RoamWire, "handover" | "hears" | "sources">;
   readonly log: Log;
   /** 0: expectations of a client that went age normally. */
   readonly handoverLifetimeS: number;
@@ -50,10 +50,10 @@ export class Belongings {
     );
   }
 
-  /** What APs that are gone had published of the client. */
+  /** What APs that are silent had published of the client. */
   mirrorsOfGone({ holders, mac }: Context) {
     const { wire } = this.parts;
-    const gone = [...holders].filter((ap) => !wire.reaches(ap));
+    const gone = [...holders].filter((ap) => !wire.hears(ap));
     return gone.flatMap((ap) => wire.sources(ap, mac)).filter(({ mirror, slot }) => mirror.cellsOfSlot[slot]! > 0);
   }
 

@@ -54,6 +54,8 @@ export interface RoamWire {
   hint(to: number, context: Context, holder: number): void;
   /** That AP is alive, as far as is known. */
   reaches(ap: number): boolean;
+  /** It was heard just now: who is silent for three hellos may have lost power. */
+  hears(ap: number): boolean;
   handover(to: number, of: Handed): void;
   adopted(mac: Mac, n: number, source: number): void;
   /** The slot's RIGHTS changed. */

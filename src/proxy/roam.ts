@@ -133,10 +133,13 @@ export class Roam {
     const granted = (context.rights?.serial ?? 0) > 0 && context.withheld === "" ? { context } : {};
     // Who asks may have claimed it already: then it is where it was before.
     const pointers = [context.ap, ...context.holders].filter((ap) => ap !== asker && ap !== id);
-    const alive = pointers.find((ap) => wire.reaches(ap));
+    const alive = pointers.find((ap) => wire.hears(ap));
     if (alive !== undefined) return { ...granted, next: alive };
     const hasLeft = own.cellsOfSlot[context.slot]! > 0 || this.belongings.mirrorsOfGone(context).length > 0;
-    return hasLeft ? { context } : { ...granted, next: "all" };
+    const next = pointers.find((ap) => wire.reaches(ap));
+    // Who is silent may answer all the same, and has more than what is mirrored of it.
+    if (hasLeft) return { context, ...(next !== undefined && { next }) };
+    return { ...granted, next: next ?? "all" };
   }
 
   /** An AP that did not speak to us before does now: what it holds is asked for at once. */

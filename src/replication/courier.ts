@@ -125,6 +125,11 @@ export class Courier implements Omit<ProxyWire, "soon"> {
     return neighbour !== undefined && isThere(neighbour);
   }
 
+  hears(ap: number): boolean {
+    const neighbour = this.parts.greeter.get(ap);
+    return neighbour !== undefined && neighbour.believed && neighbour.state === "alive";
+  }
+
   /** An AP that was heard within `rights.stale` has the client in a slot of its own, with these very rights. */
   vouched(mac: Mac, { serial, rev }: Rights): boolean {
     const { mesh, options, greeter } = this.parts;

@@ -267,6 +267,7 @@ export class Replicator {
       announce: (slot) => this.courier.announce(slot),
       maskOf: (ap) => this.courier.maskOf(ap),
       reaches: (ap) => this.courier.reaches(ap),
+      hears: (ap) => this.courier.hears(ap),
       sources: (ap, mac) => this.courier.sources(ap, mac),
       vouched: (mac, rights) => this.courier.vouched(mac, rights),
       wanted: (digest) => this.courier.wanted(digest),

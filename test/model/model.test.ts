@@ -36,7 +36,7 @@ describe("a naive design fails", () => {
     refreshesForgotten: 1,
     noTombstones: 3,
     epochKept: 1,
-    emptyRangeUnanswered: 3,
+    emptyRangeUnanswered: 2,
     timersCopied: 1,
     mirrorsDoNotAge: 1,
   };

@@ -48,7 +48,14 @@ function excuseOf(sim: Simulation, denial: Denial, died: WeakMap<Promised, strin
   const sinceMs = Math.max(client.heardMs, ap.agentSinceMs + BELIEF_MS);
   if (nowMs - sinceMs < SETTLE_MS) return ap.isAgentUp ? "within the first second" : "agent down";
   const holders = holdersOf(sim, denial);
-  if (holders.length === 0) return reason === "unknown" ? "no agent remembers its grant" : died.get(promised);
+  if (holders.length === 0) {
+    const excuse = reason === "unknown" ? "no agent remembers its grant" : died.get(promised);
+    if (excuse !== undefined) return excuse;
+    const mirrorers = sim.aps.filter((other) => other !== ap && other.isAgentUp && mirrorsAny(other, denial.wanted));
+    if (mirrorers.length === 0) return undefined;
+    const reached = reachableFrom(sim, ap, PATH);
+    return mirrorers.some((other) => reached.has(other)) ? undefined : "no path to who mirrors it";
+  }
   const reachable = reachableFrom(sim, ap, PATH);
   const near = holders.filter((holder) => reachable.has(holder));
   if (near.length === 0) return "no path to who holds it";
@@ -141,4 +148,8 @@ function tablesBut(sim: Simulation, ap: AccessPoint): Table[] {
 
 function stands(x: number, tables: readonly Table[]): boolean {
   return tables.some((table) => table.find(Math.floor(x / 2 ** 32), x >>> 0) >= 0);
+}
+
+function mirrorsAny({ datapath }: AccessPoint, wanted: readonly number[]): boolean {
+  return wanted.some((x) => stands(x, datapath.sfr.mirrors));
 }
