@@ -150,6 +150,12 @@ export class Roam {
     }
   }
 
+  /** It serves the client without knowing of a higher claim: ours, or of somebody whom it does not hear. */
+  private correct(context: Context, ap: number): void {
+    if (context.here) this.parts.wire.claim(claimOf(context, []), ap);
+    else this.hintAt(context, ap, claimOf(context, []));
+  }
+
   /** Who claims may not hear whom we hear: it is told of holders that it does not name. */
   private hintAt(context: Context, claimer: number, { holders }: ClaimOf): void {
     const { id, wire } = this.parts;
@@ -212,6 +218,8 @@ export class Roam {
       this.yieldTo(context, ap, n, nowMs);
       context.zone = zone;
       if (wasHere) this.belongings.handOver(context, ap, []);
+    } else if (here && precedes(n, ap, context.n, context.ap)) {
+      this.correct(context, ap);
     } else if (!here && !context.here && n > context.n) {
       context.n = n;
       context.ap = 0;
