@@ -24,6 +24,9 @@ export class Mirror {
   private batched = 0;
   private readonly permutations: Permutations;
 
+  /** The datapath has its ticks: a table that has just begun counts from zero, and another may have had this mirror before. */
+  private isTimed = false;
+
   constructor(
     readonly index: number,
     readonly geometry: Geometry,
@@ -57,7 +60,8 @@ export class Mirror {
   advance(fast: number, slow: number): void {
     const toFast = Math.max(fast, this.ticks.fast);
     const toSlow = Math.max(slow, this.ticks.slow);
-    if (toFast === this.ticks.fast && toSlow === this.ticks.slow) return;
+    if (this.isTimed && toFast === this.ticks.fast && toSlow === this.ticks.slow) return;
+    this.isTimed = true;
     this.flush();
     this.datapath.mirrorTicks(this.index, toFast, toSlow);
     this.ticks.advance(toFast, toSlow, () => this.sweep());
