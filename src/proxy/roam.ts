@@ -26,6 +26,8 @@ const CLAIM_AGAIN_MS = [20, 60, 140];
 /** Then the mirror must do. */
 const HANDOVER_WITHIN_MS = 100;
 const SESSION_MS = 1_000;
+/** A holder that is there and has not answered is asked for so many seconds: at 30 % loss it is reached in two. */
+const SESSIONS_MAX = 8;
 /** After a restart: neighbours believe us by then. And one client after the other: what one AP forgot is no storm. */
 const RESUME_AFTER_MS = 1_000;
 const RESUME_EVERY_MS = 100;
@@ -48,6 +50,8 @@ interface Session {
   /** by holder: parts taken so far */
   readonly waiting: Map<number, Set<number>>;
   mirrorsTaken: boolean;
+  /** How many there were of this claim. */
+  readonly round: number;
 }
 
 /**
@@ -292,7 +296,9 @@ export class Roam {
       if (!context.here || context.holders.size === 0 || this.sessions.has(context.mac)) continue;
       for (const ap of context.holders) {
         const left = wire.sources(ap, context.mac).some(({ mirror, slot }) => mirror.cellsOfSlot[slot]! > 0);
-        if (!left) context.holders.delete(ap);
+        // An empty mirror of an AP that still owes its answer may be one that is not filled yet.
+        const isOwed = !context.handedBy.has(ap) && wire.reaches(ap);
+        if (!left && !isOwed) context.holders.delete(ap);
       }
       contexts.write(context);
     }
@@ -381,9 +387,10 @@ export class Roam {
   }
 
   /** Says the claim to those that may hold state of the client, until they have answered. */
-  private ask(context: Context, nowMs: number): void {
-    const waiting = new Map([...context.holders].map((ap) => [ap, new Set<number>()]));
-    const session: Session = { context, n: context.n, startedMs: nowMs, said: 0, waiting, mirrorsTaken: false };
+  private ask(context: Context, nowMs: number, round = 1): void {
+    const owing = [...context.holders].filter((ap) => !context.handedBy.has(ap));
+    const waiting = new Map(owing.map((ap) => [ap, new Set<number>()]));
+    const session: Session = { context, n: context.n, startedMs: nowMs, said: 0, waiting, mirrorsTaken: false, round };
     this.sessions.set(context.mac, session);
     this.say(session);
   }
@@ -404,7 +411,13 @@ export class Roam {
       session.mirrorsTaken = true;
       for (const ap of session.waiting.keys()) this.belongings.adoptFromMirrors(session.context, ap);
     }
-    if (age >= SESSION_MS) this.sessions.delete(session.context.mac);
+    if (age >= SESSION_MS) this.end(session, nowMs);
+  }
+
+  private end({ context, waiting, round }: Session, nowMs: number): void {
+    this.sessions.delete(context.mac);
+    const isOwed = [...waiting.keys()].some((ap) => this.parts.wire.reaches(ap));
+    if (isOwed && context.here && round < SESSIONS_MAX) this.ask(context, nowMs, round + 1);
   }
 
   private yieldTo(context: Context, ap: number, n: number, nowMs: number): void {
