@@ -127,7 +127,7 @@ export class Courier implements Omit<ProxyWire, "soon"> {
 
   hears(ap: number): boolean {
     const neighbour = this.parts.greeter.get(ap);
-    return neighbour !== undefined && neighbour.believed && neighbour.state === "alive";
+    return neighbour?.believed === true && neighbour.state === "alive";
   }
 
   /** An AP that was heard within `rights.stale` has the client in a slot of its own, with these very rights. */
