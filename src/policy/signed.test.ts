@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { hex } from "../base/bytes.ts";
 import { nodePlatform } from "../platform/node/platform.ts";
-import { hex, openPolicy, parseKeyHex, signPolicy } from "./signed.ts";
+import { openPolicy, parseKeyHex, signPolicy } from "./signed.ts";
 
 const { ed25519 } = nodePlatform();
 const SEED = Uint8Array.from({ length: 32 }, (_, i) => i);

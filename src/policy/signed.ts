@@ -11,6 +11,7 @@
  * The signature (Ed25519) is over everything else. `mesh` keeps a document from another mesh of the same administrator
  * out, `revision` an older one.
  */
+import { hex } from "../base/bytes.ts";
 import { badInput } from "../base/errors.ts";
 import type { Ed25519 } from "../platform/platform.ts";
 
@@ -77,10 +78,6 @@ function message(mesh: string, revision: number, text: string): Uint8Array {
 export function parseKeyHex(text: string, place: string): Uint8Array {
   if (!/^[0-9a-f]{64}$/i.test(text)) throw badInput(place, "no key", "64 hex digits");
   return bytesOf(text);
-}
-
-export function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function bytesOf(text: string): Uint8Array {

@@ -1,3 +1,4 @@
+import { hex } from "../../base/bytes.ts";
 import { RoamwallError } from "../../base/errors.ts";
 import type { Platform } from "../../platform/platform.ts";
 import { fingerprintOf, KEY_BYTES, KEY_SLOTS, type MeshKey } from "../../replication/keyring.ts";
@@ -171,10 +172,6 @@ function say({ terminal, options }: Call, text: string): void {
 
 function shown(fingerprint: number): string {
   return fingerprint.toString(16).padStart(8, "0");
-}
-
-function hex(bytes: Uint8Array): string {
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function exists({ files }: Platform, path: string): boolean {

@@ -1,3 +1,4 @@
+import { hex } from "../../base/bytes.ts";
 import { type Advice, adviceOn } from "../../policy/advice.ts";
 import { type CompiledPolicy, compilePolicy, type Policy, parsePolicy } from "../../policy/policy.ts";
 import { seedsOrDefault } from "../key.ts";
@@ -49,10 +50,6 @@ function loadOf(policy: Policy, { filters, roles, group, zones, services, client
     zones: zones.map(({ address, ...zone }) => ({ ...zone, address: hex(address) })),
     services,
   };
-}
-
-function hex(bytes: ArrayLike<number>): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function reportOf(file: string, compiled: CompiledPolicy) {

@@ -1,9 +1,10 @@
 /** The policy of a whole mesh, from the administrator's side: a key, a signed document, the broker. */
+import { hex } from "../../base/bytes.ts";
 import { badInput, RoamwallError } from "../../base/errors.ts";
 import type { PolicyAnswer } from "../../mqtt/policy-feed.ts";
 import { apOf, everyAp, policyTopic } from "../../mqtt/topics.ts";
 import type { Broker, BrokerOptions, Platform } from "../../platform/platform.ts";
-import { hex, MESH_NAME, openPolicy, parseKeyHex, REVISION_MAX, signPolicy } from "../../policy/signed.ts";
+import { MESH_NAME, openPolicy, parseKeyHex, REVISION_MAX, signPolicy } from "../../policy/signed.ts";
 import type { PolicyAction } from "./policy.ts";
 import { readCompiled } from "./policy-file.ts";
 import { columns, printable, styleFor } from "./text.ts";

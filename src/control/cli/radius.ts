@@ -1,3 +1,4 @@
+import { hex } from "../../base/bytes.ts";
 import type { Seeds } from "../../policy/filter.ts";
 import type { CompiledPolicy } from "../../policy/policy.ts";
 import { compileRules } from "../../policy/policy.ts";
@@ -80,8 +81,4 @@ function print({ terminal, options }: Call, items: readonly Item[]): void {
     return isCoa ? `${name} = ${value}` : `\t${name} += ${value}${i + 1 < items.length ? "," : ""}`;
   });
   terminal.out(`${lines.join("\n")}\n`);
-}
-
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
