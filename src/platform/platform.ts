@@ -18,6 +18,10 @@ export interface Platform {
   connect(path: string): Promise<Stream>;
   /** Serves a unix socket; replaces a dead one. */
   serve(path: string, onStream: (stream: Stream) => void): Promise<{ close(): void }>;
+  /** Serves TCP. Rejects with ROAMWALL_ERR_BIND, naming address and port. */
+  listen(at: Endpoint, onStream: (stream: Stream) => void): Promise<Listener>;
+  /** Path of a file that is shipped beside the running bundle. */
+  beside(name: string): string;
   readonly ed25519: Ed25519;
   /**
    * A connection to an MQTT broker, kept up by itself: a broker that cannot be reached is tried again. Rejects with
@@ -123,6 +127,13 @@ export interface Endpoint {
 export interface Udp {
   readonly local: Endpoint;
   send(bytes: Uint8Array, to: Endpoint): void;
+  close(): void;
+}
+
+export interface Listener {
+  /** With the port that was found, where 0 was asked for. */
+  readonly local: Endpoint;
+  /** Ends its streams, too. */
   close(): void;
 }
 

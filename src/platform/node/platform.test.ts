@@ -1,5 +1,6 @@
+import { once } from "node:events";
 import { mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -89,6 +90,21 @@ describe("streams", () => {
     await new Promise((resolve) => live.close(resolve));
     writeFileSync(path, "dead");
     (await platform.serve(path, () => {})).close();
+  });
+
+  it("serves TCP, tells the port that it found, and names the address that is not ours", async () => {
+    const listener = await platform.listen({ address: "127.0.0.1", port: 0 }, (stream) => {
+      stream.onBytes((bytes) => stream.write(bytes));
+    });
+    const socket = connect(listener.local.port, "127.0.0.1");
+    socket.write("hello");
+    const [bytes] = (await once(socket, "data")) as [Uint8Array];
+    expect(String(bytes)).toBe("hello");
+    const closed = once(socket, "close");
+    listener.close();
+    await closed;
+    const taken = platform.listen({ address: "192.0.2.1", port: 80 }, () => {});
+    await expect(taken).rejects.toThrow("192.0.2.1 port 80: EADDRNOTAVAIL");
   });
 
   it("names the path where nobody listens", async () => {

@@ -1,13 +1,15 @@
 /** Linux, by Node: the only room that imports `node:*`. */
 import { randomBytes } from "node:crypto";
+import { realpathSync } from "node:fs";
 import { totalmem } from "node:os";
+import { dirname, join } from "node:path";
 import type { Clock, Platform } from "../platform.ts";
 import { openBroker } from "./broker.ts";
 import { nodeCrypto } from "./crypto.ts";
 import { nodeEd25519 } from "./ed25519.ts";
 import { nodeFiles } from "./files.ts";
 import { type LogLevel, lineLog } from "./log.ts";
-import { connectUnix, serveUnix } from "./streams.ts";
+import { connectUnix, listenTcp, serveUnix } from "./streams.ts";
 import { openUdp } from "./udp.ts";
 
 export interface NodePlatformOptions {
@@ -30,9 +32,16 @@ export function nodePlatform(options: NodePlatformOptions = {}): Platform {
     udp: (udp) => openUdp(udp, log),
     connect: connectUnix,
     serve: serveUnix,
+    listen: listenTcp,
+    beside: besideBundle,
     ed25519: nodeEd25519,
     broker: openBroker,
   };
+}
+
+/** The command is often a link to the bundle. */
+function besideBundle(name: string): string {
+  return join(dirname(realpathSync(process.argv[1]!)), name);
 }
 
 /** This was written then: a clock before it was never set. */

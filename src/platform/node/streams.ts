@@ -1,8 +1,8 @@
 import { chmodSync, mkdirSync, unlinkSync } from "node:fs";
-import { connect, createServer, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type ListenOptions, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { RoamwallError } from "../../base/errors.ts";
-import type { Stream } from "../platform.ts";
+import type { Endpoint, Listener, Stream } from "../platform.ts";
 
 export function connectUnix(path: string): Promise<Stream> {
   return new Promise((resolve, reject) => {
@@ -30,6 +30,26 @@ export async function serveUnix(path: string, onStream: (stream: Stream) => void
     const { code, message } = cause as NodeJS.ErrnoException;
     if (code !== "ENOENT") throw new RoamwallError("ROAMWALL_ERR_FILE", `${path}: ${message}`);
   }
+  const fail = (error: Error) => new RoamwallError("ROAMWALL_ERR_FILE", `${path}: ${error.message}`);
+  const { close } = await serveStreams({ path }, onStream, fail);
+  chmodSync(path, 0o600);
+  return { close };
+}
+
+export async function listenTcp(at: Endpoint, onStream: (stream: Stream) => void): Promise<Listener> {
+  const { address, port } = at;
+  const fail = (error: NodeJS.ErrnoException) => {
+    return new RoamwallError("ROAMWALL_ERR_BIND", `${address} port ${port}: ${error.code ?? error.message}`);
+  };
+  const { server, close } = await serveStreams({ host: address, port }, onStream, fail);
+  return { local: { address, port: (server.address() as AddressInfo).port }, close };
+}
+
+async function serveStreams(
+  where: ListenOptions,
+  onStream: (stream: Stream) => void,
+  refusal: (error: NodeJS.ErrnoException) => Error,
+): Promise<{ server: Server; close(): void }> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
@@ -37,11 +57,11 @@ export async function serveUnix(path: string, onStream: (stream: Stream) => void
     onStream(streamOf(socket));
   });
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) => reject(new RoamwallError("ROAMWALL_ERR_FILE", `${path}: ${error.message}`)));
-    server.listen(path, resolve);
+    server.once("error", (error) => reject(refusal(error)));
+    server.listen(where, resolve);
   });
-  chmodSync(path, 0o600);
   return {
+    server,
     close() {
       server.close();
       for (const socket of sockets) socket.destroy();
