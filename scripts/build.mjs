@@ -1,4 +1,4 @@
-// Builds what an AP needs: firmware/abi.h (and the table of docs/settings.md), dist/roamwall.cjs (one file), and with clang the kernel program and roamwalld.
+// Builds what an AP needs: firmware/abi.h (and the table of docs/settings.md), dist/roamwall.cjs with its files beside it, and with clang the kernel program and roamwalld.
 // `npm run build [-- --no-firmware]`
 import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, existsSync, readFileSync } from "node:fs";
@@ -7,14 +7,20 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 process.chdir(join(dirname(fileURLToPath(import.meta.url)), ".."));
-const OUTFILE = "dist/roamwall.cjs";
-const BYTES_MAX = 400_000;
-/** Files beside the agent's, read by those whose settings ask for them: the library is larger than the agent. */
-const MQTT_OUTFILE = "dist/roamwall-mqtt.cjs";
-const BESIDE = [
-  { entry: "src/radius/radius.ts", outfile: "dist/roamwall-radius.cjs" },
-  // The model of the datapath: for `roamwall replay`, no agent needs it.
-  { entry: "src/control/replay.ts", outfile: "dist/roamwall-replay.cjs" },
+const PROGRAM = "dist/roamwall.cjs";
+/**
+ * A program of a few lines, and what it loads beside it when it is asked for: an AP's engine reads the agent's file, and
+ * those that its settings name. `bytesMax`: an access point keeps it in flash and in memory.
+ */
+const FILES = [
+  { entry: "src/main.ts", outfile: PROGRAM, bytesMax: 40_000 },
+  { entry: "src/control/run-agent.ts", outfile: "dist/roamwall-agent.cjs", bytesMax: 350_000 },
+  { entry: "src/control/cli/verbs.ts", outfile: "dist/roamwall-cli.cjs", bytesMax: 400_000 },
+  { entry: "src/radius/radius.ts", outfile: "dist/roamwall-radius.cjs", bytesMax: 60_000 },
+  // The model of the datapath: for `roamwall replay`.
+  { entry: "src/control/replay.ts", outfile: "dist/roamwall-replay.cjs", bytesMax: 150_000 },
+  // The library, of which we call `connect`: for those who name a broker.
+  { entry: "mqtt", outfile: "dist/roamwall-mqtt.cjs", bytesMax: 450_000 },
 ];
 
 /**
@@ -39,10 +45,9 @@ const LEFT_OUT = [
 const trim = {
   name: "trim",
   setup(pluginBuild) {
-    pluginBuild.onResolve({ filter: /^mqtt$/ }, () => ({ path: "./roamwall-mqtt.cjs", external: true }));
     // What is imported at run time only; the room's own constants may be anywhere.
-    for (const { entry, outfile } of BESIDE) {
-      pluginBuild.onResolve({ filter: new RegExp(`/${basename(entry)}$`) }, ({ kind }) => {
+    for (const { entry, outfile } of FILES) {
+      pluginBuild.onResolve({ filter: new RegExp(`(^|/)${basename(entry)}$`) }, ({ kind }) => {
         return kind === "dynamic-import" ? { path: `./${basename(outfile)}`, external: true } : undefined;
       });
     }
@@ -69,34 +74,21 @@ function checkVersion() {
   }
 }
 
-/** `source`: what of esbuild's options says where it begins. */
-async function bundleBeside(source, outfile) {
-  await build({
+async function bundle({ entry, outfile, bytesMax }) {
+  const source = existsSync(entry)
+    ? { entryPoints: [entry] }
+    : { stdin: { contents: `exports.connect = require("${entry}").connect;`, resolveDir: process.cwd() } };
+  const { metafile } = await build({
     ...source,
     outfile,
     bundle: true,
     platform: "node",
     format: "cjs",
     target: "node20",
+    ...(outfile === PROGRAM && { banner: { js: "#!/usr/bin/env node" } }),
     legalComments: "none",
     minify: true,
-    lineLimit: 160,
-    logLevel: "warning",
-  });
-}
-
-async function bundle() {
-  const { metafile } = await build({
-    entryPoints: ["src/main.ts"],
-    outfile: OUTFILE,
-    bundle: true,
-    platform: "node",
-    format: "cjs",
-    target: "node20",
-    banner: { js: "#!/usr/bin/env node" },
-    legalComments: "none",
-    // An access point keeps it in flash and in memory. `node --enable-source-maps` reads stack traces with the map beside it.
-    minify: true,
+    // `node --enable-source-maps` reads stack traces with the map beside it.
     sourcemap: "linked",
     sourcesContent: false,
     lineLimit: 160,
@@ -104,23 +96,22 @@ async function bundle() {
     metafile: true,
     logLevel: "warning",
   });
-  chmodSync(OUTFILE, 0o755);
-  const output = metafile.outputs[OUTFILE];
+  const { bytes, inputs } = metafile.outputs[outfile];
   const shares = { ours: 0 };
-  for (const [path, { bytesInOutput }] of Object.entries(output.inputs)) {
+  for (const [path, { bytesInOutput }] of Object.entries(inputs)) {
     const owner = /node_modules\/([^/]+)/.exec(path)?.[1] ?? "ours";
     shares[owner] = (shares[owner] ?? 0) + bytesInOutput;
   }
-  const parts = Object.entries(shares).map(([owner, bytes]) => `${owner} ${Math.round(bytes / 1000)}`);
-  console.log(`${OUTFILE}: ${Math.round(output.bytes / 1000)} kB of ${BYTES_MAX / 1000} (${parts.join(", ")})`);
-  if (output.bytes > BYTES_MAX) throw new Error(`${OUTFILE} is larger than ${BYTES_MAX} bytes`);
+  const parts = Object.entries(shares).map(([owner, share]) => `${owner} ${Math.round(share / 1000)}`);
+  console.log(`${outfile}: ${Math.round(bytes / 1000)} kB of ${bytesMax / 1000} (${parts.join(", ")})`);
+  if (bytes > bytesMax) throw new Error(`${outfile} is larger than ${bytesMax} bytes`);
 }
 
 /** What was left out must not be missed: the bundle reads a policy and makes filters of it. */
 function tryBundle() {
-  const call = [OUTFILE, "policy", "check", "docs/examples/policy.yaml", "--json"];
+  const call = [PROGRAM, "policy", "check", "docs/examples/policy.yaml", "--json"];
   const report = JSON.parse(execFileSync(process.execPath, call, { encoding: "utf8" }));
-  if (!(report.roles[0].filterBytes > 0)) throw new Error(`${OUTFILE} makes no filters`);
+  if (!(report.roles[0].filterBytes > 0)) throw new Error(`${PROGRAM} makes no filters`);
 }
 
 function firmware() {
@@ -136,10 +127,8 @@ try {
   checkVersion();
   execFileSync(process.execPath, ["scripts/ts.mjs", "scripts/gen-abi.ts"], { stdio: "inherit" });
   execFileSync(process.execPath, ["scripts/ts.mjs", "scripts/gen-settings.ts"], { stdio: "inherit" });
-  const mqtt = { contents: `exports.connect = require("mqtt").connect;`, resolveDir: process.cwd() };
-  await bundleBeside({ stdin: mqtt }, MQTT_OUTFILE);
-  for (const { entry, outfile } of BESIDE) await bundleBeside({ entryPoints: [entry] }, outfile);
-  await bundle();
+  for (const file of FILES) await bundle(file);
+  chmodSync(PROGRAM, 0o755);
   tryBundle();
   firmware();
 } catch (error) {

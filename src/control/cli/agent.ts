@@ -1,5 +1,3 @@
-import { startAgent } from "../agent.ts";
-import { parseSettings } from "../settings.ts";
 import { EXIT, type Verb } from "./verb.ts";
 
 const CONFIG_DEFAULT = "/etc/roamwall/agent.yaml";
@@ -15,18 +13,13 @@ export const agentVerb: Verb = {
   ],
   async run({ terminal, platform, options }) {
     const file = options.get("config") ?? CONFIG_DEFAULT;
-    const settings = parseSettings(platform.files.readText(file), file);
+    const { checkSettings, runAgent } = await import("../run-agent.ts");
     if (options.has("check")) {
+      checkSettings(platform, file);
       terminal.out(`good ${file}\n`);
       return EXIT.ok;
     }
-    const agent = await startAgent(platform, settings);
-    terminal.onSignal("SIGHUP", () => void agent.reload());
-    await new Promise<void>((resolve) => {
-      terminal.onSignal("SIGTERM", resolve);
-      terminal.onSignal("SIGINT", resolve);
-    });
-    await agent.stop();
+    await runAgent(platform, file, terminal);
     return EXIT.ok;
   },
 };

@@ -5,9 +5,10 @@ import { afterAll, describe, expect, it } from "vitest";
 import { tcp } from "../../../test/support/packets.ts";
 import { nodePlatform } from "../../platform/node/platform.ts";
 import type { Terminal } from "../../platform/node/process.ts";
-import { runCli, VERBS } from "./cli.ts";
+import { runCli } from "./cli.ts";
 import { bar, bytesText, columns, durationText, grouped, styleFor } from "./text.ts";
 import { EXIT } from "./verb.ts";
+import { VERBS } from "./verbs.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "roamwall-cli-"));
 afterAll(() => rmSync(directory, { recursive: true }));

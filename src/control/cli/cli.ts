@@ -1,35 +1,11 @@
-/** The command line: a table of verbs. */
+/** The command line: finds the verb, runs it, says what went wrong. */
 import { isRoamwallError } from "../../base/errors.ts";
 import type { Terminal } from "../../platform/node/process.ts";
 import type { Platform } from "../../platform/platform.ts";
 import { VERSION } from "../version.ts";
 import { agentVerb } from "./agent.ts";
-import { clientsVerb } from "./clients.ts";
-import { deniedVerb } from "./denied.ts";
-import { keyVerb } from "./key.ts";
-import { neighboursVerb } from "./neighbours.ts";
-import { policyVerb } from "./policy.ts";
-import { radiusVerb } from "./radius.ts";
-import { reloadVerb } from "./reload.ts";
-import { replayVerb } from "./replay.ts";
-import { sessionsVerb } from "./sessions.ts";
-import { statusVerb } from "./status.ts";
 import { styleFor } from "./text.ts";
 import { EXIT, parseCall, usage, type Verb, verbHelp } from "./verb.ts";
-
-export const VERBS: readonly Verb[] = [
-  agentVerb,
-  statusVerb,
-  clientsVerb,
-  sessionsVerb,
-  neighboursVerb,
-  deniedVerb,
-  reloadVerb,
-  replayVerb,
-  policyVerb,
-  keyVerb,
-  radiusVerb,
-];
 
 /** Runs what was typed; answers the exit code. Never throws. */
 export async function runCli(terminal: Terminal, platform: Platform): Promise<number> {
@@ -37,19 +13,18 @@ export async function runCli(terminal: Terminal, platform: Platform): Promise<nu
   const style = styleFor(terminal.isErrTerminal);
   try {
     if (name === undefined) {
-      terminal.err(help());
+      terminal.err(help(await allVerbs()));
       return EXIT.usage;
     }
     if (name === "--help" || name === "-h" || name === "help") {
-      terminal.out(help());
+      terminal.out(help(await allVerbs()));
       return EXIT.ok;
     }
     if (name === "--version") {
       terminal.out(`roamwall ${VERSION}\n`);
       return EXIT.ok;
     }
-    const verb = VERBS.find((v) => v.name === name);
-    if (!verb) throw usage(`unknown command "${name}"`, `${VERBS.map((v) => v.name).join(", ")}; see roamwall --help`);
+    const verb = await verbOf(name);
     if (words.includes("--help") || words.includes("-h")) {
       terminal.out(verbHelp(verb));
       return EXIT.ok;
@@ -65,8 +40,21 @@ export async function runCli(terminal: Terminal, platform: Platform): Promise<nu
   }
 }
 
-function help(): string {
-  const calls = VERBS.map((verb) => [[verb.name, ...verb.arguments].join(" "), verb.summary.split(". ")[0]!] as const);
+async function verbOf(name: string): Promise<Verb> {
+  // The agent runs for months where memory is short: it loads no other verb.
+  if (name === agentVerb.name) return agentVerb;
+  const verbs = await allVerbs();
+  const verb = verbs.find((v) => v.name === name);
+  if (verb) return verb;
+  throw usage(`unknown command "${name}"`, `${verbs.map((v) => v.name).join(", ")}; see roamwall --help`);
+}
+
+async function allVerbs(): Promise<readonly Verb[]> {
+  return (await import("./verbs.ts")).VERBS;
+}
+
+function help(verbs: readonly Verb[]): string {
+  const calls = verbs.map((verb) => [[verb.name, ...verb.arguments].join(" "), verb.summary.split(". ")[0]!] as const);
   const width = Math.max(...calls.map(([call]) => call.length));
   const lines = calls.map(([call, text]) => `  ${call.padEnd(width)}  ${text.replace(/\.$/, "")}\n`).join("");
   return `roamwall COMMAND [ARGUMENT...] [OPTION...]\n\nA firewall that roams with the client.\n\n${lines}
