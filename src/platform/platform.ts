@@ -22,12 +22,31 @@ export interface Platform {
   listen(at: Endpoint, onStream: (stream: Stream) => void): Promise<Listener>;
   /** Path of a file that is shipped beside the running bundle. */
   beside(name: string): string;
+  /**
+   * Starts a program (found by PATH) without a shell and without input; its standard error goes to the log. Never throws: a
+   * program that is not there ends at once, with no code.
+   */
+  spawn(command: string, args: readonly string[], handlers: ProcessHandlers): Process;
   readonly ed25519: Ed25519;
   /**
    * A connection to an MQTT broker, kept up by itself: a broker that cannot be reached is tried again. Rejects with
    * ROAMWALL_ERR_INPUT where the URL is wrong, and where this platform cannot speak what it asks for.
    */
   broker(options: BrokerOptions): Promise<Broker>;
+}
+
+export interface ProcessHandlers {
+  /** A line of its standard output, without the line break. One of more than `PROCESS_LINE_MAX` characters ends the program. */
+  line(text: string): void;
+  /** Once, after the last line. `code` is undefined when it was not started, or was ended by a signal. */
+  exit(code: number | undefined): void;
+}
+
+export const PROCESS_LINE_MAX = 1 << 20;
+
+export interface Process {
+  /** SIGTERM; `exit` is still called. */
+  stop(): void;
 }
 
 /** RFC 8032. Seed and public key are 32 bytes, a signature 64. */

@@ -27,6 +27,40 @@ describe("log", () => {
   });
 });
 
+describe("spawn", () => {
+  const run = (command: string, ...args: string[]) =>
+    new Promise<{ lines: string[]; code: number | undefined }>((resolve) => {
+      const lines: string[] = [];
+      platform.spawn(command, args, { line: (text) => lines.push(text), exit: (code) => resolve({ lines, code }) });
+    });
+
+  it("gives the lines of a program, the unfinished last one too, and its code", async () => {
+    expect(await run("sh", "-c", "printf 'a\\n\\nb'; exit 3")).toEqual({ lines: ["a", "", "b"], code: 3 });
+  });
+
+  it("ends with no code when there is no such program", async () => {
+    expect(await run("roamwall-no-such-program")).toEqual({ lines: [], code: undefined });
+  });
+
+  it("hands arguments over as they are: there is no shell", async () => {
+    expect((await run("echo", "$(id); `id` ; *")).lines).toEqual(["$(id); `id` ; *"]);
+  });
+
+  it("ends a program that never ends its line", async () => {
+    const { code, lines } = await run("sh", "-c", "exec yes | tr -d '\\n'");
+    expect(code).not.toBe(0);
+    expect(lines).toHaveLength(0);
+  });
+
+  it("stops a program", async () => {
+    const code = await new Promise((resolve) => {
+      const child = platform.spawn("sleep", ["60"], { line: () => {}, exit: resolve });
+      child.stop();
+    });
+    expect(code).toBe(undefined);
+  });
+});
+
 describe("files", () => {
   it("names path and reason of what cannot be read", () => {
     const path = join(directory, "absent");

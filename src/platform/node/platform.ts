@@ -9,6 +9,7 @@ import { nodeCrypto } from "./crypto.ts";
 import { nodeEd25519 } from "./ed25519.ts";
 import { nodeFiles } from "./files.ts";
 import { type LogLevel, lineLog } from "./log.ts";
+import { spawnProgram } from "./spawn.ts";
 import { connectUnix, listenTcp, serveUnix } from "./streams.ts";
 import { openUdp } from "./udp.ts";
 
@@ -34,6 +35,7 @@ export function nodePlatform(options: NodePlatformOptions = {}): Platform {
     serve: serveUnix,
     listen: listenTcp,
     beside: besideBundle,
+    spawn: (command, args, handlers) => spawnProgram(command, args, handlers, log),
     ed25519: nodeEd25519,
     broker: openBroker,
   };
