@@ -140,8 +140,7 @@ export class Session {
   /** Rights that outrank the policy's; without a role, the policy's own is given with the same authority. In force when it resolves. */
   async setRights(mac: Mac, grant: Partial<Grant>): Promise<void> {
     const role = grant.role ?? this.roleOf(mac) ?? NO_ROLE;
-    const monitor = this.policy.roles.get(role)?.monitor ?? false;
-    this.mesh.setRights(mac, { ...grant, role, monitor, authority: true });
+    this.mesh.setRights(mac, { ...grant, role, monitor: this.monitors(mac, role), authority: true });
     await this.parts.datapath.sync();
     const kept = this.mesh.granted(mac)?.filters ?? [];
     if (kept.length !== (grant.filters?.length ?? 0)) {
@@ -319,8 +318,11 @@ export class Session {
   }
 
   private grant(mac: Mac, role: string): void {
-    const monitor = this.policy.roles.get(role)?.monitor ?? false;
-    this.mesh.setRights(mac, { role, monitor });
+    this.mesh.setRights(mac, { role, monitor: this.monitors(mac, role) });
+  }
+
+  private monitors(mac: Mac, role: string): boolean {
+    return this.policy.monitored.has(mac) || (this.policy.roles.get(role)?.monitor ?? false);
   }
 
   /** What the file says of a client, listed or not. */

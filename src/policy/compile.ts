@@ -28,6 +28,8 @@ export interface CompiledPolicy {
   readonly roles: ReadonlyMap<string, CompiledRole>;
   readonly clients: ReadonlyMap<Mac, string>;
   readonly fromFile?: ReadonlyMap<Mac, string>;
+  /** Clients whose denials pass whatever their role says. */
+  readonly monitored: ReadonlySet<Mac>;
   /** Numbers of port zones. */
   readonly privateZones: ReadonlySet<number>;
   readonly unknown?: string;
@@ -64,7 +66,7 @@ export function compilePolicy(policy: Policy, seeds: Seeds, options: CompileOpti
     return {
       filters: numbers,
       limits: role.limits,
-      monitor: role.monitor,
+      monitor: policy.monitor || role.monitor,
       rules: role.rules.length,
       keys: keys.length,
     };
@@ -78,6 +80,7 @@ export function compilePolicy(policy: Policy, seeds: Seeds, options: CompileOpti
     roles,
     clients: policy.clients,
     ...(policy.fromFile && { fromFile: policy.fromFile }),
+    monitored: policy.monitored,
     privateZones: policy.privateZones,
     ...(policy.unknown !== undefined && { unknown: policy.unknown }),
     ...(group && { group }),

@@ -29,6 +29,10 @@ export class Field {
     return isSeq(this.node);
   }
 
+  isMapping(): boolean {
+    return isMap(this.node);
+  }
+
   /** Members of a mapping, in order. */
   entries(accepted: string): [key: string, value: Field][] {
     if (!isMap(this.node)) throw badInput(this.place, `${this.shown} is no mapping`, accepted);

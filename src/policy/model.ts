@@ -44,6 +44,10 @@ export interface Policy {
   readonly roles: ReadonlyMap<string, Role>;
   /** by client: name of its role */
   readonly clients: ReadonlyMap<Mac, string>;
+  /** Denials of all are counted and reported, but pass. */
+  readonly monitor: boolean;
+  /** Those of `clients` of whom the same is true. */
+  readonly monitored: ReadonlySet<Mac>;
   /** Those of `clients` that only the AP's own file lists, below a policy of the whole network. */
   readonly fromFile?: ReadonlyMap<Mac, string>;
   /** Role of clients that no source knows. Absent: they are denied. */

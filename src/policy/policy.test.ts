@@ -125,3 +125,25 @@ function messageOf(run: () => unknown): string {
   }
   return "(nothing was refused)";
 }
+
+describe("monitor mode", () => {
+  const roles = "roles: { staff: { mode: monitor }, guest: {} }";
+  const compiled = (text: string) => compilePolicy(parsePolicy(text, "test"), [1, 2, 3, 4]);
+
+  it("is of a role, of all, or of a client", () => {
+    expect([...compiled(roles).roles.values()].map(({ monitor }) => monitor)).toEqual([true, false]);
+    expect([...compiled(`mode: monitor\n${roles}`).roles.values()].map(({ monitor }) => monitor)).toEqual([true, true]);
+    const one = compiled(
+      `${roles}\nclients: { "02:00:00:00:00:01": { role: guest, mode: monitor }, "02:00:00:00:00:02": guest }`,
+    );
+    expect([...one.monitored]).toEqual(["02:00:00:00:00:01"]);
+    expect([...one.clients.values()]).toEqual(["guest", "guest"]);
+  });
+
+  it.each([
+    ["mode: on", "enforce, monitor"],
+    [`${roles}\nclients: { "02:00:00:00:00:01": { mode: monitor } }`, "no role"],
+  ])("refuses %s", (text, message) => {
+    expect(() => compiled(text)).toThrow(message);
+  });
+});

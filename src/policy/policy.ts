@@ -45,7 +45,17 @@ const ITEM_ACCEPTED = "tcp/PORT, tcp/FIRST-LAST, udp/PORT, udp/FIRST-LAST, tcp/*
 /** Reads a whole policy. `place` is the file's name. Throws ROAMWALL_ERR_INPUT; nothing is half accepted. */
 export function parsePolicy(text: string, place: string): Policy {
   const top = readDocument(text, place);
-  const fields = top.fields(["zones", "services", "roles", "clients", "unknown", "group", "port-zones", "rate"]);
+  const fields = top.fields([
+    "zones",
+    "services",
+    "roles",
+    "clients",
+    "unknown",
+    "group",
+    "port-zones",
+    "rate",
+    "mode",
+  ]);
   const zones = readNamed(fields.zones, "zone", (prefix) => readPrefix(prefix));
   const services = readNamed(fields.services, "service", (item) => readServiceItem(item));
   const names: RuleNames = { zones, services };
@@ -54,15 +64,14 @@ export function parsePolicy(text: string, place: string): Policy {
     if (!NAME.test(name)) throw badInput(field.place, `role "${name}"`, NAME_ACCEPTED);
     roles.set(name, readRole(field, names));
   }
-  const clients = new Map<Mac, string>();
-  for (const [mac, field] of fields.clients?.entries("a mapping of MAC address to role") ?? []) {
-    clients.set(readClientMac(mac, field), readRoleName(field, roles));
-  }
+  const { clients, monitored } = readClients(fields.clients, roles);
   return {
     zones,
     services,
     roles,
     clients,
+    monitor: fields.mode ? isMonitor(fields.mode) : false,
+    monitored,
     ...(fields.unknown && { unknown: readRoleName(fields.unknown, roles) }),
     ...(fields.group && { group: readRole(fields.group, names) }),
     privateZones: readPrivateZones(fields["port-zones"]),
@@ -113,8 +122,31 @@ function readRole(field: Field, names: RuleNames): Role {
       openOut: limit?.["open-out"]?.integer(0, 0xffff) ?? 0,
       openIn: limit?.["open-in"]?.integer(0, 0xffff) ?? 0,
     },
-    monitor: mode?.oneOf(["enforce", "monitor"]) === "monitor",
+    monitor: mode ? isMonitor(mode) : false,
   };
+}
+
+function isMonitor(mode: Field): boolean {
+  return mode.oneOf(["enforce", "monitor"]) === "monitor";
+}
+
+/** `MAC: ROLE`, or `MAC: { role: ROLE, mode: monitor }`. */
+function readClients(field: Field | undefined, roles: ReadonlyMap<string, Role>) {
+  const clients = new Map<Mac, string>();
+  const monitored = new Set<Mac>();
+  for (const [text, entry] of field?.entries("a mapping of MAC address to role") ?? []) {
+    const mac = readClientMac(text, entry);
+    monitored.delete(mac);
+    if (!entry.isMapping()) {
+      clients.set(mac, readRoleName(entry, roles));
+      continue;
+    }
+    const { role, mode } = entry.fields(["role", "mode"]);
+    if (!role) throw badInput(entry.place, "no role", "`{ role: NAME, mode: monitor }`");
+    clients.set(mac, readRoleName(role, roles));
+    if (mode && isMonitor(mode)) monitored.add(mac);
+  }
+  return { clients, monitored };
 }
 
 /** Where a link authenticates nobody, anybody may use any MAC: what such a client has and does stays at its AP. */

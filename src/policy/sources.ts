@@ -46,5 +46,6 @@ export function overlay(network: Policy, file: Policy | undefined): Policy {
   const fromFile = new Map(
     [...(file?.clients ?? [])].filter(([mac, role]) => !network.clients.has(mac) && network.roles.has(role)),
   );
-  return { ...network, clients: new Map([...fromFile, ...network.clients]), fromFile };
+  const monitored = new Set([...network.monitored, ...[...(file?.monitored ?? [])].filter((mac) => fromFile.has(mac))]);
+  return { ...network, clients: new Map([...fromFile, ...network.clients]), monitored, fromFile };
 }
