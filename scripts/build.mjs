@@ -19,6 +19,8 @@ const FILES = [
   { entry: "src/radius/radius.ts", outfile: "dist/roamwall-radius.cjs", bytesMax: 60_000 },
   // The model of the datapath: for `roamwall replay`.
   { entry: "src/control/replay.ts", outfile: "dist/roamwall-replay.cjs", bytesMax: 150_000 },
+  // Help texts and names of all metrics: for who is asked for them.
+  { entry: "src/control/metrics/exposition.ts", outfile: "dist/roamwall-metrics.cjs", bytesMax: 40_000 },
   // The library, of which we call `connect`: for those who name a broker.
   { entry: "mqtt", outfile: "dist/roamwall-mqtt.cjs", bytesMax: 450_000 },
 ];
@@ -127,6 +129,7 @@ try {
   checkVersion();
   execFileSync(process.execPath, ["scripts/ts.mjs", "scripts/gen-abi.ts"], { stdio: "inherit" });
   execFileSync(process.execPath, ["scripts/ts.mjs", "scripts/gen-settings.ts"], { stdio: "inherit" });
+  execFileSync(process.execPath, ["scripts/ts.mjs", "scripts/gen-metrics.ts"], { stdio: "inherit" });
   for (const file of FILES) await bundle(file);
   chmodSync(PROGRAM, 0o755);
   tryBundle();

@@ -11,6 +11,8 @@ import { createMesh } from "../replication/mesh.ts";
 import { type ApiVerb, serveApi } from "./api.ts";
 import { DeniedLog, type DeniedPacket } from "./denied-log.ts";
 import { type KeyFile, readKey } from "./key.ts";
+import type { Figures } from "./metrics/figures.ts";
+import { readUsage } from "./metrics/usage.ts";
 import { NetworkPolicy } from "./network-policy.ts";
 import { RadiusAccess } from "./radius-access.ts";
 import { Session } from "./session.ts";
@@ -162,6 +164,17 @@ class RunningAgent implements Agent {
     return this.deniedLog.list();
   }
 
+  private async figures(): Promise<Figures> {
+    const { session } = this;
+    const usage = readUsage(this.platform.files);
+    return {
+      status: await this.status(),
+      neighbours: session?.neighbours() ?? [],
+      ...(session && { gapsMs: session.gapsMs }),
+      ...(usage && { usage }),
+    };
+  }
+
   async stop(): Promise<void> {
     if (this.stopped) return;
     this.stopped = true;
@@ -188,7 +201,10 @@ class RunningAgent implements Agent {
         return problem;
       },
       status: async () => ({ mode: settings.mode, policy: this.policyStatus(), filtering: this.session !== undefined }),
-      counters: async () => (await this.session?.status()) ?? {},
+      counters: async () => {
+        const { flatFigures } = await import("./metrics/exposition.ts");
+        return flatFigures(await this.figures());
+      },
     });
   }
 

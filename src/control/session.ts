@@ -10,6 +10,7 @@ import type { Endpoint, Platform, Udp } from "../platform/platform.ts";
 import type { CompiledPolicy, CompiledRole } from "../policy/policy.ts";
 import { policySources, roleOf } from "../policy/sources.ts";
 import type { Grant, RoleGrant } from "../proxy/rights.ts";
+import type { Histogram } from "../proxy/roam-history.ts";
 import type { MeshKey } from "../replication/keyring.ts";
 import type { createMesh } from "../replication/mesh.ts";
 import type { Mesh } from "../replication/mesh-api.ts";
@@ -116,6 +117,7 @@ export class Session {
   async status(): Promise<DatapathStatus> {
     const { datapath } = this.parts;
     const counters = await datapath.counters();
+    const clients = this.mesh.clients();
     const denied = REASONS.map(([name], i) => [name, Number(counters.denied[i] ?? 0)] as const);
     return {
       table: this.geometry.text,
@@ -134,6 +136,8 @@ export class Session {
       readiness: this.mesh.readiness,
       rights: this.mesh.rightsCounters,
       locate: this.mesh.locateCounters,
+      clientsKnown: clients.length,
+      clientsHere: clients.filter(({ here }) => here).length,
     };
   }
 
@@ -172,6 +176,10 @@ export class Session {
 
   neighbours(): NeighbourStatus[] {
     return this.mesh.neighbours(this.parts.platform.clock.nowMs());
+  }
+
+  get gapsMs(): Histogram {
+    return this.mesh.roamHistory.gapsMs;
   }
 
   async clients(): Promise<ClientLine[]> {

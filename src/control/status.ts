@@ -1,7 +1,11 @@
 /** What the control socket answers. Names are for programs too: append, never rename. */
 import type { Mac } from "../base/mac.ts";
+import type { ProxyCounters } from "../proxy/proxy.ts";
+import type { RoamCounters } from "../proxy/roam-api.ts";
 import type { RadiusStatus } from "../radius/radius.ts";
+import type { LocateCounters } from "../replication/locator.ts";
 import type { KeyStatus } from "../replication/rotation.ts";
+import type { ReplicationCounters } from "../replication/status.ts";
 import type { UnheardStatus } from "../replication/unheard.ts";
 
 export interface AgentStatus {
@@ -60,16 +64,18 @@ export interface DatapathStatus {
   readonly denied: Readonly<Record<string, number>>;
   readonly eventsLost: number;
   readonly ports: readonly PortStatus[];
-  readonly replication: object;
+  readonly replication: ReplicationCounters;
   /** What came and went since the agent started: arrivals, claims, handovers, adopted expectations, cloned MACs. */
-  readonly roams: object;
+  readonly roams: RoamCounters;
   readonly neighbours: number;
   /** Senders on the mesh link that cannot be read, and why. */
   readonly unheard: readonly UnheardStatus[];
   /** `restoring`: what neighbours kept of a table that was lost has not come yet. Packets are filtered all the same. */
   readonly readiness: "restoring" | "ready";
-  readonly rights: object;
-  readonly locate: object;
+  readonly rights: ProxyCounters;
+  readonly locate: LocateCounters;
+  readonly clientsKnown: number;
+  readonly clientsHere: number;
 }
 
 export interface PortStatus {

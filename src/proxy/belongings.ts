@@ -57,8 +57,10 @@ export class Belongings {
     return gone.flatMap((ap) => wire.sources(ap, mac)).filter(({ mirror, slot }) => mirror.cellsOfSlot[slot]! > 0);
   }
 
-  adoptFromMirrors(context: Context, ap: number): void {
+  /** Answers how many expectations there were. */
+  adoptFromMirrors(context: Context, ap: number): number {
     const { carry, wire } = this.parts;
+    let sum = 0;
     for (const { mirror, slot, phases } of wire.sources(ap, context.mac)) {
       const adopted = carry.adopt(
         context.slot,
@@ -67,7 +69,9 @@ export class Belongings {
       );
       this.counters.adoptedFromMirror += adopted;
       this.counters.adoptedCells += adopted;
+      sum += adopted;
     }
+    return sum;
   }
 
   /** The new AP has all of it: what is left here need not wait for its whole time. */

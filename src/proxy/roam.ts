@@ -12,6 +12,7 @@ import {
   type RoamWire,
   type Whereabouts,
 } from "./roam-api.ts";
+import { RoamHistory } from "./roam-history.ts";
 
 /** A claim heard this short a time ago may have been made by a frame that is older than ours. */
 const EVIDENCE_AFTER_MS = 100;
@@ -64,6 +65,7 @@ interface Session {
  */
 export class Roam {
   readonly counters = newRoamCounters();
+  readonly history = new RoamHistory();
   private readonly sessions = new Map<Mac, Session>();
 
   private readonly belongings: Belongings;
@@ -170,6 +172,7 @@ export class Roam {
 
   private askAgain(session: Session, ap: number, nowMs: number): void {
     if (!session.waiting.has(ap)) session.waiting.set(ap, new Set());
+    this.history.came(session.context.mac, session.n, [ap], nowMs);
     session.startedMs = nowMs;
     session.said = 0;
     session.mirrorsTaken = false;
@@ -258,7 +261,9 @@ export class Roam {
     if (taken.has(part.part)) return;
     taken.add(part.part);
     session?.waiting.set(from, taken);
-    this.counters.adoptedCells += this.parts.carry.adopt(context.slot, part, source);
+    const adopted = this.parts.carry.adopt(context.slot, part, source);
+    this.counters.adoptedCells += adopted;
+    this.history.took(part.mac, part.n, adopted);
     if (taken.size < part.parts) return;
     session?.waiting.delete(from);
     context.handedBy.add(from);
@@ -268,7 +273,9 @@ export class Roam {
     this.parts.datapath.flushHeld(context.slot);
     this.parts.datapath.sync().then(
       () => {
-        if (context.here && context.n === n) this.parts.wire.adopted(context.mac, n, from);
+        if (!context.here || context.n !== n) return;
+        this.parts.wire.adopted(context.mac, n, from);
+        if (!session?.waiting.size) this.history.complete(context.mac, n, "handover", this.parts.nowMs());
       },
       () => {},
     );
@@ -392,6 +399,7 @@ export class Roam {
     const waiting = new Map(owing.map((ap) => [ap, new Set<number>()]));
     const session: Session = { context, n: context.n, startedMs: nowMs, said: 0, waiting, mirrorsTaken: false, round };
     this.sessions.set(context.mac, session);
+    this.history.came(context.mac, context.n, owing, nowMs);
     this.say(session);
   }
 
@@ -409,9 +417,16 @@ export class Roam {
     }
     if (!session.mirrorsTaken && age >= HANDOVER_WITHIN_MS) {
       session.mirrorsTaken = true;
-      for (const ap of session.waiting.keys()) this.belongings.adoptFromMirrors(session.context, ap);
+      this.takeMirrors(session, nowMs);
     }
     if (age >= SESSION_MS) this.end(session, nowMs);
+  }
+
+  private takeMirrors({ context, n, waiting }: Session, nowMs: number): void {
+    let adopted = 0;
+    for (const ap of waiting.keys()) adopted += this.belongings.adoptFromMirrors(context, ap);
+    this.history.took(context.mac, n, adopted);
+    if (adopted > 0) this.history.complete(context.mac, n, "mirror", nowMs);
   }
 
   private end({ context, waiting, round }: Session, nowMs: number): void {
@@ -431,6 +446,7 @@ export class Roam {
     this.sessions.delete(context.mac);
     contexts.write(context);
     if (!wasHere) return;
+    this.history.left(context.mac, n, ap, nowMs);
     context.flips = [...context.flips.filter((at) => nowMs - at < FLIPS_WITHIN_MS), nowMs];
     if (context.flips.length === CLONED_FLIPS) {
       this.counters.clonedMacs++;

@@ -6,6 +6,7 @@ import type { ClientStatus } from "../proxy/contexts.ts";
 import type { ProxyCounters } from "../proxy/proxy.ts";
 import type { Grant, RoleGrant } from "../proxy/rights.ts";
 import type { RoamCounters } from "../proxy/roam-api.ts";
+import type { RoamHistory } from "../proxy/roam-history.ts";
 import type { MeshKey } from "./keyring.ts";
 import type { LocateCounters } from "./locator.ts";
 import type { ModeName } from "./modes.ts";
@@ -109,6 +110,9 @@ export interface Mesh {
   unheard(): UnheardStatus[];
   readonly counters: ReplicationCounters;
   readonly roamCounters: RoamCounters;
+  readonly roamHistory: Pick<RoamHistory, "list" | "gapsMs">;
+  /** The own table as last reported, by coordinate: not to be changed. */
+  readonly table: { readonly cells: Uint32Array; readonly owners: Uint16Array };
   readonly rightsCounters: ProxyCounters;
   readonly locateCounters: LocateCounters;
   /** `restoring`: the table is new, and what neighbours kept of the one before has not come yet. It filters meanwhile. */

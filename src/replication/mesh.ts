@@ -60,6 +60,8 @@ export function createMesh(parts: MeshParts): Mesh {
     neighbours: (nowMs) => replicator.list().map((neighbour) => statusOf(neighbour, nowMs, parts.link?.group)),
     counters: replicator.counters,
     roamCounters: proxy.roam.counters,
+    roamHistory: proxy.roam.history,
+    table: proxy.own,
     rightsCounters: proxy.counters,
     locateCounters: replicator.courier.locator.counters,
     get readiness() {

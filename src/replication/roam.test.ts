@@ -14,6 +14,11 @@ describe("a roam", () => {
     expect(lab.ap(2).replicator.proxy.roam.counters.handoversTaken).toBe(1);
     const { here } = lab.ap(1).replicator.proxy.status()[0]!;
     expect(here).toBe(false);
+    const [came] = lab.ap(2).replicator.proxy.roam.history.list();
+    expect(came).toMatchObject({ kind: "came", aps: [1], by: "handover" });
+    expect(came!.cells).toBeGreaterThanOrEqual(FLOWS);
+    expect(came!.gapMs).toBeLessThan(100);
+    expect(lab.ap(1).replicator.proxy.roam.history.list()).toMatchObject([{ kind: "left", aps: [2] }]);
   });
 
   it("costs them all without replication", async () => {
