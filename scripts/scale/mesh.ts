@@ -157,9 +157,9 @@ export class ScaleMesh {
   private watch(ap: Ap): void {
     const { datapath } = ap;
     const mirrorCells = datapath.mirrorCells.bind(datapath);
-    datapath.mirrorCells = (mirror, coordinates, cells, count) => {
+    datapath.mirrorCells = (mirror, pairs, count) => {
       this.work.cellsMirrored += count;
-      mirrorCells(mirror, coordinates, cells, count);
+      mirrorCells(mirror, pairs, count);
     };
     const adopt = datapath.adopt.bind(datapath);
     datapath.adopt = (...them) => {

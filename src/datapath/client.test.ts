@@ -207,7 +207,11 @@ describe("commands", () => {
     const { peer, datapath } = await connected();
     const n = 20_000;
     const coordinates = Uint32Array.from({ length: n }, (_, i) => i);
-    datapath.mirrorCells(1, coordinates, coordinates, n);
+    datapath.mirrorCells(
+      1,
+      Uint32Array.from({ length: 2 * n }, (_, i) => i >> 1),
+      n,
+    );
     expect(peer.written.length).toBeGreaterThan(1);
     const all = peer.written.flatMap((bytes) => {
       const view = new DataView(bytes.buffer);
@@ -215,6 +219,16 @@ describe("commands", () => {
       return Array.from({ length: count }, (_, i) => view.getUint32(12 + i * 8, true));
     });
     expect(all).toEqual([...coordinates]);
+  });
+
+  it.each([
+    ["little", true],
+    ["big", false],
+  ])("carry cells in roamwalld's own byte order: %s endian", async (_, le) => {
+    const { peer, datapath } = await connected(le);
+    datapath.mirrorCells(1, Uint32Array.of(7, 0x01020304, 8, 0x05060708), 2);
+    const view = new DataView(peer.written[0]!.buffer);
+    expect([0, 4, 8, 12].map((at) => view.getUint32(12 + at, le))).toEqual([7, 0x01020304, 8, 0x05060708]);
   });
 
   it("refuse an automata blob of another size before it is sent", async () => {

@@ -38,6 +38,9 @@ const HELLO_TIMEOUT_MS = 5_000;
 /** Enough to tell byte order and sender: a header, then the magic number (or the start of a refusal). */
 const OPENING_BYTES = HEADER + 4;
 
+/** A recording that is played back may come from another machine than this. */
+const HOST_LE = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
+
 const nothing = () => {};
 const DEAF: DatapathHandlers = {
   cells: nothing,
@@ -180,7 +183,7 @@ class Client implements Datapath {
     });
   }
 
-  mirrorCells(mirror: number, coordinates: ArrayLike<number>, cells: ArrayLike<number>, count: number): void {
+  mirrorCells(mirror: number, pairs: Uint32Array, count: number): void {
     const { number, body } = COMMANDS.mirror_cells;
     const item = LISTS.mirror_cell.bytes;
     const most = Math.floor(LIST_MAX_BYTES / item);
@@ -188,10 +191,7 @@ class Client implements Datapath {
       const n = Math.min(most, count - from);
       this.send(number, body.bytes + n * item, (view) => {
         view.setUint32(HEADER, mirror, this.le);
-        for (let i = 0, at = HEADER + body.bytes; i < n; i++, at += item) {
-          view.setUint32(at, coordinates[from + i]!, this.le);
-          view.setUint32(at + 4, cells[from + i]!, this.le);
-        }
+        this.putWords(pairs.subarray(2 * from, 2 * (from + n)), HEADER + body.bytes);
       });
     }
   }
@@ -285,6 +285,11 @@ class Client implements Datapath {
         }
       });
     }
+  }
+
+  private putWords(words: Uint32Array, at: number): void {
+    if (this.le === HOST_LE) this.out.set(new Uint8Array(words.buffer, words.byteOffset, words.byteLength), at);
+    else words.forEach((word, i) => this.outView.setUint32(at + 4 * i, word, this.le));
   }
 
   /** One buffer for all commands: the stream has copied it when `write` returns. */

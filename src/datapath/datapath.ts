@@ -22,7 +22,8 @@ export interface Datapath {
   setServices(entries: readonly ServiceEntry[]): void;
   setOptions(options: DatapathOptions): void;
 
-  mirrorCells(mirror: number, coordinates: ArrayLike<number>, cells: ArrayLike<number>, count: number): void;
+  /** `pairs`: coordinate and cell of each of `count` cells, as the stream carries them. */
+  mirrorCells(mirror: number, pairs: Uint32Array, count: number): void;
   clearMirror(mirror: number): void;
   /** Absolute ticks of the mirror's source. */
   mirrorTicks(mirror: number, fast: number, slow: number): void;

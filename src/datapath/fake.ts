@@ -166,9 +166,9 @@ export class FakeDatapath implements Datapath {
     this.sfr.pickup = options.pickupS > 0 && this.hello.picked_up === 0 ? 1 : 0;
   }
 
-  mirrorCells(mirror: number, coordinates: ArrayLike<number>, cells: ArrayLike<number>, count: number): void {
+  mirrorCells(mirror: number, pairs: Uint32Array, count: number): void {
     this.count("mirrorCells");
-    for (let i = 0; i < count; i++) this.sfr.mirrors[mirror]!.setCell(coordinates[i]!, cells[i]!);
+    for (let i = 0; i < count; i++) this.sfr.mirrors[mirror]!.setCell(pairs[2 * i]!, pairs[2 * i + 1]!);
   }
 
   clearMirror(mirror: number): void {

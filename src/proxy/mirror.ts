@@ -6,6 +6,14 @@ import { Ticks } from "./ticks.ts";
 
 const BATCH = 1024;
 
+/** Cells as a datagram names them, by ascending coordinate. */
+export interface CellsRead {
+  readonly coordinates: ArrayLike<number>;
+  readonly cells: ArrayLike<number>;
+  readonly owners: ArrayLike<number>;
+  readonly count: number;
+}
+
 /**
  * A neighbour's published cache, as far as it was heard: content, `ver` and owner of every coordinate. What is written
  * here is written through to the datapath's mirror of the same number, which the packets ask.
@@ -19,8 +27,7 @@ export class Mirror {
   used = 0;
   /** by source slot: live cells; counted at each sweep and kept by each write */
   readonly cellsOfSlot = new Uint32Array(1 << 14);
-  private readonly batchCoordinates = new Uint32Array(BATCH);
-  private readonly batchCells = new Uint32Array(BATCH);
+  private readonly batch = new Uint32Array(2 * BATCH);
   private batched = 0;
   private readonly permutations: Permutations;
 
@@ -49,11 +56,20 @@ export class Mirror {
     this.write(coordinate, cell, owner);
   }
 
-  /** A snapshot's view, free cells included: wins on a tie, since it was read after that `ver` was published. */
-  applySnapshot(coordinate: number, cell: number, owner: number, asOf: number): void {
-    if (asOf < this.vers[coordinate]!) return;
-    this.vers[coordinate] = asOf;
-    this.write(coordinate, cell, owner);
+  /**
+   * A snapshot's view of the coordinates `from` to `to` (exclusive), those that are not named free: wins on a tie, since
+   * it was read after that `ver` was published.
+   */
+  applySnapshot(from: number, to: number, asOf: number, named: CellsRead): void {
+    const { vers, cells } = this;
+    let next = 0;
+    for (let at = from; at < to; at++) {
+      const i = next < named.count && named.coordinates[next] === at ? next++ : -1;
+      if (asOf < vers[at]!) continue;
+      vers[at] = asOf;
+      if (i >= 0) this.write(at, named.cells[i]!, named.owners[i]!);
+      else if (cells[at] !== 0) this.write(at, 0, 0);
+    }
   }
 
   /** Ticks of the source never go back: a late message carries old ones. */
@@ -70,7 +86,7 @@ export class Mirror {
   /** Sends the datapath what was written since the last flush. */
   flush(): void {
     if (this.batched === 0) return;
-    this.datapath.mirrorCells(this.index, this.batchCoordinates, this.batchCells, this.batched);
+    this.datapath.mirrorCells(this.index, this.batch, this.batched);
     this.batched = 0;
   }
 
@@ -95,8 +111,8 @@ export class Mirror {
     this.set(coordinate, cell, owner);
     if (same) return;
     if (this.batched === BATCH) this.flush();
-    this.batchCoordinates[this.batched] = coordinate;
-    this.batchCells[this.batched++] = cell;
+    this.batch[2 * this.batched] = coordinate;
+    this.batch[2 * this.batched++ + 1] = cell;
   }
 
   /** The neighbour saw the end of a flow whose other half may pass here: only FIN and RST ever shorten a live cell. */

@@ -252,14 +252,9 @@ export class Inbox {
     const { mirror } = from;
     if (!mirror) return true;
     if (to > this.parts.geometry.cells || !this.block.parse(this.reader, this.ticks, this.batch)) return false;
-    const { coordinates, cells, owners, count } = this.batch;
+    const { coordinates, count } = this.batch;
     if (count > 0 && (coordinates[0]! < start || coordinates[count - 1]! >= to)) return false;
-    let next = 0;
-    for (let at = start; at < to; at++) {
-      const named = next < count && coordinates[next] === at;
-      mirror.applySnapshot(at, named ? cells[next]! : 0, named ? owners[next]! : 0, asOf);
-      if (named) next++;
-    }
+    mirror.applySnapshot(start, to, asOf, this.batch);
     this.parts.counters.cellsTaken += count;
     return true;
   }

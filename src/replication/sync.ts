@@ -3,7 +3,7 @@ import { ASK_RANGES_MAX, type UnitRange } from "./records/ask.ts";
 /** Datagrams of the first round; doubled when at most a quarter was lost, halved when more than half was. */
 const WINDOW_FIRST = 16;
 /** The same where the source answered at once: a link that is near, fast and idle. */
-const WINDOW_FIRST_NEAR = 64;
+const WINDOW_FIRST_NEAR = 128;
 const NEAR_MS = 20;
 const WINDOW_MIN = 8;
 const WINDOW_MAX = 256;
@@ -118,14 +118,12 @@ export class SyncSession {
 
   private ranges(): UnitRange[] {
     const ranges: UnitRange[] = [];
-    let from = -1;
-    for (let unit = 0; unit <= this.lacks.length; unit++) {
-      const lacks = unit < this.lacks.length && this.lacks[unit] === 1;
-      if (lacks && from < 0) from = unit;
-      if (lacks || from < 0) continue;
-      ranges.push({ from, count: unit - from });
-      from = -1;
-      if (ranges.length === ASK_RANGES_MAX) break;
+    let from = this.lacks.indexOf(1);
+    while (from >= 0 && ranges.length < ASK_RANGES_MAX) {
+      const end = this.lacks.indexOf(0, from);
+      const to = end < 0 ? this.lacks.length : end;
+      ranges.push({ from, count: to - from });
+      from = this.lacks.indexOf(1, to);
     }
     return ranges;
   }

@@ -530,7 +530,8 @@ describe.runIf(isRoot && built)("roamwalld", () => {
     const peek = () => mirrorCells(2);
     const cell = (speed: number, expiry: number) => ((99 << 6) | (speed << 5) | ((expiry % 31) + 1)) >>> 0;
     agent.mirrorTicks(2, 1000, 40);
-    agent.mirrorCells(2, [0, 1, 2, 3], [cell(0, 1005), cell(0, 1020), cell(1, 41), cell(0, 1028)], 4);
+    const cells = [cell(0, 1005), cell(0, 1020), cell(1, 41), cell(0, 1028)];
+    agent.mirrorCells(2, Uint32Array.from(cells.flatMap((value, at) => [at, value])), cells.length);
     await agent.sync();
     expect(peek()).toEqual([0, 1, 2, 3]);
     agent.mirrorTicks(2, 1005, 41);

@@ -352,9 +352,10 @@ export class AccessPoint {
       withhold(at);
     };
     const mirrorCells = datapath.mirrorCells.bind(datapath);
-    datapath.mirrorCells = (mirror, coordinates, cells, count) => {
-      mirrorCells(mirror, coordinates, cells, count);
-      for (let i = 0; i < count; i++) if (cells[i] !== 0) observer.mirrored(this, mirror, coordinates[i]!, cells[i]!);
+    datapath.mirrorCells = (mirror, pairs, count) => {
+      mirrorCells(mirror, pairs, count);
+      for (let i = 0; i < 2 * count; i += 2)
+        if (pairs[i + 1] !== 0) observer.mirrored(this, mirror, pairs[i]!, pairs[i + 1]!);
     };
     const { shortenClient, flushHeld } = datapath;
     datapath.shortenClient = (slot, code) => {

@@ -83,10 +83,23 @@ function isAlive(path: string): Promise<boolean> {
 function streamOf(socket: Socket): Stream {
   // A broken pipe is a closed stream: "close" follows, and is what the owner waits for.
   socket.on("error", () => {});
+  let gathering = false;
+  // What one turn of the event loop writes leaves at its end, as one: each write would wake the other side.
+  const gather = () => {
+    if (gathering) return;
+    gathering = true;
+    socket.cork();
+    setImmediate(() => {
+      gathering = false;
+      socket.uncork();
+    });
+  };
   return {
     write(bytes) {
+      if (!socket.writable) return;
+      gather();
       // Node keeps the buffer until the kernel took it; callers reuse theirs.
-      if (socket.writable) socket.write(new Uint8Array(bytes));
+      socket.write(new Uint8Array(bytes));
     },
     get pendingBytes() {
       return socket.writableLength;
