@@ -289,7 +289,7 @@ class Client implements Datapath {
 
   private putWords(words: Uint32Array, at: number): void {
     if (this.le === HOST_LE) this.out.set(new Uint8Array(words.buffer, words.byteOffset, words.byteLength), at);
-    else words.forEach((word, i) => this.outView.setUint32(at + 4 * i, word, this.le));
+    else for (const [i, word] of words.entries()) this.outView.setUint32(at + 4 * i, word, this.le);
   }
 
   /** One buffer for all commands: the stream has copied it when `write` returns. */
