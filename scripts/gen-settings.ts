@@ -1,7 +1,13 @@
-/** Writes the table of docs/settings.md from src/control/settings.ts. */
+/** Writes the tables of docs/settings.md and docs/uci.md and OpenWrt's default configuration from the tables in src/control. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { settingsTable } from "../src/control/settings.ts";
+import { uciDefaultConfig, uciTables } from "../src/control/uci/text.ts";
 
-const path = "docs/settings.md";
-const [before, , after] = readFileSync(path, "utf8").split(/^(?:<!-- table -->|<!-- end of table -->)\n/m);
-writeFileSync(path, `${before}<!-- table -->\n${settingsTable()}<!-- end of table -->\n${after}`);
+function fill(path: string, table: string): void {
+  const [before, , after] = readFileSync(path, "utf8").split(/^(?:<!-- table -->|<!-- end of table -->)\n/m);
+  writeFileSync(path, `${before}<!-- table -->\n${table}<!-- end of table -->\n${after}`);
+}
+
+fill("docs/settings.md", settingsTable());
+fill("docs/uci.md", uciTables());
+writeFileSync("openwrt/roamwall/files/roamwall.config", uciDefaultConfig());

@@ -258,7 +258,11 @@ const DEFAULTS = {
 
 /** Throws ROAMWALL_ERR_INPUT with the line. */
 export function parseSettings(text: string, place: string): Settings {
-  const top = readDocument(text, place);
+  return readSettings(readDocument(text, place), place);
+}
+
+/** The same of a document that was read from another form. */
+export function readSettings(top: Field, place: string): Settings {
   const f = top.fields([
     "id",
     "name",

@@ -1,4 +1,16 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  Pair,
+  parseDocument,
+  Scalar,
+  YAMLMap,
+  YAMLSeq,
+} from "yaml";
 import { badInput, RoamwallError } from "../base/errors.ts";
 
 /** More than any policy a person or a program writes; less than what would stall a small AP. */
@@ -17,7 +29,8 @@ export class Field {
   get place(): string {
     const start = this.node?.range?.[0];
     const line = start === undefined ? "" : `:${this.document.lines.linePos(start).line}`;
-    return `${this.document.place}${line}${this.path ? ` ${this.path}` : ""}`;
+    const path = this.document.show?.(this.path) ?? this.path;
+    return `${this.document.place}${line}${path ? ` ${path}` : ""}`;
   }
 
   /** Empty values (`zones:` with nothing behind it) count as absent. */
@@ -103,6 +116,8 @@ export class Field {
 interface Context {
   readonly place: string;
   readonly lines: LineCounter;
+  /** How the reader's file writes a path; absent: as YAML does. */
+  show?(path: string): string;
   resolve(node: Node | null): Node | null;
 }
 
@@ -124,6 +139,42 @@ export function readDocument(text: string, place: string): Field {
   } catch (cause) {
     throw new RoamwallError("ROAMWALL_ERR_INPUT", `${place}: ${String(cause)}`);
   }
+}
+
+/** Values of a file in another form than YAML. `at`: offset in its text. */
+export interface Placed {
+  readonly at: number;
+  readonly value: string | readonly Placed[] | ReadonlyMap<string, Placed>;
+}
+
+/** The top of a document that another parser has read from `text`; complaints name its lines, and paths as `show` writes them. */
+export function placedDocument(top: Placed, text: string, place: string, show: (path: string) => string): Field {
+  const lines = new LineCounter();
+  lines.addNewLine(0);
+  for (let i = text.indexOf("\n"); i >= 0; i = text.indexOf("\n", i + 1)) lines.addNewLine(i + 1);
+  return new Field({ place, lines, show, resolve: (node) => node }, nodeOf(top), "");
+}
+
+function nodeOf({ at, value }: Placed): Node {
+  const node = typeof value === "string" ? new Scalar(value) : isList(value) ? listOf(value) : mapOf(value);
+  node.range = [at, at, at];
+  return node;
+}
+
+function isList(value: readonly Placed[] | ReadonlyMap<string, Placed>): value is readonly Placed[] {
+  return Array.isArray(value);
+}
+
+function mapOf(value: ReadonlyMap<string, Placed>): YAMLMap {
+  const map = new YAMLMap();
+  for (const [key, member] of value) map.items.push(new Pair(new Scalar(key), nodeOf(member)));
+  return map;
+}
+
+function listOf(value: readonly Placed[]): YAMLSeq {
+  const list = new YAMLSeq();
+  for (const member of value) list.items.push(nodeOf(member));
+  return list;
 }
 
 function scalarText(node: Node | null): string | undefined {

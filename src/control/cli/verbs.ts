@@ -10,6 +10,7 @@ import { reloadVerb } from "./reload.ts";
 import { replayVerb } from "./replay.ts";
 import { sessionsVerb } from "./sessions.ts";
 import { statusVerb } from "./status.ts";
+import { uciVerb } from "./uci.ts";
 import type { Verb } from "./verb.ts";
 
 export const VERBS: readonly Verb[] = [
@@ -24,4 +25,5 @@ export const VERBS: readonly Verb[] = [
   policyVerb,
   keyVerb,
   radiusVerb,
+  uciVerb,
 ];
