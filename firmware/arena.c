@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 /* Where the bits of access lists lie: ranges of words in one map, in order; first fit. Commands of agent.c use it. */
 #define _GNU_SOURCE
-#include <bpf/bpf.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <linux/membarrier.h>
 
-#include "roamwalld.h"
+#include "datapath.h"
 
 /* A filter's old bits stay this long: a packet may be reading them. */
 #define RETIRED_NS (50 * NS_PER_MS)
@@ -82,7 +81,7 @@ static void range_pick_up(uint32_t id, const struct rw_filter *filter)
 
 	/* of an arena that was larger: its bits are gone */
 	if (filter->base > settings.filter_words || words > settings.filter_words - filter->base) {
-		bpf_map_update_elem(maps.filters, &id, &none, BPF_ANY);
+		keyed_put(KEYED_FILTERS, &id, &none);
 		return;
 	}
 	while (at < range_count && ranges[at].base < filter->base)
@@ -96,6 +95,6 @@ void arena_pick_up(void)
 	struct rw_filter filter;
 
 	for (uint32_t id = 0; id < RW_FILTERS_MAX; id++)
-		if (!bpf_map_lookup_elem(maps.filters, &id, &filter) && filter.bits)
+		if (!keyed_get(KEYED_FILTERS, &id, &filter) && filter.bits)
 			range_pick_up(id, &filter);
 }

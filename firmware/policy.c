@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
 /* Commands that load what packets are judged by: automata, clients, access lists, zones, services. */
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent.h"
+#include "datapath.h"
 
 #define ZONES_MAX 65536
 
-static const char *map_update(int map, const void *key, const void *value, const char *what)
+static const char *table_put(enum keyed table, const void *key, const void *value, const char *what)
 {
-	if (!bpf_map_update_elem(map, key, value, BPF_ANY))
+	if (!keyed_put(table, key, value))
 		return NULL;
 	if (errno == E2BIG || errno == ENOSPC)
-		return refusal("%s: the map is full", what);
+		return refusal("%s: the table is full", what);
 	return refusal("%s: %s", what, strerror(errno));
 }
 
@@ -30,9 +30,9 @@ const char *command_load_automata(const uint8_t *body, size_t bytes)
 	if (fault)
 		return fault;
 	/* rewriting what is there would only show packets half a table */
-	if (!bpf_map_lookup_elem(maps.automata, &zero, &present) && !memcmp(&present, &automata, sizeof(present)))
+	if (!keyed_get(KEYED_AUTOMATA, &zero, &present) && !memcmp(&present, &automata, sizeof(present)))
 		return NULL;
-	return map_update(maps.automata, &zero, &automata, "automata");
+	return table_put(KEYED_AUTOMATA, &zero, &automata, "automata");
 }
 
 const char *command_set_client(const uint8_t *body, size_t bytes)
@@ -46,7 +46,7 @@ const char *command_set_client(const uint8_t *body, size_t bytes)
 	memcpy(key.mac, command.mac, sizeof(key.mac));
 	memcpy(&client, command.record, sizeof(client));
 	fault = client_fault(&client);
-	return fault ? fault : map_update(maps.clients, &key, &client, "client");
+	return fault ? fault : table_put(KEYED_CLIENTS, &key, &client, "client");
 }
 
 const char *command_delete_client(const uint8_t *body, size_t bytes)
@@ -56,7 +56,7 @@ const char *command_delete_client(const uint8_t *body, size_t bytes)
 
 	memcpy(&command, body, bytes);
 	memcpy(key.mac, command.mac, sizeof(key.mac));
-	if (bpf_map_delete_elem(maps.clients, &key) && errno != ENOENT)
+	if (keyed_drop(KEYED_CLIENTS, &key) && errno != ENOENT)
 		return strerror(errno);
 	return NULL;
 }
@@ -67,7 +67,7 @@ static bool filter_is_there(const struct rw_command_set_filter *command, const u
 {
 	struct rw_filter now;
 
-	return !bpf_map_lookup_elem(maps.filters, &command->id, &now) && now.bits == command->bits &&
+	return !keyed_get(KEYED_FILTERS, &command->id, &now) && now.bits == command->bits &&
 	       now.seed == command->seed && now.probes == command->probes && now.out == command->out &&
 	       now.in == command->in && !memcmp(maps.filter_bits + now.base * 8ull, data, command->bits / 8);
 }
@@ -95,7 +95,7 @@ const char *command_set_filter(const uint8_t *body, size_t bytes)
 	filter.probes = command.probes;
 	filter.out = command.out;
 	filter.in = command.in;
-	fault = map_update(maps.filters, &command.id, &filter, "filter");
+	fault = table_put(KEYED_FILTERS, &command.id, &filter, "filter");
 	arena_retire(command.id, fault ? UINT32_MAX : filter.base);
 	return fault;
 }
@@ -109,7 +109,7 @@ const char *command_delete_filter(const uint8_t *body, size_t bytes)
 	memcpy(&command, body, bytes);
 	if (command.id >= RW_FILTERS_MAX)
 		return refusal("filter %u: accepted are 0 to %d", command.id, RW_FILTERS_MAX - 1);
-	fault = map_update(maps.filters, &command.id, &none, "filter");
+	fault = table_put(KEYED_FILTERS, &command.id, &none, "filter");
 	if (!fault)
 		arena_retire(command.id, UINT32_MAX);
 	return fault;
@@ -125,13 +125,13 @@ static int zone_key_order(const void *left, const void *right)
 static void zones_prune(const struct rw_zone_key *wanted, size_t count)
 {
 	struct rw_zone_key key, next;
-	bool more = !bpf_map_get_next_key(maps.zones, NULL, &next);
+	bool more = !keyed_next(KEYED_ZONES, NULL, &next);
 
 	while (more) {
 		key = next;
-		more = !bpf_map_get_next_key(maps.zones, &key, &next);
+		more = !keyed_next(KEYED_ZONES, &key, &next);
 		if (!bsearch(&key, wanted, count, sizeof(key), zone_key_order))
-			bpf_map_delete_elem(maps.zones, &key);
+			keyed_drop(KEYED_ZONES, &key);
 	}
 }
 
@@ -156,7 +156,7 @@ const char *command_set_zones(const uint8_t *body, size_t bytes)
 			fault = refusal("prefix /%u, zone %u: accepted are /0 to /128, zones below %d",
 					entry.prefix_bits, entry.zone, RW_ZONE_GROUP);
 		else
-			fault = map_update(maps.zones, &keys[i], &entry.zone, "zones");
+			fault = table_put(KEYED_ZONES, &keys[i], &entry.zone, "zones");
 	}
 	if (!fault) {
 		qsort(keys, count, sizeof(*keys), zone_key_order);

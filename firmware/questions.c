@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* Commands that ask: cells, clients, counters. */
-#include <bpf/bpf.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent.h"
+#include "datapath.h"
 
 /* Owed before the next command runs: what is said of that one must not overtake these cells. */
 static bool flush_owed;
@@ -60,13 +60,13 @@ void answers_forget(void)
 
 static struct rw_client_counters counters_of(uint32_t slot)
 {
-	struct rw_client_counters sum = { 0 }, *parts = calloc(maps_cpus(), sizeof(*parts));
+	struct rw_client_counters sum = { 0 }, *parts = calloc(counter_copies(), sizeof(*parts));
 
-	if (parts && !bpf_map_lookup_elem(maps.client_counters, &slot, parts))
-		for (unsigned int cpu = 0; cpu < maps_cpus(); cpu++) {
-			sum.passed += parts[cpu].passed;
-			sum.denied += parts[cpu].denied;
-			sum.bytes += parts[cpu].bytes;
+	if (parts && !keyed_get(KEYED_CLIENT_COUNTERS, &slot, parts))
+		for (unsigned int copy = 0; copy < counter_copies(); copy++) {
+			sum.passed += parts[copy].passed;
+			sum.denied += parts[copy].denied;
+			sum.bytes += parts[copy].bytes;
 		}
 	free(parts);
 	return sum;
@@ -75,7 +75,7 @@ static struct rw_client_counters counters_of(uint32_t slot)
 const char *command_dump_clients(const uint8_t *body, size_t bytes)
 {
 	struct rw_client_key key, next;
-	bool more = !bpf_map_get_next_key(maps.clients, NULL, &next);
+	bool more = !keyed_next(KEYED_CLIENTS, NULL, &next);
 
 	(void)body;
 	(void)bytes;
@@ -86,8 +86,8 @@ const char *command_dump_clients(const uint8_t *body, size_t bytes)
 		struct rw_client client;
 
 		key = next;
-		more = !bpf_map_get_next_key(maps.clients, &key, &next);
-		if (bpf_map_lookup_elem(maps.clients, &key, &client))
+		more = !keyed_next(KEYED_CLIENTS, &key, &next);
+		if (keyed_get(KEYED_CLIENTS, &key, &client))
 			continue;
 		counters = counters_of(client.slot);
 		memcpy(event.mac, key.mac, sizeof(event.mac));
@@ -103,11 +103,11 @@ const char *command_dump_clients(const uint8_t *body, size_t bytes)
 
 static uint64_t denied_of(uint32_t reason)
 {
-	uint64_t sum = 0, *parts = calloc(maps_cpus(), sizeof(*parts));
+	uint64_t sum = 0, *parts = calloc(counter_copies(), sizeof(*parts));
 
-	if (parts && !bpf_map_lookup_elem(maps.denied_counters, &reason, parts))
-		for (unsigned int cpu = 0; cpu < maps_cpus(); cpu++)
-			sum += parts[cpu];
+	if (parts && !keyed_get(KEYED_DENIED_COUNTERS, &reason, parts))
+		for (unsigned int copy = 0; copy < counter_copies(); copy++)
+			sum += parts[copy];
 	free(parts);
 	return sum;
 }

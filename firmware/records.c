@@ -142,7 +142,8 @@ void agent_send_port(const struct rw_event_port *port)
 	record_send(RW_EVENT_PORT, port, sizeof(*port), NULL, 0);
 }
 
-void agent_take_ring_event(const struct rw_ring_event *event)
+/* From the routine. */
+void event_take(const struct rw_ring_event *event)
 {
 	struct rw_event_arrived arrived = {
 		.slot = event->slot,
@@ -150,6 +151,8 @@ void agent_take_ring_event(const struct rw_ring_event *event)
 		.zone = ports_zone(event->ifindex),
 	};
 
+	if (event->kind == RW_RING_WAKE)
+		sweep_woken();
 	if (event->kind == RW_RING_DENIED)
 		record_send(RW_EVENT_DENIED, event, sizeof(*event), NULL, 0);
 	if (event->kind != RW_RING_ARRIVED)

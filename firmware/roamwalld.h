@@ -3,10 +3,15 @@
  * roamwalld: loads the filter, pins it, attaches it to the client ports, turns its clock, and carries bytes between
  * its maps and one agent. It knows no policy and no protocol.
  *
- *   roamwalld.c  options, start in order, the loop, stop in reverse
- *   maps.c       load, pin, reuse
- *   ports.c      netdevs that come and go, the AP's own addresses
- *   sweep.c      ticks and the cells they free, marks, adoption
+ *   roamwalld.c  start in order, run, stop in reverse
+ *   options.c    the command line and the key file
+ *   loop.c       clocks, log, event loop
+ *   datapath.c   where the tables live, and who calls the routine: see datapath.h
+ *   ports.c      netdevs that come and go
+ *   own.c        the AP's own MACs and addresses
+ *   netlink.c    how both are asked for
+ *   sweep.c      ticks; with count.c (used cells), marks.c (what is to be published), cells.c (what the agent reads
+ *                and changes) and mirrors.c (neighbours' tables)
  *   arena.c      where the bits of access lists lie
  *   agent.c ...  the stream to the agent: see agent.h
  */
@@ -35,6 +40,7 @@ enum exit_code {
 	EXIT_RUNTIME = 5,
 };
 
+/* How a port is filtered; the stream's records have the number. */
 enum attach_kind {
 	ATTACH_NONE = 0,
 	ATTACH_TCX = 1,
@@ -102,7 +108,7 @@ struct meta {
 	uint32_t mirror_slow[RW_MIRRORS_MAX];
 };
 
-/* Everything that is mapped or reached by descriptor once the object is loaded. */
+/* Tables that are mapped; see datapath.h for those that are reached by key. */
 struct maps {
 	void *table;
 	uint16_t *owner;
@@ -114,31 +120,27 @@ struct maps {
 	uint64_t *used;
 	uint64_t *services;
 	uint8_t *filter_bits;
-	int automata, clients, client_counters, denied_counters, filters, zones, ports, own_macs, local_addrs, events;
-	int ingress, egress;
-	uint32_t ingress_id, egress_id;
 	bool picked_up;
 };
 
 extern struct settings settings;
 extern struct maps maps;
 
-/* roamwalld.c */
+/* options.c */
+void options_parse(int argc, char **argv);
+void key_read(void);
+
+/* loop.c */
 uint64_t clock_ns(void);
 uint64_t boot_ns(void);
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void die(enum exit_code code, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
+void loop_start(void);
 int loop_add(int fd, void (*ready)(uint32_t events));
 void loop_change(int fd, void (*ready)(uint32_t events), uint32_t events);
 void loop_remove(int fd);
-
-/* maps.c */
-void maps_check_machine(void);
-void maps_lock(void);
-void maps_load(void);
-void maps_commit(void);
-void maps_remove(void);
-unsigned int maps_cpus(void);
+/* Until a signal ends it. */
+void loop_run(void);
 
 /* ports.c */
 void ports_start(uint64_t since_ns);
@@ -146,30 +148,38 @@ void ports_recheck(void);
 void ports_report(void);
 unsigned int ports_attached(void);
 uint32_t ports_zone(uint32_t ifindex);
-void ports_detach_all(void);
 
 /* sweep.c */
-typedef void (*sweep_report_fn)(uint32_t coordinate, uint32_t cell, uint16_t owner);
-
 void sweep_start(void);
+/* Returns when it wants to be called again. */
 uint64_t sweep_run(uint64_t now);
-void sweep_woken(void);
 void sweep_set_options(const struct rw_command_set_options *options);
+
+/* count.c */
 uint32_t sweep_used(void);
 uint32_t sweep_used_by(uint32_t slot);
+
+/* marks.c */
+typedef void (*sweep_report_fn)(uint32_t coordinate, uint32_t cell, uint16_t owner);
+
+void sweep_woken(void);
 void sweep_reader_came(void);
 uint64_t sweep_flush(uint64_t now, bool (*room)(void), sweep_report_fn report);
 bool sweep_flush_dirty(bool (*room)(void), sweep_report_fn report);
 void sweep_flush_held(uint32_t slot);
+
+/* cells.c */
 void sweep_dump(uint32_t coordinate, sweep_report_fn report);
 bool sweep_cell_valid(uint32_t cell);
 bool sweep_code_valid(uint32_t code);
-void sweep_set_mirror_cell(uint32_t mirror, uint32_t coordinate, uint32_t cell);
-void sweep_clear_mirror(uint32_t mirror);
-void sweep_mirror_ticks(uint32_t mirror, uint32_t fast, uint32_t slow);
 bool sweep_adopt(uint64_t x, uint32_t code, uint32_t slot, uint32_t mark);
 void sweep_lower(uint64_t x, uint32_t code);
 void sweep_shorten(uint32_t slot, uint32_t code);
+
+/* mirrors.c */
+void sweep_set_mirror_cell(uint32_t mirror, uint32_t coordinate, uint32_t cell);
+void sweep_clear_mirror(uint32_t mirror);
+void sweep_mirror_ticks(uint32_t mirror, uint32_t fast, uint32_t slow);
 
 /* arena.c */
 /* What a former process laid there is in use. */
@@ -184,7 +194,7 @@ uint64_t agent_run(uint64_t now);
 bool agent_connected(void);
 void agent_send_ticks(uint32_t fast, uint32_t slow);
 void agent_send_port(const struct rw_event_port *port);
-void agent_take_ring_event(const struct rw_ring_event *event);
+void event_take(const struct rw_ring_event *event);
 void agent_stop(void);
 
 #endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The seam: where the tables live, and who calls the routine. All else (the agent's stream, commands, sweep, policy,
+ * questions) is the same for every datapath.
+ *
+ *   datapath.c   which one, and tables that are reached by key
+ *   ebpf.c ...   maps of the kernel, which calls the routine itself: see ebpf.h
+ */
+#ifndef ROAMWALLD_DATAPATH_H
+#define ROAMWALLD_DATAPATH_H
+
+#include "roamwalld.h"
+
+/* A client port. `link`: of tcx, by side (ingress, egress). */
+struct port {
+	const struct port_setting *setting;
+	uint32_t ifindex;
+	enum attach_kind attached;
+	int link[2];
+	uint32_t open_ms;
+};
+
+/* Tables that are reached by key; those of `maps` are mapped. */
+enum keyed {
+	KEYED_AUTOMATA,
+	KEYED_CLIENTS,
+	KEYED_CLIENT_COUNTERS,
+	KEYED_DENIED_COUNTERS,
+	KEYED_FILTERS,
+	KEYED_ZONES,
+	KEYED_PORTS,
+	KEYED_OWN_MACS,
+	KEYED_LOCAL_ADDRS,
+	KEYED_TABLES,
+};
+
+/* Operations on keyed tables return 0, or -1 with errno as bpf(2) sets it. `next` of no key: the first. */
+struct datapath {
+	const char *name;
+	int (*get)(enum keyed table, const void *key, void *value);
+	int (*put)(enum keyed table, const void *key, const void *value);
+	int (*drop)(enum keyed table, const void *key);
+	int (*next)(enum keyed table, const void *key, void *next);
+	/* counters are kept this many times over, and lie side by side */
+	unsigned int (*copies)(void);
+
+	/* Ends the process, or (--datapath auto) begins again with another datapath, if this one cannot work here. */
+	void (*check)(void);
+	/* Nobody else has these tables. */
+	void (*lock)(void);
+	/* Tables are there, and `maps` is filled in. */
+	void (*load)(void);
+	/* Every port that is there is filtered. */
+	void (*commit)(void);
+	/* Events come into the loop from now on. */
+	void (*listen)(void);
+	/* At the end of the process; says what becomes of the filter. */
+	void (*stop)(void);
+	/* --remove: nothing of us is left. */
+	void (*remove)(void);
+
+	/* 0 or -errno; sets port->attached. */
+	int (*attach)(struct port *port);
+	void (*detach)(struct port *port);
+	bool (*holds)(const struct port *port);
+	/* By a process before this one. */
+	bool (*was_filtered)(const struct port *port);
+	/* Called where a port that is there could not be attached. */
+	void (*require)(const struct port *port);
+};
+
+/* datapath.c */
+extern const struct datapath *datapath;
+void datapath_choose(void);
+int keyed_get(enum keyed table, const void *key, void *value);
+int keyed_put(enum keyed table, const void *key, const void *value);
+int keyed_drop(enum keyed table, const void *key);
+int keyed_next(enum keyed table, const void *key, void *next);
+unsigned int counter_copies(void);
+
+/* meta.c */
+/* What a new table was made for. */
+void meta_init(struct meta *meta);
+/* Names the first difference, or nothing when such a table can be used. */
+bool meta_differs(const struct meta *meta, char *why, size_t bytes);
+
+#endif

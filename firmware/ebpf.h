@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The datapath in the kernel, by eBPF:
+ *
+ *   ebpf.c     what the machine must have; load; the ring of events
+ *   object.c   the object file: its constants and the sizes of its maps
+ *   pins.c     maps that outlive this process
+ *   attach.c   tcx and clsact
+ */
+#ifndef ROAMWALLD_EBPF_H
+#define ROAMWALLD_EBPF_H
+
+#include <bpf/libbpf.h>
+
+#include "datapath.h"
+
+#define PATH_BYTES 256
+
+struct ebpf {
+	struct bpf_object *object;
+	int keyed[KEYED_TABLES];
+	/* by side: from clients, to clients */
+	int program[2];
+	uint32_t program_id[2];
+};
+
+extern struct ebpf ebpf;
+extern const struct datapath datapath_ebpf;
+
+/* object.c */
+void object_choose(void);
+void object_open(void);
+void object_shape(uint32_t atomics);
+struct bpf_map *object_map(const char *name);
+
+/* pins.c */
+void pin_path(char path[PATH_BYTES], const char *name);
+void *map_memory(int fd, size_t bytes, const char *name);
+/* Takes what a former process left, if it fits, and unlinks it if not. Before the object is loaded. */
+void pins_take(void);
+/* After it was loaded. */
+void pins_give(void);
+/* Every port runs the new program. */
+void pins_commit(void);
+void pins_lock(void);
+void pins_remove(void);
+
+/* attach.c */
+int ebpf_attach(struct port *port);
+void ebpf_detach(struct port *port);
+bool ebpf_holds(const struct port *port);
+bool ebpf_was_filtered(const struct port *port);
+void ebpf_require(const struct port *port);
+/* Wherever we are attached. */
+void ebpf_detach_all(void);
+
+#endif
