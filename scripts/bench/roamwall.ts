@@ -58,11 +58,13 @@ export class Roamwall {
   private looker: LineTool | undefined;
   /** How many cells the table has. */
   readonly cells: number;
+  private cpu: number;
 
   constructor(
     lab: Lab,
     private readonly options: RoamwallOptions,
   ) {
+    this.cpu = options.cpu;
     this.directory = `/tmp/${options.namespace}-${options.id}`;
     this.pin = `${this.directory}/bpf/pin`;
     const [, buckets] = options.table.split("x").map(Number);
@@ -80,6 +82,11 @@ export class Roamwall {
 
   private write(name: string, text: string): void {
     writeFileSync(`${this.directory}/${name}`, text, { mode: 0o600 });
+  }
+
+  /** What is started from now on. */
+  runOn(cpu: number): void {
+    this.cpu = cpu;
   }
 
   async startDaemon(): Promise<void> {
@@ -124,7 +131,7 @@ export class Roamwall {
       `--net=/run/netns/${this.options.namespace}`,
       "taskset",
       "-c",
-      `${this.options.cpu}`,
+      `${this.cpu}`,
       "nice",
       "-n",
       "-20",

@@ -5,6 +5,7 @@ import type { StateProxy } from "../proxy/proxy.ts";
 import { Challenges } from "./challenges.ts";
 import { differencesOf, type Shape, shapeOf } from "./compat.ts";
 import { eachRecord } from "./inbox.ts";
+import { Insistence } from "./insistence.ts";
 import type { MeshOptions, MeshParts } from "./mesh-api.ts";
 import { MirrorSlots } from "./mirror-slots.ts";
 import { MODES, modeOf } from "./modes.ts";
@@ -23,7 +24,6 @@ import type { Stranger, Strangers } from "./strangers.ts";
 import { Units } from "./units.ts";
 import { ReplayWindow } from "./window.ts";
 
-const HELLO_WHILE_NEW_MS = 250;
 const GREET_EVERY_MS = 15;
 /** A newcomer that is not believed after this long is no newcomer. */
 const NEW_FOR_MS = 5_000;
@@ -50,6 +50,7 @@ export class Greeter {
   private readonly mirrors: MirrorSlots;
   private readonly shape: Shape;
   private readonly challenges: Challenges;
+  private readonly greeting = new Insistence();
   private startedMs: number;
   private dueMs: number;
   private saidMs = Number.NEGATIVE_INFINITY;
@@ -71,6 +72,7 @@ export class Greeter {
   }
 
   start(nowMs: number): void {
+    this.greeting.begin();
     this.startedMs = nowMs;
     this.dueMs = nowMs;
   }
@@ -95,6 +97,7 @@ export class Greeter {
 
   /** A new epoch is taken by nobody before its hello. */
   speakNow(): void {
+    this.greeting.begin();
     this.dueMs = Number.NEGATIVE_INFINITY;
   }
 
@@ -226,7 +229,8 @@ export class Greeter {
     neighbour.mirror?.advance(heard.fast, heard.slow);
     neighbour.units = new Units(heard.slots, neighbour.mirror ? geometry : undefined);
     neighbour.gaps.reset(heard.edgeVer);
-    neighbour.rttMs = nowMs - Math.max(this.saidMs, neighbour.answeredMs);
+    neighbour.answers.begin();
+    neighbour.rttMs = nowMs - Math.max(this.saidMs, neighbour.answers.saidMs);
     if (neighbour.mode.snapshots) neighbour.startSync(undefined, nowMs);
     this.parts.proxy.mirrorsChanged();
     this.parts.believed(neighbour);
@@ -310,8 +314,7 @@ export class Greeter {
 
   /** Tells it our challenge, and gives back its own. Nothing that a recording could not have had from the air. */
   private answerStranger(stranger: Stranger, heard: Hello, to: Endpoint, nowMs: number): void {
-    if (nowMs - stranger.answeredMs < HELLO_WHILE_NEW_MS) return;
-    stranger.answeredMs = nowMs;
+    if (!stranger.answers.take(nowMs)) return;
     const unknown = { ackVer: 0, lost: 0, state: SEEN.fresh, slow: false, heardGroup: false, heardAlone: false };
     this.helloTo(stranger.sender, to, { id: stranger.sender, echo: heard.challenge, ...unknown }, nowMs);
   }
@@ -322,9 +325,7 @@ export class Greeter {
   }
 
   private answer(to: Endpoint, entry: HelloEntry, neighbour: Neighbour, nowMs: number): void {
-    if (nowMs - neighbour.answeredMs < HELLO_WHILE_NEW_MS) return;
-    neighbour.answeredMs = nowMs;
-    this.helloTo(neighbour.id, to, entry, nowMs);
+    if (neighbour.answers.take(nowMs)) this.helloTo(neighbour.id, to, entry, nowMs);
   }
 
   sayHello(nowMs: number): void {
@@ -334,7 +335,7 @@ export class Greeter {
     this.parts.outbox.add(hello, this.helloOf(entries, nowMs));
     this.parts.outbox.flush(TO_ALL, undefined, true);
     for (const neighbour of believed) this.sayHelloAlone(neighbour, nowMs);
-    this.dueMs = nowMs + (this.anybodyNew(nowMs) ? HELLO_WHILE_NEW_MS : HELLO_EVERY_MS);
+    this.dueMs = this.anybodyNew(nowMs) ? this.greeting.say(nowMs) : nowMs + HELLO_EVERY_MS;
   }
 
   /** Who hears the group is spoken to alone now and then, lest nobody know whether that works. */

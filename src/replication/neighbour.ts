@@ -8,6 +8,7 @@ import { unwrapTick } from "../proxy/ticks.ts";
 import { Attempts } from "./attempts.ts";
 import { Breath } from "./breath.ts";
 import { Gaps } from "./gaps.ts";
+import { Insistence } from "./insistence.ts";
 import { MODES, type Mode } from "./modes.ts";
 import { Paths } from "./paths.ts";
 import type { UnitRange } from "./records/ask.ts";
@@ -101,7 +102,7 @@ export class Neighbour {
   state: NeighbourState = "fresh";
   helloMs: number;
   /** Last hello sent for it alone, as an answer and of our own accord. */
-  answeredMs = Number.NEGATIVE_INFINITY;
+  readonly answers = new Insistence();
   greetedMs = Number.NEGATIVE_INFINITY;
   /** It said goodbye: it is dead when what it published last is known, or nothing more can come. */
   leftMs = Number.NaN;

@@ -1,5 +1,6 @@
 import { sameBytes } from "../base/bytes.ts";
 import { Attempts } from "./attempts.ts";
+import { Insistence } from "./insistence.ts";
 import type { Channel, Greeting, Header, Seal } from "./seal.ts";
 
 /** Epochs of which keys are held although nobody believes them yet. */
@@ -22,7 +23,7 @@ export interface Stranger {
   newestPn: number;
   /** When it last was. */
   heardMs: number;
-  answeredMs: number;
+  readonly answers: Insistence;
 }
 
 /** A table of fixed size: whoever replays recordings turns its entries round and grows nothing. */
@@ -49,7 +50,7 @@ export class Strangers {
       derivedMs: nowMs,
       newestPn: 0,
       heardMs: never,
-      answeredMs: never,
+      answers: new Insistence(),
     };
     if (this.list.length === STRANGERS_MAX) this.list.shift();
     this.list.push(stranger);

@@ -10,7 +10,7 @@ const WINDOW_MAX = 256;
 const LOSS_SHARE_GROW = 1 / 4;
 const LOSS_SHARE_SHRINK = 1 / 2;
 const FIRST_ANSWER_MS = 30;
-/** What is still to come of a round is waited for so long, and so long for each datagram. */
+/** What is still to come of a round is waited for so long, and for each datagram twice what one took so far, or this. */
 const TAIL_MS = 5;
 const DATAGRAM_MS = 2;
 export const TAIL_UNITS = 96;
@@ -40,6 +40,9 @@ export class SyncSession {
   /** Datagrams of this round: come, and as many as there must be. */
   private got = 0;
   private expected = 0;
+  /** Behind the last of them; what overtook it on the way has no say. */
+  private behind = 0;
+  private firstMs = 0;
   private open = false;
   private silent = 0;
   private askedMs = 0;
@@ -88,6 +91,7 @@ export class SyncSession {
     this.round = (this.round + 1) & 255;
     this.got = 0;
     this.expected = 0;
+    this.behind = Number.POSITIVE_INFINITY;
     this.askedMs = nowMs;
     this.deadlineMs = nowMs + this.patienceMs;
     return { round: this.round, window: this.window, units: this.ranges() };
@@ -96,9 +100,17 @@ export class SyncSession {
   private counted(toCome: number, nowMs: number): void {
     this.got++;
     this.expected = Math.max(this.expected, this.got + toCome);
-    // The first answer of a round tells how long to wait for the next one's.
-    if (this.got === 1) this.patienceMs = Math.min(FIRST_ANSWER_MS, TAIL_MS + 4 * (nowMs - this.askedMs));
-    this.deadlineMs = toCome === 0 ? nowMs : nowMs + TAIL_MS + toCome * DATAGRAM_MS;
+    this.behind = Math.min(this.behind, toCome);
+    if (this.got === 1) {
+      this.firstMs = nowMs;
+      // The first answer of a round tells how long to wait for the next one's.
+      this.patienceMs = Math.min(FIRST_ANSWER_MS, TAIL_MS + 4 * (nowMs - this.askedMs));
+    }
+    this.deadlineMs = this.behind === 0 ? nowMs : nowMs + TAIL_MS + this.behind * this.spacingMs(nowMs);
+  }
+
+  private spacingMs(nowMs: number): number {
+    return this.got === 1 ? DATAGRAM_MS : Math.min(DATAGRAM_MS, (2 * (nowMs - this.firstMs)) / (this.got - 1));
   }
 
   /** Random loss of a radio is no reason to slow down; the loss of a full queue is. */

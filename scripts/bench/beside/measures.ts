@@ -1,6 +1,6 @@
 /** What is measured of each system; a measure returns samples by row name. */
 import { cpuSecondsOf, type Lab, type LineTool, sleep } from "../lab.ts";
-import { type Cores, loseOnMesh, pin, type System } from "./system.ts";
+import { type Cores, halves, loseOnMesh, pin, type System } from "./system.ts";
 
 export const LOSSES = [0, 5, 20] as const;
 const CONNECTIONS = 3_000;
@@ -85,7 +85,10 @@ export async function syncs(b: Bench, samples: Samples, losses: readonly number[
     await settle(b, STATES);
     loseOnMesh(b.lab, b.system.path, loss);
     try {
+      // Each access point has its own processor, and nobody sends meanwhile.
+      b.system.placeNeighbour(b.trafficCpu);
       const done = await b.system.sync(STATES, SYNC_TIMEOUT_MS);
+      b.system.placeNeighbour(b.cores.neighbour);
       sample(samples, `sync20k.${loss}`, done.ms);
       if (done.ms === undefined) sample(samples, `sync20k.${loss}.held`, done.held);
       const line = `takeover ${STATES} 0 ${TAKEOVER_TIMEOUT_MS} ${b.system.onArrival}`;
@@ -132,8 +135,3 @@ export async function rate(b: Bench, samples: Samples): Promise<void> {
     pin(neighbour, b.cores.neighbour);
   }
 }
-
-const halves = (pids: readonly number[]): [number[], number[]] => {
-  const half = pids.length / 2;
-  return [pids.slice(0, half), pids.slice(half)];
-};

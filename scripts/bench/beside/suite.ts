@@ -169,7 +169,7 @@ export async function runSuite(context: Context, options: SuiteOptions): Promise
   const failed: string[] = [];
   const samples = new Map<string, Samples>();
   await withLab(async (lab) => {
-    // As in the field: an access point each, so each side has its own processor, the client's load on one of them.
+    // Both beside the traffic, which nothing may disturb; what needs a processor for each side places them itself.
     const cores = { own: context.otherCpu, neighbour: context.otherCpu };
     const systems = systemsOf(lab, cores, (name) => options.systems.length === 0 || options.systems.includes(name));
     for (const system of systems) await system.start();

@@ -37,6 +37,8 @@ export interface System {
   /** All processes that replicate, both sides. */
   cpuSeconds(): number;
   readonly pids: readonly number[];
+  /** Where the neighbour's processes run, those that start later too. */
+  placeNeighbour(cpu: number): void;
   /** What the arrival of the client at the neighbour sets off there by hand: a socket and what is written to it. */
   readonly onArrival: string;
 }
@@ -60,6 +62,12 @@ export function loseOnMesh(lab: Lab, path: Path, percent: number): void {
 
 export function pin(pids: readonly number[], cpu: number): void {
   for (const pid of pids) run("taskset", ["-a", "-p", "-c", `${cpu}`, `${pid}`]);
+}
+
+/** Ours, then the neighbour's. */
+export function halves(pids: readonly number[]): [number[], number[]] {
+  const half = pids.length / 2;
+  return [pids.slice(0, half), pids.slice(half)];
 }
 
 const TABLE = "4x8192x8/r26";
@@ -138,6 +146,11 @@ export class RoamwallSystem implements System {
   get pids(): number[] {
     return this.both.flatMap((ap) => [ap.pidOf("daemon"), ap.pidOf("agent")]);
   }
+
+  placeNeighbour(cpu: number): void {
+    this.neighbour.runOn(cpu);
+    pin(halves(this.pids)[1], cpu);
+  }
 }
 
 export class ConntrackdSystem implements System {
@@ -187,6 +200,10 @@ export class ConntrackdSystem implements System {
 
   get pids(): number[] {
     return this.pair.pids;
+  }
+
+  placeNeighbour(cpu: number): void {
+    pin(halves(this.pids)[1], cpu);
   }
 
   get onArrival(): string {
