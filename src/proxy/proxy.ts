@@ -262,10 +262,12 @@ export class StateProxy {
   restored(mac: Mac, n: number, zone: number, rights: Rights): void {
     const context = this.contexts.getOrMake(mac, this.parts.nowMs());
     if (!context) return;
-    this.take(context, rights);
+    const isNews = this.take(context, rights) || n > context.n || !context.announced;
     context.n = Math.max(context.n, n);
     if (context.ap === 0) context.zone = zone;
     this.contexts.write(context);
+    // As before its end: who serves the client now must ask for what is restored, and rights that only we had given are told.
+    if (isNews) this.announce(context);
   }
 
   /** A filter that was asked for is here: it takes effect for all whose rights name it. */

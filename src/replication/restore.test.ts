@@ -41,6 +41,15 @@ describe("an AP that lost its table", () => {
     expect(await speak(lab, newborn)).toBe(0);
   });
 
+  it("tells who serves the client meanwhile that it has something of it", async () => {
+    const lab = await meshOf(2);
+    await open(lab, lab.ap(1));
+    await lab.start([lab.add(1, 77n)]);
+    await lab.run(3_000);
+    const told = lab.ap(2).replicator.list()[0]!.rightsOf(CLIENT);
+    expect(told).toMatchObject({ here: false, n: 1 });
+  });
+
   it("loses them all when it does not ask", async () => {
     const lab = await meshOf(3);
     await open(lab, lab.ap(1));
