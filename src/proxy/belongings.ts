@@ -9,6 +9,8 @@ import type { Handed, RoamCounters, RoamWire } from "./roam-api.ts";
 
 /** RIGHTS and CLAIM of one roam come together, and a claim may come twice: one answer is enough. */
 const HANDOVER_EVERY_MS = 10;
+/** A claim that is said again so long after the first waits for somebody who may be gone: then the mirror must do. */
+export const HANDOVER_WITHIN_MS = 100;
 
 export interface BelongingsParts {
   readonly id: number;
@@ -23,6 +25,8 @@ export interface BelongingsParts {
   nowMs(): number;
 }
 
+type Source = ReturnType<RoamWire["sources"]>[number];
+
 /** What this AP holds of a client: given to the AP that it went to, taken from mirrors of those that it came from. */
 export class Belongings {
   constructor(
@@ -30,31 +34,44 @@ export class Belongings {
     private readonly counters: RoamCounters,
   ) {}
 
-  /** Sends all expectations of the client, held ones too. Silent when there was never anything and nobody asked. */
+  /**
+   * Sends all expectations of the client, held ones too, and what is mirrored of APs that the claimer does not ask, or
+   * asks in vain. Silent when there was never anything and nobody asked.
+   */
   handOver(context: Context, to: number, asked: readonly number[]): void {
     const { own, datapath, id } = this.parts;
-    if (!context.announced && own.cellsOfSlot[context.slot] === 0 && !asked.includes(id)) return;
     const n = context.n;
     const atMs = this.parts.nowMs();
     const { handed } = context;
-    if (handed && handed.to === to && handed.n === n && atMs - handed.atMs < HANDOVER_EVERY_MS) return;
-    context.handed = { to, n, atMs };
+    const isSaidAgain = handed?.to === to && handed.n === n;
+    if (isSaidAgain && atMs - handed.atMs < HANDOVER_EVERY_MS) return;
+    const sinceMs = isSaidAgain ? handed.sinceMs : atMs;
+    const isInVain = atMs - sinceMs >= HANDOVER_WITHIN_MS;
+    const mirrored = () => this.mirrorsOf(context, (ap) => ap !== to && (isInVain || !asked.includes(ap)));
+    const hasOwn = context.announced || own.cellsOfSlot[context.slot]! > 0 || asked.includes(id);
+    context.handed = { to, n, atMs, sinceMs };
+    if (!hasOwn && mirrored().length === 0) return;
     datapath.flushHeld(context.slot);
     datapath.sync().then(
       () => {
         if (context.n !== n || context.here) return;
         this.counters.handoversSent++;
-        this.parts.wire.handover(to, this.collect(context));
+        this.parts.wire.handover(to, this.collect(context, mirrored()));
       },
       () => this.parts.log.warn("proxy", "no handover: the datapath went away", { client: context.mac }),
     );
   }
 
   /** What APs that are silent had published of the client. */
-  mirrorsOfGone({ holders, mac }: Context) {
+  mirrorsOfGone(context: Context) {
+    return this.mirrorsOf(context, () => false);
+  }
+
+  /** Also what is mirrored of APs that speak, but did not hand over to us. */
+  private mirrorsOf({ holders, handedBy, mac }: Context, isWanted: (ap: number) => boolean) {
     const { wire } = this.parts;
-    const gone = [...holders].filter((ap) => !wire.hears(ap));
-    return gone.flatMap((ap) => wire.sources(ap, mac)).filter(({ mirror, slot }) => mirror.cellsOfSlot[slot]! > 0);
+    const wanted = [...holders].filter((ap) => !wire.hears(ap) || (!handedBy.has(ap) && isWanted(ap)));
+    return wanted.flatMap((ap) => wire.sources(ap, mac)).filter(({ mirror, slot }) => mirror.cellsOfSlot[slot]! > 0);
   }
 
   /** Answers how many expectations there were. */
@@ -81,11 +98,11 @@ export class Belongings {
     if (code !== 0) datapath.shortenClient(slot, code);
   }
 
-  /** All that this AP knows of it: its own table's, and what APs that are gone had published. */
-  private collect(context: Context): Handed {
+  /** All that this AP knows of it: its own table's, and what is mirrored. */
+  private collect(context: Context, mirrored: readonly Source[]): Handed {
     const { carry } = this.parts;
     const { fast, slow } = carry.phases();
-    const kept = this.mirrorsOfGone(context).map(({ mirror, slot, phases }) =>
+    const kept = mirrored.map(({ mirror, slot, phases }) =>
       carry.timed(carry.ofMirror(mirror, slot), phases.ofSource(this.parts.nowMs(), mirror.ticks)),
     );
     const all = [carry.ofOwn(context.slot), ...kept];

@@ -40,8 +40,8 @@ export interface Context {
   flips: number[];
   /** It was served here in this epoch: its slot stands in our RIGHTS. */
   announced: boolean;
-  /** Last HANDOVER: to whom, for which claim, when. */
-  handed: { readonly to: number; readonly n: number; readonly atMs: number } | undefined;
+  /** Last HANDOVER: to whom, for which claim, when, and when first for that claim. */
+  handed: { readonly to: number; readonly n: number; readonly atMs: number; readonly sinceMs: number } | undefined;
   /** Last write to the datapath, as text; "" when there is no record. */
   written: string;
   touchedMs: number;

@@ -286,6 +286,7 @@ export class StateProxy {
     this.audit.look(nowMs).catch(() => {});
     this.withholdStale();
     this.endKept(nowMs);
+    this.roam.gatherHolders(nowMs);
     this.filters.sweep(nowMs);
   }
 

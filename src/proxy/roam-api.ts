@@ -50,8 +50,8 @@ export interface RoamWire {
   claim(claim: ClaimOf, to: number | undefined): void;
   /** Asks for a client that nobody near told of; `found` is the answer, if there is one. */
   locate(mac: Mac, zone: number, bind: bigint): void;
-  /** Tells `to`, who claimed the client, of an AP that may hold state of it too. */
-  hint(to: number, context: Context, holder: number): void;
+  /** Tells `to`, who claimed the client, of an AP that may hold state of it too, and of the least claim that counts. */
+  hint(to: number, context: Context, holder: number, n: number): void;
   /** That AP is alive, as far as is known. */
   reaches(ap: number): boolean;
   /** It was heard just now: who is silent for three hellos may have lost power. */
@@ -60,6 +60,8 @@ export interface RoamWire {
   adopted(mac: Mac, n: number, source: number): void;
   /** The slot's RIGHTS changed. */
   announce(slot: number): void;
+  /** APs of whose tables cells of the client are mirrored, which served it in that zone and as nobody else. */
+  publishers(mac: Mac, zone: number, bind: bigint): readonly number[];
   /** Mirrors of what an AP published, its orphans included, with the slot that it gave the client there. */
   sources(ap: number, mac: Mac): readonly { mirror: Mirror; slot: number; phases: PhaseClock }[];
 }

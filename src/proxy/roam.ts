@@ -1,5 +1,5 @@
 import type { Mac } from "../base/mac.ts";
-import { Belongings, type BelongingsParts } from "./belongings.ts";
+import { Belongings, type BelongingsParts, HANDOVER_WITHIN_MS } from "./belongings.ts";
 import type { Context, Contexts } from "./contexts.ts";
 import type { Phases } from "./phase.ts";
 import { differs, outranks, type Rights } from "./rights.ts";
@@ -24,14 +24,18 @@ const CLONED_FLIPS = 5;
 const FLIPS_WITHIN_MS = 10_000;
 /** A claim may be lost: it is said again until all holders have answered. */
 const CLAIM_AGAIN_MS = [20, 60, 140];
-/** Then the mirror must do. */
-const HANDOVER_WITHIN_MS = 100;
 const SESSION_MS = 1_000;
 /** A holder that is there and has not answered is asked for so many seconds: at 30 % loss it is reached in two. */
 const SESSIONS_MAX = 8;
+/** One that is not there: who mirrors it answers in its stead. */
+const SESSIONS_OF_GONE = 3;
+/** RIGHTS of a claim come with the claim. When it is lost, it is answered all the same after so long. */
+const UNASKED_AFTER_MS = 200;
 /** After a restart: neighbours believe us by then. And one client after the other: what one AP forgot is no storm. */
 const RESUME_AFTER_MS = 1_000;
 const RESUME_EVERY_MS = 100;
+/** A newcomer hears old news beside new ones, in any order. */
+const NEWS_AFTER_MS = 5_000;
 
 export interface RoamParts extends BelongingsParts {
   readonly contexts: Contexts;
@@ -68,10 +72,13 @@ export class Roam {
   readonly history = new RoamHistory();
   private readonly sessions = new Map<Mac, Session>();
 
+  /** Clients of which others spoke as served, but never claimed them in our hearing; and when to answer. */
+  private readonly unasked = new Map<Context, number>();
   private readonly belongings: Belongings;
   /** Clients that the agent before this one served: what it knew of other holders, it took with it. */
   private resumed: Context[] = [];
   private resumeAtMs = Number.POSITIVE_INFINITY;
+  private startedMs = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly parts: RoamParts) {
     this.belongings = new Belongings(parts, this.counters);
@@ -80,6 +87,7 @@ export class Roam {
   /** The kernel serves these clients since before this agent began. */
   resume(contexts: readonly Context[], nowMs: number): void {
     this.resumed = [...contexts];
+    this.startedMs = nowMs;
     this.resumeAtMs = nowMs + RESUME_AFTER_MS;
   }
 
@@ -156,17 +164,22 @@ export class Roam {
     }
   }
 
-  /** It serves the client without knowing of a higher claim: ours, or of somebody whom it does not hear. */
+  /**
+   * It serves the client without knowing of a higher claim: ours, or of somebody whom it does not hear, or who is no more.
+   * Nobody would give it anything for the lower one.
+   */
   private correct(context: Context, ap: number): void {
-    if (context.here) this.parts.wire.claim(claimOf(context, []), ap);
-    else this.hintAt(context, ap, claimOf(context, []));
+    const { id, wire } = this.parts;
+    if (context.here) wire.claim(claimOf(context, []), ap);
+    else if (context.ap !== ap) wire.hint(ap, context, context.ap || id, context.n + 1);
   }
 
   /** Who claims may not hear whom we hear: it is told of holders that it does not name. */
   private hintAt(context: Context, claimer: number, { holders }: ClaimOf): void {
     const { id, wire } = this.parts;
     for (const ap of context.holders) {
-      if (ap !== claimer && ap !== id && !holders.includes(ap) && wire.reaches(ap)) wire.hint(claimer, context, ap);
+      if (ap !== claimer && ap !== id && !holders.includes(ap) && wire.reaches(ap))
+        wire.hint(claimer, context, ap, context.n);
     }
   }
 
@@ -185,6 +198,7 @@ export class Roam {
     if (!context) return;
     const nowMs = this.parts.nowMs();
     context.touchedMs = nowMs;
+    this.unasked.delete(context);
     if (context.here && claim.zone !== context.zone) {
       this.reportZone(context, claim.zone, from);
     } else if (differs(claim.bind, context.bind)) {
@@ -198,19 +212,23 @@ export class Roam {
       context.zone = claim.zone;
       this.parts.contexts.write(context);
       this.belongings.handOver(context, from, claim.holders);
-    } else if (context.here && nowMs >= context.nextClaimMs) {
-      // It has not heard of ours: told, it can claim above it if it still sees the client.
-      this.parts.wire.claim(claimOf(context, []), from);
-    } else if (!context.here) {
-      this.hintAt(context, from, claim);
+    } else if (!context.here || nowMs >= context.nextClaimMs) {
+      // It has not heard of the higher one: told, it can claim above it if it still sees the client.
+      this.correct(context, from);
     }
   }
 
-  /** A neighbour knows of one more AP that may hold state of a client of ours. */
+  /** A neighbour knows of one more AP that may hold state of a client of ours; `n`: the least number that counts. */
   hinted(context: Context, holder: number, n: number): void {
     const { id, nowMs } = this.parts;
-    if (!context.here || holder === id || context.holders.has(holder)) return;
-    this.heardOfHolder(context, holder, n, nowMs());
+    if (!context.here || holder === id) return;
+    if (n > context.n) {
+      context.holders.add(holder);
+      context.n = n - 1;
+      this.claim(context, nowMs());
+    } else if (!context.holders.has(holder)) {
+      this.heardOfHolder(context, holder, n, nowMs());
+    }
   }
 
   /** RIGHTS of an AP that says it serves the client: as a claim that nobody need answer. */
@@ -225,14 +243,26 @@ export class Roam {
       this.yieldTo(context, ap, n, nowMs);
       context.zone = zone;
       if (wasHere) this.belongings.handOver(context, ap, []);
+      else this.unasked.set(context, nowMs + UNASKED_AFTER_MS);
     } else if (here && precedes(n, ap, context.n, context.ap)) {
       this.correct(context, ap);
     } else if (!here && !context.here && n > context.n) {
       context.n = n;
       context.ap = 0;
+    } else if (!here && !context.here && n < context.n) {
+      this.missedClaim(context, ap);
     } else if (!here && context.here && zone === context.zone && !differs(bind, context.bind)) {
       this.heardOfHolder(context, ap, n, nowMs);
     }
+  }
+
+  /** It may have state of the client, and does not know who serves it; nor does who serves it know of that. */
+  private missedClaim(context: Context, ap: number): void {
+    const { id, wire, nowMs } = this.parts;
+    if (nowMs() - this.startedMs < NEWS_AFTER_MS || context.holders.has(ap)) return;
+    if (context.ap === 0 || context.ap === id || context.ap === ap) return;
+    context.holders.add(ap);
+    if (wire.reaches(context.ap)) wire.hint(context.ap, context, ap, context.n);
   }
 
   /**
@@ -296,6 +326,22 @@ export class Roam {
     this.belongings.letGo(context);
   }
 
+  /** Whoever published something of a client that is here is asked for it: claims and answers to them may be lost. */
+  gatherHolders(nowMs: number): void {
+    for (const context of this.parts.contexts.all()) {
+      if (!context.here) continue;
+      const before = context.holders.size;
+      this.gather(context);
+      if (context.holders.size === before) continue;
+      this.parts.contexts.write(context);
+      if (!this.sessions.has(context.mac)) this.ask(context, nowMs);
+    }
+  }
+
+  private gather({ mac, zone, bind, holders }: Context): void {
+    for (const ap of this.parts.wire.publishers(mac, zone, bind)) holders.add(ap);
+  }
+
   /** A mirror lost or gained cells: `from` bits of clients that nothing is left of can go. */
   forgetEmptyHolders(): void {
     const { contexts, wire } = this.parts;
@@ -313,11 +359,13 @@ export class Roam {
 
   tick(nowMs: number): void {
     if (nowMs >= this.resumeAtMs) this.resumeNext(nowMs);
+    for (const [context, dueMs] of this.unasked) if (dueMs <= nowMs) this.answerUnasked(context);
     for (const session of this.sessions.values()) this.drive(session, nowMs);
   }
 
   nextAtMs(): number {
     let next = this.resumeAtMs;
+    for (const dueMs of this.unasked.values()) next = Math.min(next, dueMs);
     for (const session of this.sessions.values()) {
       const again = session.waiting.size > 0 ? CLAIM_AGAIN_MS[session.said] : undefined;
       if (again !== undefined) next = Math.min(next, session.startedMs + again);
@@ -325,6 +373,13 @@ export class Roam {
       next = Math.min(next, session.startedMs + SESSION_MS);
     }
     return next;
+  }
+
+  private answerUnasked(context: Context): void {
+    this.unasked.delete(context);
+    if (context.here || context.ap === 0) return;
+    this.hintAt(context, context.ap, claimOf(context, []));
+    this.belongings.handOver(context, context.ap, []);
   }
 
   private resumeNext(nowMs: number): void {
@@ -387,6 +442,7 @@ export class Roam {
     context.nextClaimMs = nowMs + backoffMs(context.flips, nowMs);
     context.holders.delete(id);
     context.handedBy.clear();
+    if (isShared) this.gather(context);
     contexts.write(context);
     if (!isShared) return;
     wire.announce(context.slot);
@@ -431,7 +487,7 @@ export class Roam {
 
   private end({ context, waiting, round }: Session, nowMs: number): void {
     this.sessions.delete(context.mac);
-    const isOwed = [...waiting.keys()].some((ap) => this.parts.wire.reaches(ap));
+    const isOwed = [...waiting.keys()].some((ap) => round < SESSIONS_OF_GONE || this.parts.wire.reaches(ap));
     if (isOwed && context.here && round < SESSIONS_MAX) this.ask(context, nowMs, round + 1);
   }
 
@@ -443,6 +499,8 @@ export class Roam {
     context.here = false;
     context.foreignClaimMs = nowMs;
     context.holders.add(ap);
+    // What it gave us once is not what it will have.
+    context.handedBy.delete(ap);
     this.sessions.delete(context.mac);
     contexts.write(context);
     if (!wasHere) return;

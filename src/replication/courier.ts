@@ -2,7 +2,7 @@ import type { Mac } from "../base/mac.ts";
 import type { Endpoint } from "../platform/platform.ts";
 import type { Context } from "../proxy/contexts.ts";
 import type { ProxyWire, StateProxy } from "../proxy/proxy.ts";
-import type { Rights } from "../proxy/rights.ts";
+import { differs, type Rights } from "../proxy/rights.ts";
 import type { ClaimOf, Handed } from "../proxy/roam-api.ts";
 import { TokenBucket } from "./bucket.ts";
 import { FilterPull, filterParts } from "./filter-pull.ts";
@@ -149,8 +149,8 @@ export class Courier implements Omit<ProxyWire, "soon"> {
     this.locator.search(mac, zone, bind, this.parts.mesh.nowMs());
   }
 
-  hint(to: number, context: Context, holder: number): void {
-    this.locator.hint(to, context.slot, holder, this.parts.mesh.nowMs());
+  hint(to: number, context: Context, holder: number, n: number): void {
+    this.locator.hint(to, context.slot, { holder, n }, this.parts.mesh.nowMs());
   }
 
   claim(value: ClaimOf, to: number | undefined): void {
@@ -207,6 +207,19 @@ export class Courier implements Omit<ProxyWire, "soon"> {
       });
       outbox.flush(to, neighbour.address);
     }
+  }
+
+  publishers(mac: Mac, zone: number, bind: bigint): number[] {
+    const isOf = ({ id, rights }: Neighbour) => {
+      const slot = rights.slotOf(mac);
+      const said = slot === undefined ? undefined : rights.get(slot);
+      if (said && (said.zone !== zone || differs(said.bind, bind))) return false;
+      return this.sources(id, mac).some(({ mirror, slot }) => mirror.cellsOfSlot[slot]! > 0);
+    };
+    return this.parts.greeter
+      .list()
+      .filter(isOf)
+      .map(({ id }) => id);
   }
 
   sources(ap: number, mac: Mac) {

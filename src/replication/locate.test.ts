@@ -16,8 +16,9 @@ const inRow = (from: number, to: number) => Math.abs(from - to) === 1;
 function neverAsk(lab: Lab): void {
   for (const { replicator } of lab.aps) {
     replicator.courier.locate = () => {};
-    // Nor does anybody say unasked what the new AP could not know.
+    // Nor does anybody say unasked what the new AP could not know, or give what is only mirrored.
     replicator.courier.hint = () => {};
+    replicator.courier.sources = () => [];
   }
 }
 
@@ -55,6 +56,47 @@ describe("a client that roams to an AP that never heard of it", () => {
     await lab.run(600);
     expect(await speak(lab, lab.ap(count))).toBe(0);
     expect(lab.ap(1).replicator.proxy.contexts.get(CLIENT)).toMatchObject({ here: false, ap: count });
+  });
+
+  /** It has roamed a lot when its AP dies; a moment later it comes to one that never heard of it. */
+  async function comesFromTheDead(prepare: (lab: Lab) => void): Promise<number> {
+    const lab = await meshOf(3, { hears: inRow });
+    prepare(lab);
+    lab.ap(1).replicator.proxy.contexts.get(CLIENT)!.n = 5;
+    await open(lab, lab.ap(1));
+    lab.ap(1).running = false;
+    // Who would be asked is who died.
+    lab.ap(3).replicator.courier.locate = () => {};
+    pass(lab.ap(3), 0, "A>");
+    await lab.run(900);
+    return speak(lab, lab.ap(3));
+  }
+
+  it("keeps all its flows when the AP that it left died a moment ago", async () =>
+    expect(await comesFromTheDead(() => {})).toBe(0));
+
+  it("would lose them if its claim were below what others heard", async () =>
+    expect(
+      await comesFromTheDead((lab) => {
+        const { roam } = lab.ap(2).replicator.proxy as unknown as { roam: { correct(): void } };
+        roam.correct = () => {};
+      }),
+    ).toBeGreaterThan(FLOWS));
+
+  it("keeps all its flows when its claim is lost", async () => {
+    const lab = await meshOf(3, { hears: inRow });
+    await open(lab, lab.ap(1));
+    lab.tap = ({ from, bytes }) => {
+      let isClaim = false;
+      const start = bytes[1]! & 1 ? HELLO_HEADER_BYTES : HEADER_BYTES;
+      eachRecord(bytes.subarray(start), PREFIX_BYTES, (kind) => {
+        isClaim ||= kind === KIND.claim || kind === KIND.locate;
+      });
+      return isClaim && from === 3 ? false : undefined;
+    };
+    pass(lab.ap(3), 0, "A>");
+    await lab.run(900);
+    expect(await speak(lab, lab.ap(3))).toBe(0);
   });
 
   it("loses them all when nobody is asked", async () => {

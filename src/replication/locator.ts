@@ -110,11 +110,12 @@ export class Locator {
     return next;
   }
 
-  /** Who claimed the client does not name `holder`. */
-  hint(to: number, slot: number, holder: number, nowMs: number): void {
+  /** Who claimed the client does not name `holder`, or claimed below `n`. */
+  hint(to: number, slot: number, { holder, n }: { holder: number; n: number }, nowMs: number): void {
     const { endpointOf, rightsOf, send } = this.parts;
     if (!this.passBudget.take(1, nowMs)) return;
-    send({ found: true, qid: UNASKED, holder, endpoint: endpointOf(holder), rights: rightsOf(slot, nowMs) }, to);
+    const rights = { ...rightsOf(slot, nowMs), n };
+    send({ found: true, qid: UNASKED, holder, endpoint: endpointOf(holder), rights }, to);
   }
 
   /** Of a believed neighbour. */

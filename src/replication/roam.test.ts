@@ -66,15 +66,21 @@ describe("a roam", () => {
     await open(lab, lab.ap(1));
     await speak(lab, lab.ap(2), 0, 1);
     await lab.run(2_000);
-    // The third never hears that the first is still asked for, and nobody tells it.
-    for (const { replicator } of lab.aps) replicator.courier.hint = () => {};
+    // The third never hears that the first is still asked for, nobody tells it, and it does not look itself.
+    for (const { replicator } of lab.aps) {
+      replicator.courier.hint = () => {};
+      replicator.courier.publishers = () => [];
+    }
     lab.ap(3).replicator.proxy.contexts.get(CLIENT)!.holders.delete(1);
     await speak(lab, lab.ap(3), 0, 1);
     await lab.run(2_000);
     expect(await speak(lab, lab.ap(3))).toBeGreaterThan(FLOWS);
   });
 
-  it("is told of an AP that it did not know may hold the client's state", async () => {
+  it.each([
+    ["is told of an AP that it did not know may hold the client's state", "publishers"],
+    ["finds an AP that still holds the client's state, though nobody tells", "hint"],
+  ] as const)("%s", async (_name, without) => {
     const lab = await meshOf(3, {
       prepare(ap) {
         if (ap.id === 2) ap.datapath.adopt = () => {};
@@ -83,6 +89,7 @@ describe("a roam", () => {
     await open(lab, lab.ap(1));
     await speak(lab, lab.ap(2), 0, 1);
     await lab.run(2_000);
+    lab.ap(3).replicator.courier[without] = () => [];
     lab.ap(3).replicator.proxy.contexts.get(CLIENT)!.holders.delete(1);
     await speak(lab, lab.ap(3), 0, 1);
     await lab.run(2_000);
