@@ -127,15 +127,7 @@ export class Roamwall {
   }
 
   private spawn(name: "daemon" | "agent", command: readonly string[]): void {
-    const inside = [
-      `--net=/run/netns/${this.options.namespace}`,
-      "taskset",
-      "-c",
-      `${this.cpu}`,
-      "nice",
-      "-n",
-      "-20",
-    ];
+    const inside = [`--net=/run/netns/${this.options.namespace}`, "taskset", "-c", `${this.cpu}`, "nice", "-n", "-20"];
     const env = { ...process.env, ...(name === "agent" && this.options.environment) };
     const child = spawn("nsenter", [...inside, ...command], { stdio: ["ignore", "pipe", "pipe"], env });
     const entry = { name, child, said: "" };
