@@ -335,6 +335,8 @@ class RunningAgent implements Agent {
           writeThrough: settings.replication.path === "asymmetric",
         }),
       outranked: (mac) => this.radius?.knows(mac) ?? false,
+      superseded: (mac, revoked) => this.radius?.superseded(mac, revoked),
+      letGo: async (mac) => this.radius?.letGo(mac) ?? "nobody asked",
       denied: (event) => {
         const denied = this.deniedLog.add(event);
         this.network?.event("denied", denied);

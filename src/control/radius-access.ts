@@ -5,7 +5,16 @@ import type { Platform } from "../platform/platform.ts";
 import { type CompiledPolicy, compileRules, type FilterContent, parseRules } from "../policy/policy.ts";
 import { OWN_FILTER_BITS_MAX } from "../proxy/filter-store.ts";
 import type { Grant } from "../proxy/rights.ts";
-import type { Radius, RadiusGrant, RadiusRights, RadiusStatus, SessionLine } from "../radius/radius.ts";
+import type {
+  Disconnected,
+  Outcome,
+  Radius,
+  RadiusGrant,
+  RadiusRights,
+  RadiusStatus,
+  SessionLine,
+} from "../radius/radius.ts";
+import type { Ordered } from "../replication/orders.ts";
 import type { KeyFile } from "./key.ts";
 import type { Session } from "./session.ts";
 import type { RadiusSettings } from "./settings.ts";
@@ -90,8 +99,29 @@ export class RadiusAccess implements RadiusRights {
     await session.setRights(mac, this.meaningOf(grant));
   }
 
-  async revoke(mac: Mac): Promise<void> {
-    await (await this.live()).revoke(mac);
+  async order(mac: Mac, grant: RadiusGrant): Promise<Outcome> {
+    this.meaningOf(grant);
+    const session = await this.live();
+    return outcomeOf(mac, await session.order(mac, this.meaningOf(grant)));
+  }
+
+  async revoke(mac: Mac): Promise<{ state: Outcome; station?: Disconnected }> {
+    const ordered = await (await this.live()).order(mac, "revoke");
+    const state = outcomeOf(mac, ordered);
+    const station = "station" in ordered && ordered.station !== "nobody asked" ? { station: ordered.station } : {};
+    return { state, ...station };
+  }
+
+  async find(mac: Mac): Promise<boolean | undefined> {
+    return (await this.live()).seek(mac);
+  }
+
+  superseded(mac: Mac, revoked: boolean): void {
+    this.radius?.superseded(mac, revoked);
+  }
+
+  async letGo(mac: Mac): Promise<Disconnected | "nobody asked"> {
+    return (await this.radius?.letGo(mac)) ?? "nobody asked";
   }
 
   current(mac: Mac): RadiusGrant | undefined {
@@ -159,6 +189,15 @@ export class RadiusAccess implements RadiusRights {
     });
     return compiled ? [...carried, compiled] : carried;
   }
+}
+
+function outcomeOf(mac: Mac, { state }: Ordered): Outcome {
+  if (state === "refused") {
+    throw badInput(PLACE, `${mac}: the access point that serves it cannot keep this`, "roles of its policy");
+  }
+  if (state === "full")
+    throw new RoamwallError("ROAMWALL_ERR_FULL", `${mac}: no room for the client, or for its filters`);
+  return state;
 }
 
 function readIfThere({ files }: Platform, path: string): string {

@@ -14,6 +14,8 @@ import type { Histogram } from "../proxy/roam-history.ts";
 import type { MeshKey } from "../replication/keyring.ts";
 import type { createMesh } from "../replication/mesh.ts";
 import type { Mesh } from "../replication/mesh-api.ts";
+import type { Ordered } from "../replication/orders.ts";
+import type { Station } from "../replication/records/order.ts";
 import type { NeighbourStatus } from "../replication/status.ts";
 import type { KeyFile } from "./key.ts";
 import { NO_FILTER, recordOfRole } from "./role-record.ts";
@@ -41,6 +43,9 @@ export interface SessionParts {
   automata(geometry: Geometry): Uint8Array;
   /** Somebody with authority gives the client its rights in a moment: what the kernel has of it stays until then. */
   outranked(mac: Mac): boolean;
+  /** See `MeshParts`. */
+  superseded(mac: Mac, revoked: boolean): void;
+  letGo(mac: Mac): Promise<Station>;
   denied(event: RingEvent): void;
   lost(): void;
 }
@@ -143,8 +148,7 @@ export class Session {
 
   /** Rights that outrank the policy's; without a role, the policy's own is given with the same authority. In force when it resolves. */
   async setRights(mac: Mac, grant: Partial<Grant>): Promise<void> {
-    const role = grant.role ?? this.roleOf(mac) ?? NO_ROLE;
-    this.mesh.setRights(mac, { ...grant, role, monitor: this.monitors(mac, role), authority: true });
+    this.mesh.setRights(mac, this.wholeGrant(mac, grant));
     await this.parts.datapath.sync();
     const kept = this.mesh.granted(mac)?.filters ?? [];
     if (kept.length !== (grant.filters?.length ?? 0)) {
@@ -152,9 +156,13 @@ export class Session {
     }
   }
 
-  async revoke(mac: Mac): Promise<void> {
-    this.mesh.revoke(mac);
-    await this.parts.datapath.sync();
+  /** As `setRights`, or the end of all rights: in force where the client is served when it resolves. */
+  async order(mac: Mac, change: Partial<Grant> | "revoke"): Promise<Ordered> {
+    return this.mesh.order(mac, change === "revoke" ? change : this.wholeGrant(mac, change));
+  }
+
+  seek(mac: Mac): Promise<boolean | undefined> {
+    return this.mesh.seek(mac);
   }
 
   granted(mac: Mac): Grant | undefined {
@@ -250,6 +258,8 @@ export class Session {
       resolveRole: (role) => this.resolveRole(role),
       localRole: (mac) => (this.parts.outranked(mac) ? undefined : this.roleOf(mac)),
       exports: (zone) => !this.policy.privateZones.has(zone),
+      superseded: (mac, revoked) => this.parts.superseded(mac, revoked),
+      letGo: (mac) => this.parts.letGo(mac),
     });
   }
 
@@ -331,6 +341,11 @@ export class Session {
 
   private monitors(mac: Mac, role: string): boolean {
     return this.policy.monitored.has(mac) || (this.policy.roles.get(role)?.monitor ?? false);
+  }
+
+  private wholeGrant(mac: Mac, grant: Partial<Grant>): Grant {
+    const role = grant.role ?? this.roleOf(mac) ?? NO_ROLE;
+    return { ...grant, role, monitor: this.monitors(mac, role), authority: true };
   }
 
   /** What the file says of a client, listed or not. */

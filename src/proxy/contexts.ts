@@ -242,8 +242,9 @@ export class Contexts {
   }
 }
 
-function ownFiltersOnly({ role, filters }: Rights): boolean {
-  return role === "" && filters.length > 0;
+/** Somebody with authority gave it no role: without a record of its own it would have the unknown client's rights. */
+function ownFiltersOnly({ role, serial }: Rights): boolean {
+  return role === "" && serial > 0;
 }
 
 /** A revocation is remembered without its slot, but only a slot tells newcomers of it. */

@@ -11,9 +11,18 @@ import { type FilterContent, FilterStore, filterDigest } from "./filter-store.ts
 import { OwnTable } from "./own-table.ts";
 import { PhaseClock } from "./phase.ts";
 import { PublishedCache } from "./published.ts";
-import { type Grant, outranks, type Rights, type RoleGrant, sameRights } from "./rights.ts";
+import {
+  differs,
+  type Grant,
+  outranks,
+  type Rights,
+  type RoleGrant,
+  sameMeaning,
+  sameRights,
+  sameStamp,
+} from "./rights.ts";
 import { Roam, takeRights } from "./roam.ts";
-import type { FoundClient, HeardPresence, RoamWire } from "./roam-api.ts";
+import type { FoundClient, HeardPresence, RoamWire, SightedClient, Verdict } from "./roam-api.ts";
 import { Ticks } from "./ticks.ts";
 import { Tombstones, tombstoneMs } from "./tombstones.ts";
 
@@ -44,6 +53,8 @@ export interface ProxyParts {
   resolveRole(role: string): RoleGrant | undefined;
   localRole(mac: Mac): string | undefined;
   exports(zone: number): boolean;
+  /** Other rights count for the client than those that were last given here. */
+  superseded?(mac: Mac, revoked: boolean): void;
 }
 
 /** A neighbour's slot, as it told. */
@@ -190,16 +201,71 @@ export class StateProxy {
   }
 
   revoke(mac: Mac): void {
-    const context = this.contexts.getOrMake(mac, this.parts.nowMs());
-    if (!context) return;
+    this.enact(mac, this.stamp(mac, "revoke"));
+  }
+
+  /** Of all rights that were heard or stamped here. */
+  get serialOfNewest(): number {
+    return this.serial;
+  }
+
+  /** Rights that outrank all that were heard so far; they count when they are enacted. */
+  stamp(mac: Mac, change: Grant | "revoke"): Rights {
     this.serial++;
-    const { rights } = context;
+    if (change !== "revoke") return this.rightsOf(change, this.serial, this.keepFilters(change));
     const nowMs = this.parts.nowMs();
+    const { rights } = this.contexts.get(mac) ?? {};
     const endsAtMs = nowMs + tombstoneMs(rights, nowMs);
-    context.rights = { ...this.rightsOf({ role: rights?.role ?? "" }, this.serial), revoked: true, endsAtMs };
-    this.bury(context, nowMs);
+    return { ...this.rightsOf({ role: rights?.role ?? "" }, this.serial), revoked: true, endsAtMs };
+  }
+
+  /** Stamped rights count from now on, and all hear of it, unless they did already. False: higher ones stand, or there is no room. */
+  enact(mac: Mac, rights: Rights): boolean {
+    const context = this.contexts.getOrMake(mac, this.parts.nowMs());
+    if (!context) return false;
+    if (context.rights && sameStamp(context.rights, rights)) return true;
+    if (!this.take(context, rights)) return false;
+    const isElsewhere = context.here && rights.zone !== 0 && rights.zone !== context.zone;
+    context.withheld = isElsewhere ? "zone" : context.here && differs(rights.bind, context.bind) ? "identity" : "";
     this.contexts.write(context);
     this.announce(context);
+    return true;
+  }
+
+  /** Rights that another AP stamped for a client which it believes to be served here: enacted whole, or not at all. */
+  ordered(mac: Mac, rights: Rights): Verdict | "waits" {
+    const context = this.contexts.get(mac);
+    if (!context?.here || !this.parts.exports(context.zone)) return "elsewhere";
+    const standing = context.rights;
+    if (standing && !sameStamp(standing, rights) && !outranks(rights, standing)) return "newer";
+    if (rights.revoked) return this.enact(mac, rights) ? "in force" : "newer";
+    const role = rights.role === "" ? undefined : this.parts.resolveRole(rights.role);
+    const filters = (role?.filters.length ?? 0) + rights.filters.length;
+    if ((rights.role !== "" && !role) || filters > CONSTANTS.CLIENT_FILTERS) return "refused";
+    const missing = rights.filters.filter((digest) => this.filters.idOf(digest) === undefined);
+    for (const digest of missing) this.parts.wire.wanted(digest);
+    if (missing.length > 0) return "waits";
+    return this.enact(mac, rights) ? "in force" : "full";
+  }
+
+  /** Rights of a higher stamp than one of ours, as the AP told that has them. */
+  learn(mac: Mac, rights: Rights): void {
+    const context = this.contexts.get(mac);
+    if (context && this.take(context, rights)) this.contexts.write(context);
+  }
+
+  /** A client that did not come here was found: its rights are known, and whom to ask. */
+  sighted({ mac, holder, holderZone, n, here, rights }: SightedClient): void {
+    const context = this.contexts.getOrMake(mac, this.parts.nowMs());
+    if (!context) return;
+    this.take(context, rights);
+    if (context.withheld === "stale") context.withheld = "";
+    if (here && !context.here && n >= context.n) {
+      context.n = n;
+      context.ap = holder;
+      context.zone = holderZone;
+    }
+    this.contexts.write(context);
   }
 
   granted(mac: Mac): Grant | undefined {
@@ -323,7 +389,10 @@ export class StateProxy {
     // An AP that has no rights for the client says nothing of them.
     if (heard.serial === 0 && heard.role === "" && !heard.revoked) return false;
     if (context.ended && !outranks(heard, context.ended)) return false;
+    const before = context.rights;
     if (!takeRights(context, heard)) return false;
+    if (heard.serial > 0 && !(before && sameMeaning(before, heard)))
+      this.parts.superseded?.(context.mac, heard.revoked);
     if (heard.revoked) this.bury(context, nowMs);
     else this.tombstones.remove(context.mac);
     for (const digest of heard.filters) if (this.filters.idOf(digest) === undefined) this.parts.wire.wanted(digest);

@@ -53,9 +53,20 @@ export function outranks(a: Rights, b: Rights): boolean {
   return a.revoked && !b.revoked;
 }
 
+/** One and the same grant or revocation. */
+export function sameStamp(a: Rights, b: Rights): boolean {
+  return a.serial === b.serial && a.rev === b.rev && a.origin === b.origin && a.revoked === b.revoked;
+}
+
 export function sameRights(a: Rights, b: Rights): boolean {
   const names = Object.keys(a) as (keyof Rights)[];
   return names.every((name) => (name === "filters" ? a.filters.join() === b.filters.join() : a[name] === b[name]));
+}
+
+/** Whether they give the same, whoever stamped them, and whenever they end. */
+export function sameMeaning(a: Rights, b: Rights): boolean {
+  const { serial, rev, origin, endsAtMs } = b;
+  return sameRights({ ...a, serial, rev, origin, endsAtMs }, b);
 }
 
 /** Two identities are known, and they are not the same. */

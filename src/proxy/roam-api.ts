@@ -24,12 +24,9 @@ export interface HeardPresence {
   readonly bind: bigint;
 }
 
-/** Where a client was found that nobody near had told of. */
-export interface FoundClient {
+/** What an AP that was asked for a client says of it. */
+interface Sighting {
   readonly mac: Mac;
-  /** Where it came, and as whom. */
-  readonly zone: number;
-  readonly bind: bigint;
   /** The AP that answers for it. */
   readonly holder: number;
   /** Zone where the holder serves it. */
@@ -37,6 +34,22 @@ export interface FoundClient {
   readonly n: number;
   readonly rights: Rights;
 }
+
+/** Where a client was found that nobody near had told of. */
+export interface FoundClient extends Sighting {
+  /** Where it came, and as whom. */
+  readonly zone: number;
+  readonly bind: bigint;
+}
+
+/** Where a client is that did not come here. */
+export interface SightedClient extends Sighting {
+  /** The holder serves it. */
+  readonly here: boolean;
+}
+
+/** What became of rights that an AP was told to enact for a client. */
+export type Verdict = "in force" | "elsewhere" | "newer" | "refused" | "full";
 
 /** What this AP can say to somebody who looks for a client: its rights or state, and who may know more. */
 export interface Whereabouts {

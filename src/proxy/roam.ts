@@ -135,13 +135,14 @@ export class Roam {
     else this.claim(context, nowMs);
   }
 
-  /** For somebody who looks for the client, in a zone. */
-  whereIs(mac: Mac, zone: number, asker: number): Whereabouts {
+  /** For somebody who looks for the client, in a zone or (undefined) wherever it is. */
+  whereIs(mac: Mac, zone: number | undefined, asker: number): Whereabouts {
     const { id, contexts, own, wire, exports } = this.parts;
     const context = contexts.get(mac);
     if (!context) return { next: "all" };
     if (context.rights?.revoked) return { context };
-    if (context.zone !== zone || !exports(context.zone)) return { next: "all" };
+    const isOther = zone !== undefined && context.zone !== zone;
+    if (isOther || !exports(context.zone)) return { next: "all" };
     if (context.here) return { context };
     // Who knows its rights says them, whoever has its state: the pointer may lead into a part that is cut off.
     const granted = (context.rights?.serial ?? 0) > 0 && context.withheld === "" ? { context } : {};

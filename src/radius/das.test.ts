@@ -106,6 +106,82 @@ describe("CoA", () => {
     expect(bench.rights.given.get(mac)).toMatchObject({ role: "guest", rules: ["out b"], filters: new Map() });
   });
 
+  describe("for a client that is elsewhere", () => {
+    const mac = "02:00:00:00:0a:09" as typeof MAC;
+    const guest = { ...NOTHING_SAID, role: "guest" };
+
+    it("looks for it in the mesh when nobody told of it, and goes on from what it has", async () => {
+      bench.rights.elsewhere.set(mac, guest);
+      expect((await bench.order(coa(station(mac), add("out a"))))?.code).toBe(CODE.coaAck);
+      expect(bench.rights.given.get(mac)).toMatchObject({ role: "guest", rules: ["out a"] });
+    });
+
+    it("tells 503 when it is nowhere, and 506 when it cannot be looked for", async () => {
+      expect(causeOf(await bench.order(coa(station(mac), role("vip"))))).toBe(503);
+      bench.rights.isSearchable = false;
+      expect(causeOf(await bench.order(disconnect(station(mac))))).toBe(506);
+      expect(bench.rights.sought).toEqual([mac, mac]);
+    });
+
+    it("looks for nobody whose session is here but is named wrongly", async () => {
+      expect(causeOf(await bench.order(coa(station(), user("mallory"), role("x"))))).toBe(503);
+      expect(bench.rights.sought).toEqual([]);
+    });
+
+    it("tells 506 when whoever serves it does not confirm, and takes it for what counts all the same", async () => {
+      bench.rights.outcomes = ["unconfirmed"];
+      expect(causeOf(await bench.order(coa(station(), add("out a"))))).toBe(506);
+      expect((await bench.order(coa(station(), own("Roamwall-Remove-Rule", text("out a")))))?.code).toBe(CODE.coaAck);
+    });
+
+    it("starts anew, once, from what somebody else said meanwhile", async () => {
+      bench.rights.outcomes = ["newer"];
+      bench.rights.roamed.set(MAC, guest);
+      bench.radius.superseded(MAC, false);
+      expect((await bench.order(coa(station(), add("out a"))))?.code).toBe(CODE.coaAck);
+      expect(bench.rights.given.get(MAC)).toMatchObject({ role: "guest", rules: ["out a"] });
+      bench.rights.outcomes = ["newer", "newer"];
+      expect(causeOf(await bench.order(coa(station(), add("out b"))))).toBe(506);
+      expect(bench.rights.given.get(MAC)?.rules).toEqual(["out a"]);
+    });
+
+    it("tells what hostapd said where it is", async () => {
+      bench.rights.station = "unknown there";
+      const answer = await bench.order(disconnect(station()));
+      expect([answer?.code, causeOf(answer)]).toEqual([CODE.disconnectAck, 201]);
+    });
+  });
+
+  describe("for a client that another AP gave other rights since", () => {
+    beforeEach(() => {
+      bench.rights.roamed.set(MAC, { ...NOTHING_SAID, role: "vip" });
+      bench.radius.superseded(MAC, false);
+    });
+
+    it("goes on from those, not from the login here", async () => {
+      await bench.order(coa(user("anonymous"), add("out a")));
+      expect(bench.rights.given.get(MAC)).toMatchObject({ role: "vip", rules: ["out a"] });
+    });
+
+    it("does not give the old ones again when the policy is read anew", async () => {
+      bench.rights.given.clear();
+      await bench.radius.reapply();
+      expect(bench.rights.given.size).toBe(0);
+      // The control: once this AP's word counts again, it is given again.
+      await bench.order(coa(station(), role("staff")));
+      bench.rights.given.clear();
+      await bench.radius.reapply();
+      expect(roleNow()).toBe("staff");
+    });
+
+    it("knows no session any more when they were revoked there", async () => {
+      bench.rights.roamed.clear();
+      bench.radius.superseded(MAC, true);
+      expect(causeOf(await bench.order(coa(station(), role("staff"))))).toBe(503);
+      expect(bench.radius.status().sessions).toBe(0);
+    });
+  });
+
   it("tells 506 when the change is not confirmed within a second", async () => {
     bench.rights.gate = new Promise(() => {});
     await bench.order(coa(station(), role("other")));

@@ -2,8 +2,8 @@
 import type { Mac } from "../base/mac.ts";
 import type { Endpoint, Platform, Udp } from "../platform/platform.ts";
 import { checkReply, signRequest } from "./authenticator.ts";
-import type { Disconnected } from "./orders.ts";
 import { attribute, CODE, integerAttribute, type Packet, parsePacket } from "./packet.ts";
+import type { Disconnected } from "./rights.ts";
 
 const PATIENCE_MS = 1_000;
 

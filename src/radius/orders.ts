@@ -6,7 +6,7 @@ import { type Changes, changed, isRefusal, type Refusal, readChanges, saysNothin
 import type { Answer } from "./das.ts";
 import { CAUSE } from "./error-cause.ts";
 import { CODE, has, type Packet } from "./packet.ts";
-import { isRefused, type RadiusGrant, type RadiusRights } from "./rights.ts";
+import { type Disconnected, isRefused, type RadiusGrant, type RadiusRights } from "./rights.ts";
 import { IDENTIFICATION, macOf, NAS_IDENTIFICATION, type Session, type Sessions } from "./sessions.ts";
 import { readVendor } from "./vendor.ts";
 
@@ -22,8 +22,6 @@ const ENVELOPE: readonly AttributeName[] = [
   "Message-Authenticator",
 ];
 const CHANGES: readonly AttributeName[] = ["Filter-Id", "NAS-Filter-Rule", "Session-Timeout", "Vendor-Specific"];
-
-export type Disconnected = "ended" | "unknown there" | "no answer";
 
 export interface OrderParts {
   readonly clock: Clock;
@@ -48,7 +46,7 @@ export async function executeOrder(request: Packet, parts: OrderParts): Promise<
   const changes = isCoa ? readChanges(request) : undefined;
   if (changes && isRefusal(changes)) return changes;
   if (changes && saysNothing(changes)) return refuse(CAUSE.missingAttribute, "nothing to change");
-  const target = findTarget(request, parts);
+  const target = await findTarget(request, parts);
   if (isRefusal(target)) return target;
   const run = () => (changes ? change(target, changes, parts) : disconnect(target, parts));
   return parts.inTurn(target.mac, run);
@@ -71,7 +69,7 @@ function formProblem(request: Packet): Refusal | undefined {
   return undefined;
 }
 
-function findTarget(request: Packet, { sessions, rights, clock }: OrderParts): Target | Refusal {
+async function findTarget(request: Packet, { sessions, rights, clock }: OrderParts): Promise<Target | Refusal> {
   sessions.forgetEnded(clock.nowMs());
   if (!IDENTIFICATION.some((name) => has(request, name))) {
     return refuse(CAUSE.missingAttribute, "nothing that names a session");
@@ -86,31 +84,48 @@ function findTarget(request: Packet, { sessions, rights, clock }: OrderParts): T
   if (found.length > 1) return refuse(CAUSE.severalSessions, `${found.length} sessions fit`);
   const [session] = found;
   if (session) return { mac: session.mac, session };
-  // Who roamed in has no session here, only rights; its address is what is known of it.
-  const hasRoamed = mac !== undefined && !sessions.of(mac) && rights.current(mac) !== undefined;
-  return hasRoamed ? { mac, session: undefined } : refuse(CAUSE.noSession, "no such session");
+  if (mac === undefined || sessions.of(mac)) return refuse(CAUSE.noSession, "no such session");
+  // Who logged in elsewhere has no session here, only rights; its address is what is known of it.
+  if (rights.current(mac)) return { mac, session: undefined };
+  const isKnown = await rights.find(mac);
+  if (isKnown === undefined) return refuse(CAUSE.noResources, "too many clients are looked for");
+  const isThere = isKnown && rights.current(mac) !== undefined;
+  return isThere ? { mac, session: undefined } : refuse(CAUSE.noSession, "no such session in the whole mesh");
 }
 
-async function change(
-  { mac, session }: Target,
-  changes: Changes,
-  { clock, rights, sessions }: OrderParts,
-): Promise<Answer> {
-  const before = session ? grantNow(session, clock.nowMs()) : roamedGrant(rights.current(mac), changes);
+async function change(target: Target, changes: Changes, parts: OrderParts): Promise<Answer> {
+  const { mac } = target;
+  // Once more, on what counts since, if somebody else spoke at the same moment.
+  for (let tries = 0; tries < 2; tries++) {
+    const grant = nextGrant(target, changes, parts);
+    if (isRefusal(grant)) return grant;
+    try {
+      const outcome = await within(parts.clock, parts.rights.order(mac, grant));
+      if (outcome === "newer") continue;
+      keep(target, grant, parts);
+      if (outcome === "in force") return { reason: `${mac} changed` };
+      return refuse(CAUSE.noResources, `${mac}: the access point that serves it has not confirmed`);
+    } catch (error) {
+      return causeOf(error);
+    }
+  }
+  return refuse(CAUSE.noResources, `${mac} is changed by another at the same time`);
+}
+
+function nextGrant({ mac, session }: Target, changes: Changes, parts: OrderParts): RadiusGrant | Refusal {
+  const { clock, rights, sessions } = parts;
+  const own = session && !session.isSuperseded ? grantNow(session, clock.nowMs()) : undefined;
+  const before = own ?? roamedGrant(rights.current(mac), changes);
   if (!before || sessions.of(mac) !== session) return refuse(CAUSE.noSession, "the session ended meanwhile");
   const next = changed(before, changes);
-  if (isRefusal(next)) return next;
-  const grant = { ...next, changed: true };
-  try {
-    await within(clock, rights.grant(mac, grant));
-  } catch (error) {
-    return causeOf(error);
-  }
-  if (session) {
-    session.grant = grant;
-    session.endsAtMs = endOf(grant, clock.nowMs());
-  }
-  return { reason: `${mac} changed` };
+  return isRefusal(next) ? next : { ...next, changed: true };
+}
+
+function keep({ session }: Target, grant: RadiusGrant, { clock }: OrderParts): void {
+  if (!session) return;
+  session.grant = grant;
+  session.isSuperseded = false;
+  session.endsAtMs = endOf(grant, clock.nowMs());
 }
 
 /** Of rules that were compiled elsewhere only the filter came here: who lists anew what is allowed must not keep it. */
@@ -120,13 +135,18 @@ function roamedGrant(grant: RadiusGrant | undefined, changes: Changes): RadiusGr
 
 async function disconnect({ mac }: Target, parts: OrderParts): Promise<Answer> {
   const { clock, rights, sessions } = parts;
+  let done: Awaited<ReturnType<RadiusRights["revoke"]>>;
   try {
-    await within(clock, rights.revoke(mac));
+    done = await within(clock, rights.revoke(mac));
   } catch (error) {
     return causeOf(error);
   }
+  if (done.state === "newer") return refuse(CAUSE.noResources, `${mac} is changed by another at the same time`);
   sessions.forget(mac);
-  const station = await parts.disconnect?.(mac);
+  if (done.state === "unconfirmed") {
+    return refuse(CAUSE.noResources, `${mac}: revoked, the access point that serves it has not confirmed`);
+  }
+  const station = done.station ?? (await parts.disconnect?.(mac));
   if (station === "no answer") return refuse(CAUSE.noResources, `${mac}: rights are gone, hostapd does not answer`);
   const note = station === "unknown there" ? { note: CAUSE.residualContextRemoved } : {};
   return { ...note, reason: `${mac} has no rights any more` };

@@ -11,12 +11,12 @@ import { type HostapdDas, openHostapdDas } from "./hostapd.ts";
 import { endOf, executeOrder, grantNow } from "./orders.ts";
 import { CODE, integerOf, type Packet } from "./packet.ts";
 import { ACCOUNTING, AUTHENTICATION, Relay, type RelayKind, type RelayStatus } from "./relay.ts";
-import { isRefused, NOTHING_SAID, type RadiusGrant, type RadiusRights } from "./rights.ts";
+import { type Disconnected, isRefused, NOTHING_SAID, type RadiusGrant, type RadiusRights } from "./rights.ts";
 import { macOf, Sessions } from "./sessions.ts";
 import { readSessions, writeSessions } from "./store.ts";
 
 export type { CarriedFilter } from "./carried-filter.ts";
-export type { RadiusGrant, RadiusRights } from "./rights.ts";
+export type { Disconnected, Outcome, RadiusGrant, RadiusRights } from "./rights.ts";
 
 const ROOM = "radius";
 /** hostapd ends or renews the session at its timeout; the rights must not go before the new ones come. */
@@ -78,6 +78,10 @@ export interface Radius {
   sessions(): SessionLine[];
   /** Whether it said what the client may. */
   knows(mac: Mac): boolean;
+  /** Other rights than ours count for the client; `revoked`: it has none. */
+  superseded(mac: Mac, revoked: boolean): void;
+  /** Asks hostapd to let the station go. Undefined: there is no hostapd to ask. */
+  letGo(mac: Mac): Promise<Disconnected | undefined>;
   /** Gives every client its rights again, to a datapath that lost them. */
   reapply(): Promise<void>;
   close(): void;
@@ -164,11 +168,25 @@ class RunningRadius implements Radius {
     const { rights, platform } = this.parts;
     this.known.forgetEnded(platform.clock.nowMs());
     for (const session of this.known.all()) {
+      // What another AP gave since came with the mesh, and comes again.
+      if (session.isSuperseded) continue;
       const give = () => rights.grant(session.mac, grantNow(session, platform.clock.nowMs()));
       await this.inTurn(session.mac, give).catch((error: Error) => {
         platform.log.error(ROOM, "rights could not be given again", { mac: session.mac, reason: error.message });
       });
     }
+  }
+
+  superseded(mac: Mac, revoked: boolean): void {
+    const session = this.known.of(mac);
+    if (!session) return;
+    if (revoked) this.known.forget(mac);
+    else session.isSuperseded = true;
+    this.keepSoon();
+  }
+
+  async letGo(mac: Mac): Promise<Disconnected | undefined> {
+    return this.hostapd?.disconnect(mac);
   }
 
   close(): void {

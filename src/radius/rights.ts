@@ -22,14 +22,27 @@ export interface RadiusGrant {
 
 export const NOTHING_SAID: RadiusGrant = { filters: new Map(), changed: false };
 
+/** What hostapd says of a station that shall go; undefined: there is nobody to ask. */
+export type Disconnected = "ended" | "unknown there" | "no answer";
+
+/**
+ * What became of an order. `unconfirmed`: the AP that serves the client did not answer in time, it may still come to be.
+ * `newer`: somebody else changed the client's rights meanwhile, and nothing was done.
+ */
+export type Outcome = "in force" | "unconfirmed" | "newer";
+
 /** Implemented by the agent over its mesh. A rejection with ROAMWALL_ERR_INPUT means: refused, and nothing has changed. */
 export interface RadiusRights {
-  /** Resolves when the rights are in force at this AP. All of the grant or nothing: it replaces what was there. */
+  /** For who logs in here: resolves when the rights are in force at this AP. All of the grant or nothing: it replaces what was there. */
   grant(mac: Mac, grant: RadiusGrant): Promise<void>;
-  /** Ends the client's rights in the whole mesh. */
-  revoke(mac: Mac): Promise<void>;
-  /** What a client has that roamed in, with rights that RADIUS gave to it at another AP. Undefined: not known here. */
+  /** The same, wherever the client is: in force there when it resolves. */
+  order(mac: Mac, grant: RadiusGrant): Promise<Outcome>;
+  /** Ends the client's rights in the whole mesh; `station`: what hostapd said where the client is, if that is elsewhere. */
+  revoke(mac: Mac): Promise<{ readonly state: Outcome; readonly station?: Disconnected }>;
+  /** What a client has by RADIUS that another AP gave. Undefined: not known here. */
   current(mac: Mac): RadiusGrant | undefined;
+  /** Looks for a client in the whole mesh; if there is one, `current` knows it. Undefined: too many are looked for. */
+  find(mac: Mac): Promise<boolean | undefined>;
 }
 
 /** Whether a grant was refused for what it says. The error may be of another bundle's class: its code is what counts. */

@@ -28,9 +28,13 @@ export interface Session {
   /** Values in hex, by attribute: of the Access-Request, and of the Access-Accept where that says otherwise. */
   readonly named: ReadonlyMap<AttributeName, ReadonlySet<string>>;
   grant: RadiusGrant;
+  /** Others than `grant` count since: given at another AP, and known by `RadiusRights.current`. */
+  isSuperseded: boolean;
   /** On our clock; Infinity: without end. */
   endsAtMs: number;
 }
+
+const FRESH = { grant: NOTHING_SAID, isSuperseded: false, endsAtMs: Number.POSITIVE_INFINITY };
 
 export class Sessions {
   private readonly byMac = new Map<Mac, Session>();
@@ -57,7 +61,7 @@ export class Sessions {
       if (values.length) named.set(name, new Set(values.map(hexOf)));
     }
     const user = textOf(accept, "User-Name") ?? textOf(request, "User-Name") ?? "";
-    return this.add({ mac, user, named, grant: NOTHING_SAID, endsAtMs: Number.POSITIVE_INFINITY });
+    return this.add({ mac, user, named, ...FRESH });
   }
 
   add(session: Session): Session {

@@ -16,6 +16,7 @@ interface StoredSession {
   readonly user: string;
   readonly named: readonly (readonly [AttributeName, readonly string[]])[];
   readonly grant: Omit<RadiusGrant, "filters">;
+  readonly isSuperseded?: boolean;
   readonly filters: readonly (readonly [number, string])[];
 }
 
@@ -32,6 +33,7 @@ export function writeSessions(
       user: session.user,
       named: [...session.named].map(([name, values]) => [name, [...values]]),
       grant,
+      ...(session.isSuperseded && { isSuperseded: true }),
       filters: [...filters].map(([number, filter]) => [number, hexOf(emitFilter(filter))]),
     };
   });
@@ -43,6 +45,7 @@ export interface RestoredSession {
   readonly user: string;
   readonly named: ReadonlyMap<AttributeName, ReadonlySet<string>>;
   readonly grant: RadiusGrant;
+  readonly isSuperseded: boolean;
 }
 
 /** Those whose time is not over. Where either time is not known, none is taken for passed. */
@@ -59,11 +62,15 @@ export function readSessions(text: string, wallSeconds: number | undefined): Res
   }
 }
 
-function restored({ mac, user, named, grant, filters }: StoredSession, passedSeconds: number): RestoredSession {
+function restored(
+  { mac, user, named, grant, isSuperseded = false, filters }: StoredSession,
+  passedSeconds: number,
+): RestoredSession {
   const left = grant.leftSeconds;
   return {
     mac: parseMac(mac, "sessions"),
     user,
+    isSuperseded,
     named: new Map(named.map(([name, values]) => [name, new Set(values)])),
     grant: {
       ...grant,

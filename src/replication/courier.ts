@@ -12,6 +12,7 @@ import type { Guests } from "./guests.ts";
 import { Locator } from "./locator.ts";
 import type { MeshOptions, MeshParts } from "./mesh-api.ts";
 import type { Neighbour } from "./neighbour.ts";
+import { Orders } from "./orders.ts";
 import { OrphanSnapshot } from "./orphan-snapshot.ts";
 import { type Outbox, TO_ALL } from "./outbox.ts";
 import { adopted } from "./records/adopted.ts";
@@ -19,7 +20,9 @@ import { ASK, type Ask, ask } from "./records/ask.ts";
 import { CLAIM_HOLDERS_MAX, claim } from "./records/claim.ts";
 import { FILTER_PART_BYTES, type FilterPart, filter } from "./records/filter.ts";
 import { handoverCapacity, handoverCodec } from "./records/handover.ts";
+import type { Codec } from "./records/kinds.ts";
 import { type Found, type Locate, locate } from "./records/locate.ts";
+import { done, order } from "./records/order.ts";
 import { Restore } from "./restore.ts";
 import { rightsOfContext } from "./rights-map.ts";
 import type { Asker, Sender } from "./sender.ts";
@@ -34,6 +37,8 @@ export interface CourierParts {
   readonly sender: Sender;
   readonly outbox: Outbox;
   readonly guests: Guests;
+  /** Something is due earlier than before. */
+  soon(): void;
 }
 
 /** What is said about single clients: who serves them, what they expect and may do, and where they are. */
@@ -41,6 +46,7 @@ export class Courier implements Omit<ProxyWire, "soon"> {
   readonly locator: Locator;
   readonly pull: FilterPull;
   readonly restore: Restore;
+  readonly orders: Orders;
   private readonly handoverOf;
   private readonly xBits: number;
   private readonly orphans: OrphanSnapshot;
@@ -61,14 +67,19 @@ export class Courier implements Omit<ProxyWire, "soon"> {
       endpointOf: (id) => (this.reaches(id) ? greeter.get(id)!.address : undefined),
       befriend: (id, endpoint, isAsker, nowMs) => this.befriend(id, endpoint, isAsker, nowMs),
       found: (client) => proxy.found(client),
+      sighted: (client) => proxy.sighted(client),
       hinted: (mac, holder, n) => proxy.hinted(mac, holder, n),
       send: (value, to) => this.sendLocate(value, to),
     });
     this.pull = new FilterPull({
       holders: (digest) => this.holdersOf(digest),
       ask: (question, to) => this.sendAsk(question, to),
-      came: (digest, content) => proxy.filterCame(digest, content),
+      came: (digest, content) => {
+        proxy.filterCame(digest, content);
+        this.orders.resume();
+      },
     });
+    this.orders = this.makeOrders();
     this.restore = new Restore({
       geometry,
       proxy,
@@ -80,13 +91,39 @@ export class Courier implements Omit<ProxyWire, "soon"> {
   }
 
   nextAtMs(): number {
-    return Math.min(this.locator.nextAtMs(), this.pull.nextAtMs(), this.restore.nextAtMs());
+    return Math.min(this.locator.nextAtMs(), this.pull.nextAtMs(), this.restore.nextAtMs(), this.orders.nextAtMs());
   }
 
   tick(nowMs: number): void {
     this.locator.tick(nowMs);
     this.pull.tick(nowMs);
     this.restore.tick(nowMs);
+    this.orders.tick(nowMs);
+  }
+
+  /** Undefined: too many clients are sought. */
+  seek(mac: Mac): Promise<boolean | undefined> {
+    return new Promise((told) => {
+      if (!this.locator.seek(mac, this.parts.mesh.nowMs(), told)) told(undefined);
+      this.parts.soon();
+    });
+  }
+
+  private makeOrders(): Orders {
+    const { mesh, proxy, soon } = this.parts;
+    return new Orders({
+      id: mesh.id,
+      proxy,
+      nowMs: () => mesh.nowMs(),
+      random64: () => random64(mesh),
+      reaches: (ap) => this.reaches(ap),
+      seek: (mac, told) => this.locator.seek(mac, mesh.nowMs(), told),
+      sync: () => mesh.datapath.sync(),
+      letGo: async (mac) => (await mesh.letGo?.(mac)) ?? "nobody asked",
+      sendOrder: (value, to) => this.sendTo(to, order, value),
+      sendDone: (value, to) => this.sendTo(to, done, value),
+      soon,
+    });
   }
 
   /** A neighbour is believed from now on. */
@@ -263,10 +300,14 @@ export class Courier implements Omit<ProxyWire, "soon"> {
   }
 
   private sendAsk(question: Ask, to: number): void {
+    this.sendTo(to, ask, question);
+  }
+
+  private sendTo<T>(to: number, codec: Codec<T>, value: T): void {
     const { outbox, greeter } = this.parts;
     const neighbour = greeter.get(to);
     if (!neighbour) return;
-    outbox.add(ask, question);
+    outbox.add(codec, value);
     outbox.flush(to, neighbour.address);
   }
 
@@ -284,7 +325,7 @@ export class Courier implements Omit<ProxyWire, "soon"> {
   private holdersOf(digest: bigint): number[] {
     const { greeter } = this.parts;
     const holders = greeter.list().filter(({ id, rights }) => this.reaches(id) && rights.names(digest));
-    return holders.map(({ id }) => id);
+    return [...holders.map(({ id }) => id), ...this.orders.namersOf(digest)];
   }
 }
 

@@ -19,9 +19,10 @@ import { edge } from "./records/edge.ts";
 import { filter } from "./records/filter.ts";
 import { handoverCodec } from "./records/handover.ts";
 import { type Hello, hello } from "./records/hello.ts";
-import { KIND, type Kind, RECORD_HEADER_BYTES } from "./records/kinds.ts";
+import { KIND, KIND_EXTENDED, type Kind, RECORD_HEADER_BYTES } from "./records/kinds.ts";
 import { locate } from "./records/locate.ts";
 import { nack } from "./records/nack.ts";
+import { done, order } from "./records/order.ts";
 import { parseRepairHead } from "./records/repair.ts";
 import { emptySlot, parseRights, type RightsRecord, rights } from "./records/rights.ts";
 import { parseSnapHead, type SnapHead } from "./records/snap.ts";
@@ -55,7 +56,9 @@ export function eachRecord(
     const length = ((body[at]! & 15) << 8) | body[at + 1]!;
     const end = at + RECORD_HEADER_BYTES + length;
     if (end > body.length) return false;
-    record(kind, at + RECORD_HEADER_BYTES, end);
+    const start = at + RECORD_HEADER_BYTES;
+    if (kind !== 0) record(kind, start, end);
+    else if (start < end && body[start]! >= KIND_EXTENDED) record(body[start]!, start + 1, end);
     at = end;
   }
   return true;
@@ -133,6 +136,10 @@ export class Inbox {
         return this.with(filter.parse(this.reader), (part) => this.parts.courier.filterPart(part, nowMs));
       case KIND.locate:
         return this.with(locate.parse(this.reader), (value) => this.parts.courier.locator.heard(from.id, value, nowMs));
+      case KIND.order:
+        return this.with(order.parse(this.reader), (value) => this.parts.courier.orders.heard(from.id, value, nowMs));
+      case KIND.done:
+        return this.with(done.parse(this.reader), (value) => this.parts.courier.orders.answered(value, nowMs));
       default:
         return true;
     }

@@ -1,6 +1,6 @@
 import type { Mac } from "../base/mac.ts";
 import type { Endpoint } from "../platform/platform.ts";
-import type { FoundClient, Whereabouts } from "../proxy/roam-api.ts";
+import type { FoundClient, SightedClient, Whereabouts } from "../proxy/roam-api.ts";
 import { TokenBucket } from "./bucket.ts";
 import type { Found, Locate } from "./records/locate.ts";
 import type { RightsRecord } from "./records/rights.ts";
@@ -28,12 +28,14 @@ const ANSWERS_MAX = 4;
 const UNASKED = 0n;
 /** Questions of our own, and those of others that are passed on, a second. */
 const ASKED_PER_SECOND = 16;
+/** Searches of our own for clients that did not come here: they must not keep those waiting that did. */
+const SOUGHT_PER_SECOND = 8;
 const PASSED_PER_SECOND = 64;
 
 export interface LocatorParts {
   readonly id: number;
   random64(): bigint;
-  whereIs(mac: Mac, zone: number, asker: number): Whereabouts;
+  whereIs(mac: Mac, zone: number | undefined, asker: number): Whereabouts;
   /** The client's slot as neighbours hear of it. */
   rightsOf(slot: number, nowMs: number): RightsRecord;
   /** Where a believed neighbour that is alive is written to. */
@@ -41,6 +43,8 @@ export interface LocatorParts {
   /** An AP that is or will be spoken to, though it may be no neighbour. */
   befriend(id: number, endpoint: Endpoint, isAsker: boolean, nowMs: number): void;
   found(client: FoundClient): void;
+  /** Where the client is, that did not come here. */
+  sighted(client: SightedClient): void;
   hinted(mac: Mac, holder: number, n: number): void;
   send(value: Locate | Found, to: number | undefined): void;
 }
@@ -55,8 +59,10 @@ export interface LocateCounters {
 
 interface Search {
   readonly mac: Mac;
-  readonly zone: number;
-  readonly bind: bigint;
+  /** Where it came, and as whom. Undefined: it did not come, and is sought wherever it is. */
+  readonly came: { readonly zone: number; readonly bind: bigint } | undefined;
+  /** Who wants to be told, once, whether somebody knows it. */
+  readonly waiting: ((isKnown: boolean) => void)[];
   readonly startedMs: number;
   ring: number;
   isAnswered: boolean;
@@ -80,10 +86,14 @@ interface Route {
  */
 export class Locator {
   readonly counters: LocateCounters = { asked: 0, passedOn: 0, answered: 0, throttled: 0, gaveUp: 0 };
+  /** Of clients that came. */
   private readonly searches = new Map<Mac, Search>();
+  /** Of clients that did not. */
+  private readonly seeking = new Map<Mac, Search>();
   private readonly routes = new Map<bigint, Route>();
   /** by client: not to be searched for before */
   private readonly nowhere = new Map<Mac, { readonly untilMs: number; readonly forMs: number }>();
+  private readonly seekBudget = new TokenBucket(SOUGHT_PER_SECOND, SOUGHT_PER_SECOND);
   private readonly askBudget = new TokenBucket(ASKED_PER_SECOND, ASKED_PER_SECOND);
   private readonly passBudget = new TokenBucket(PASSED_PER_SECOND, PASSED_PER_SECOND);
 
@@ -95,18 +105,41 @@ export class Locator {
       this.counters.throttled++;
       return;
     }
-    const search: Search = { mac, zone, bind, startedMs: nowMs, ring: 0, isAnswered: false, isFound: false };
+    const search = searchOf(mac, nowMs, { zone, bind });
     this.searches.set(mac, search);
     this.drive(search, nowMs);
   }
 
+  /** Where is a client that did not come here? Tells whether somebody knows it, within a second; false: too many are sought. */
+  seek(mac: Mac, nowMs: number, told: (isKnown: boolean) => void): boolean {
+    const known = this.seeking.get(mac);
+    if (known) {
+      if (known.isFound) told(true);
+      else known.waiting.push(told);
+      return true;
+    }
+    if (this.seeking.size >= SEARCHES_MAX || !this.seekBudget.take(1, nowMs)) {
+      this.counters.throttled++;
+      return false;
+    }
+    const search = searchOf(mac, nowMs, undefined, [told]);
+    this.seeking.set(mac, search);
+    this.drive(search, nowMs);
+    return true;
+  }
+
   tick(nowMs: number): void {
-    for (const search of this.searches.values()) this.drive(search, nowMs);
+    for (const search of this.all()) this.drive(search, nowMs);
+  }
+
+  private *all(): Iterable<Search> {
+    yield* this.searches.values();
+    yield* this.seeking.values();
   }
 
   nextAtMs(): number {
     let next = Number.POSITIVE_INFINITY;
-    for (const search of this.searches.values()) next = Math.min(next, dueMs(search));
+    for (const search of this.all()) next = Math.min(next, dueMs(search));
     return next;
   }
 
@@ -133,6 +166,11 @@ export class Locator {
       return;
     }
     if (nowMs - search.startedMs < GIVE_UP_MS) return;
+    if (!search.came) {
+      this.seeking.delete(search.mac);
+      for (const tell of search.waiting.splice(0)) tell(search.isAnswered);
+      return;
+    }
     this.searches.delete(search.mac);
     if (search.isAnswered) {
       this.nowhere.delete(search.mac);
@@ -150,8 +188,8 @@ export class Locator {
     const route: Route = { from: 0, search, untilMs: nowMs + GIVE_UP_MS, answers: 0 };
     if (!this.addRoute(qid, route, nowMs)) return;
     this.counters.asked++;
-    const { mac, zone } = search;
-    send({ found: false, ttl, qid, mac, zone, asker: id, endpoint: undefined }, undefined);
+    const { mac, came } = search;
+    send({ found: false, ttl, qid, mac, zone: came?.zone, asker: id, endpoint: undefined }, undefined);
   }
 
   private asked(from: number, question: Locate, nowMs: number): void {
@@ -199,14 +237,20 @@ export class Locator {
       this.parts.send({ ...answer, endpoint }, route.from);
       return;
     }
-    const { mac, zone, bind } = route.search;
-    const { rights, holder } = answer;
-    if (rights.mac !== mac) return;
-    route.search.isAnswered = true;
-    route.search.isFound ||= rights.here;
-    if (endpoint) this.parts.befriend(holder, endpoint, false, nowMs);
-    const { n, zone: holderZone } = rights;
-    this.parts.found({ mac, zone, bind, holder, holderZone, n, rights: rightsOfRecord(rights, nowMs) });
+    if (answer.rights.mac !== route.search.mac) return;
+    if (endpoint) this.parts.befriend(answer.holder, endpoint, false, nowMs);
+    this.conclude(route.search, answer, nowMs);
+  }
+
+  private conclude(search: Search, { rights, holder }: Found, nowMs: number): void {
+    const { mac, came, waiting } = search;
+    const { n, here, zone: holderZone } = rights;
+    search.isAnswered = true;
+    search.isFound ||= here;
+    const client = { mac, holder, holderZone, n, rights: rightsOfRecord(rights, nowMs) };
+    if (came) this.parts.found({ ...client, ...came });
+    else this.parts.sighted({ ...client, here });
+    if (here) for (const tell of waiting.splice(0)) tell(true);
   }
 
   private addRoute(qid: bigint, route: Route, nowMs: number): boolean {
@@ -222,6 +266,10 @@ export class Locator {
     this.routes.set(qid, route);
     return true;
   }
+}
+
+function searchOf(mac: Mac, nowMs: number, came: Search["came"], waiting: Search["waiting"] = []): Search {
+  return { mac, came, waiting, startedMs: nowMs, ring: 0, isAnswered: false, isFound: false };
 }
 
 function dueMs({ startedMs, ring, isFound }: Search): number {

@@ -10,7 +10,9 @@ import type { RoamHistory } from "../proxy/roam-history.ts";
 import type { MeshKey } from "./keyring.ts";
 import type { LocateCounters } from "./locator.ts";
 import type { ModeName } from "./modes.ts";
+import type { Ordered } from "./orders.ts";
 import type { Path } from "./paths.ts";
+import type { Station } from "./records/order.ts";
 import type { KeyStatus } from "./rotation.ts";
 import type { NeighbourStatus, ReplicationCounters } from "./status.ts";
 import type { UnheardStatus } from "./unheard.ts";
@@ -42,6 +44,10 @@ export interface MeshParts {
   localRole(mac: Mac): string | undefined;
   /** False: of clients on ports of that zone nothing is told to other APs. Absent: all may know of all. */
   exports?(zone: number): boolean;
+  /** Rights with other content than those of before count for the client, whoever gave them; `revoked`: it has none. */
+  superseded?(mac: Mac, revoked: boolean): void;
+  /** A client that is served here was revoked at another AP: hostapd may let it go. */
+  letGo?(mac: Mac): Promise<Station>;
 }
 
 export type FlowPath = "symmetric" | "asymmetric";
@@ -91,6 +97,10 @@ export interface Mesh {
   setRights(mac: Mac, grant: Grant): void;
   /** A tombstone: no AP grants again what is older. */
   revoke(mac: Mac): void;
+  /** As `setRights` with authority, or `revoke`, but in force where the client is served before it resolves, within a second. */
+  order(mac: Mac, change: Grant | "revoke"): Promise<Ordered>;
+  /** Whether any AP of the mesh knows the client: its rights are then known here. Resolves within a second; undefined: too many are sought. */
+  seek(mac: Mac): Promise<boolean | undefined>;
   /** What somebody with authority gave the client, here or elsewhere, and what of it has come; undefined: nobody did. */
   granted(mac: Mac): Grant | undefined;
   /** The meaning of roles changed: writes every client's record anew. */

@@ -48,6 +48,8 @@ export function createMesh(parts: MeshParts): Mesh {
       replicator.onSooner = run;
     },
     setRights: (mac: Mac, grant) => proxy.setRights(mac, grant),
+    order: (mac: Mac, change) => replicator.courier.orders.place(mac, change),
+    seek: (mac: Mac) => replicator.courier.seek(mac),
     granted: (mac: Mac) => proxy.granted(mac),
     revoke: (mac: Mac) => proxy.revoke(mac),
     refreshRoles: () => proxy.refreshRoles(),

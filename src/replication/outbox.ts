@@ -1,7 +1,7 @@
 import { BitWriter } from "../base/bits.ts";
 import type { Endpoint } from "../platform/platform.ts";
 import type { Ticks } from "../proxy/ticks.ts";
-import { type Codec, type Kind, RECORD_HEADER_BYTES } from "./records/kinds.ts";
+import { type Codec, KIND_EXTENDED, type Kind, RECORD_HEADER_BYTES } from "./records/kinds.ts";
 import { type Channel, HEADER_BYTES, type Header, PN_MAX, SEALED_EXTRA_BYTES, type Seal } from "./seal.ts";
 import type { ReplicationCounters } from "./status.ts";
 
@@ -69,12 +69,14 @@ export class Outbox {
 
   addRaw(kind: Kind, emit: (writer: BitWriter) => void): void {
     const start = this.at + RECORD_HEADER_BYTES;
+    const isExtended = kind >= KIND_EXTENDED;
     this.writer.reset(start);
+    if (isExtended) this.writer.write(kind, 8);
     emit(this.writer);
     this.at = this.writer.finish();
     if (this.writer.overflowed) throw new RangeError(`record ${kind} is larger than a datagram`);
     const length = this.at - start;
-    this.body[start - 2] = (kind << 4) | (length >> 8);
+    this.body[start - 2] = ((isExtended ? 0 : kind) << 4) | (length >> 8);
     this.body[start - 1] = length & 255;
   }
 

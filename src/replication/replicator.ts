@@ -69,6 +69,7 @@ export class Replicator {
       resolveRole: (role) => parts.resolveRole(role),
       localRole: (mac) => parts.localRole(mac),
       exports: (zone) => parts.exports?.(zone) ?? true,
+      superseded: (mac, revoked) => parts.superseded?.(mac, revoked),
     });
     const { ticks, published, own, contexts } = this.proxy;
     const link = parts.link ?? { group: true, peers: [] };
@@ -116,7 +117,8 @@ export class Replicator {
     });
     this.healer = new Healer({ geometry, outbox: this.outbox, counters });
     const { proxy, greeter, sender, outbox, guests } = this;
-    this.courier = new Courier({ mesh: parts, options, proxy, greeter, sender, outbox, guests });
+    const soon = () => this.onSooner();
+    this.courier = new Courier({ mesh: parts, options, proxy, greeter, sender, outbox, guests, soon });
     this.inbox = new Inbox({
       id,
       geometry,

@@ -35,6 +35,14 @@ export function rightsOfContext(context: Context, ver: number, nowMs: number): R
   };
 }
 
+/** Rights that stand for themselves: no slot, and nobody's word on where the client is. */
+export function recordOfRights(mac: Mac, rights: Rights, nowMs: number): RightsRecord {
+  const { serial, rev, origin, revoked, monitor, zone, bind, filters, role } = rights;
+  const [openOut, openIn] = [rights.openOut ?? ROLE_LIMIT, rights.openIn ?? ROLE_LIMIT];
+  const said = { serial, rev, origin, revoked, monitor, zone, bind, openOut, openIn, filters, role };
+  return { ...emptySlot(0, 0), ...said, empty: false, mac, leftSeconds: leftSeconds(rights.endsAtMs, nowMs) };
+}
+
 /** What a neighbour's record means on this AP's clock. */
 export function rightsOfRecord(record: RightsRecord, nowMs: number): Rights {
   const { serial, rev, origin, revoked, role, filters, monitor } = record;

@@ -55,12 +55,22 @@ class Rights {
     this.given.set(mac, { ...grant, atMs: performance.now() });
   }
 
-  async revoke(mac: Mac): Promise<void> {
+  async order(mac: Mac, grant: RadiusGrant): Promise<"in force"> {
+    await this.grant(mac, grant);
+    return "in force";
+  }
+
+  async revoke(mac: Mac): Promise<{ state: "in force" }> {
     this.given.delete(mac);
     this.revoked.push(mac);
+    return { state: "in force" };
   }
 
   current(): undefined {}
+
+  async find(): Promise<boolean> {
+    return false;
+  }
 }
 
 describe.runIf(hasFreeRadius)("logins through the relay", () => {

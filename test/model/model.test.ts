@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Prng } from "../conformance/prng.ts";
 import { World } from "../conformance/world.ts";
+import type { AccessPoint } from "./access-point.ts";
 import { CONTROLS } from "./controls.ts";
 import { CALM, Network } from "./network.ts";
 import { tell } from "./story.ts";
@@ -26,6 +27,41 @@ describe("a mesh in a network that misbehaves", () => {
     expect(other.hash).not.toBe(first.hash);
   });
 });
+
+describe("orders for clients that may be anywhere", () => {
+  const ORDERS = { without: ["hidden", "power", "grant", "revoke"], weights: { order: 15 } };
+  const SEEDS_OF_ORDERS = [11, 12, 13, 14, 15, 16];
+
+  it("are in force where the client is when they are acknowledged, and most of them are", async () => {
+    const sum = { orders: 0, ordersDone: 0 };
+    for (const seed of SEEDS_OF_ORDERS) {
+      const { failures, history, counts } = await tell(seed, { ...ORDERS, only: ["I4"] });
+      expect(failures, history().join("\n")).toEqual([]);
+      sum.orders += counts.orders;
+      sum.ordersDone += counts.ordersDone;
+    }
+    expect(sum.orders).toBeGreaterThan(20);
+    expect(sum.ordersDone / sum.orders).toBeGreaterThan(0.8);
+  });
+
+  it("are not where they are acknowledged without waiting (the naive design)", async () => {
+    const failed: string[] = [];
+    for (const seed of SEEDS_OF_ORDERS) {
+      const { failures } = await tell(seed, { ...ORDERS, only: [], patches: { agent: acknowledgesAtOnce } });
+      failed.push(...failures.map(({ invariant }) => invariant));
+    }
+    expect(failed).toContain("orders");
+  });
+});
+
+/** Rights are told to all, as ever, but nobody is asked whether they are in force. */
+function acknowledgesAtOnce({ replicator }: AccessPoint): void {
+  const { proxy, courier } = replicator;
+  courier.orders.place = async (mac, change) => {
+    proxy.enact(mac, proxy.stamp(mac, change));
+    return { state: "in force", station: "nobody asked" };
+  };
+}
 
 describe("a naive design fails", () => {
   /** The first seed at which it does. */

@@ -82,7 +82,16 @@ export class Simulation {
   readonly failures: Failure[] = [];
   /** Stated exceptions that were used, by name. */
   readonly excused = new Map<string, number>();
-  readonly counts = { packets: 0, denied: 0, conversations: 0, finished: 0, givenUp: 0, roams: 0 };
+  readonly counts = {
+    packets: 0,
+    denied: 0,
+    conversations: 0,
+    finished: 0,
+    givenUp: 0,
+    roams: 0,
+    orders: 0,
+    ordersDone: 0,
+  };
   readonly holdMs: number;
   /** Last loss between two APs: `low * 256 + high`. */
   readonly lostMs = new Map<number, number>();

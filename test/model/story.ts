@@ -41,18 +41,25 @@ export const ACTS: Readonly<Record<string, { readonly weight: number; readonly a
   replay: { weight: 6, act: replay },
   grant: { weight: 3, act: grant },
   revoke: { weight: 3, act: revoke },
+  /** By CoA, at any AP, and acknowledged. Only where it is asked for, so that the stories of all seeds stay as they were. */
+  order: { weight: 0, act: order },
 };
 
 export interface RunOptions {
   readonly patches?: Patches;
   /** Names of acts that do not happen. */
   readonly without?: readonly string[];
+  /** Other weights than those of `ACTS`. */
+  readonly weights?: Readonly<Record<string, number>>;
   /** Names of invariants that are looked at; all when absent. */
   readonly only?: readonly string[];
 }
 
 /** One run: built, told and judged by its seed alone. */
-export async function tell(seed: number, { patches = {}, without = [], only }: RunOptions = {}): Promise<Outcome> {
+export async function tell(
+  seed: number,
+  { patches = {}, without = [], weights = {}, only }: RunOptions = {},
+): Promise<Outcome> {
   const apCount = 3 + (seed % 6);
   const sim = new Simulation(seed, apCount, patches);
   const names = Object.keys(INVARIANTS).filter((name) => !only || only.includes(name));
@@ -63,7 +70,7 @@ export async function tell(seed: number, { patches = {}, without = [], only }: R
   await begin(sim);
   const endMs = sim.world.nowMs + sim.random.between(40_000, 120_000);
   while (sim.world.nowMs < endMs && sim.failures.length === 0) {
-    const name = pickAct(sim, without);
+    const name = pickAct(sim, without, weights);
     acts.set(name, (acts.get(name) ?? 0) + 1);
     ACTS[name]!.act(sim);
     await sim.run(sim.random.spread(20, 4_000));
@@ -133,11 +140,12 @@ async function end(sim: Simulation): Promise<void> {
   if (sim.failures.length === 0) sim.atRest();
 }
 
-function pickAct(sim: Simulation, without: readonly string[]): string {
+function pickAct(sim: Simulation, without: readonly string[], weights: NonNullable<RunOptions["weights"]>): string {
   const possible = Object.entries(ACTS).filter(([name]) => !without.includes(name));
-  let dice = sim.random.unit() * possible.reduce((sum, [, { weight }]) => sum + weight, 0);
-  for (const [name, { weight }] of possible) {
-    dice -= weight;
+  const weightOf = (name: string) => weights[name] ?? ACTS[name]!.weight;
+  let dice = sim.random.unit() * possible.reduce((sum, [name]) => sum + weightOf(name), 0);
+  for (const [name] of possible) {
+    dice -= weightOf(name);
     if (dice < 0) return name;
   }
   return possible[0]![0];
@@ -296,5 +304,37 @@ function revoke(sim: Simulation): void {
   const stamp = proxy.contexts.get(client.mac)?.rights;
   if (stamp) sim.rights.revoked(client.mac, stamp, ap.id, sim.world.nowMs);
   sim.note([client.text, ap.name], "is revoked");
+  ap.touched();
+}
+
+/** A CoA or Disconnect at any AP. Once it is acknowledged, whoever is known there to serve the client must have it. */
+function order(sim: Simulation): void {
+  const { random, world, rights } = sim;
+  const client = random.pick(sim.clients);
+  const ap = random.pick(sim.aps);
+  if (!ap.isAgentUp) return;
+  const { proxy, courier } = ap.replicator;
+  const isEnd = random.chance(0.4);
+  const placed = courier.orders.place(client.mac, isEnd ? "revoke" : { role: ROLE, authority: true });
+  const stamp = { serial: proxy.serialOfNewest, rev: 0 };
+  const atMs = world.nowMs;
+  // Before it is settled already: it may be in force before that is known here.
+  if (!isEnd) rights.granted({ mac: client.mac, ...stamp, atMs, endsAtMs: Number.POSITIVE_INFINITY });
+  sim.note([client.text, ap.name], isEnd ? "is to be revoked" : "is to be granted rights");
+  placed.then(({ state }) => {
+    sim.counts.orders++;
+    if (state === "in force" || state === "unconfirmed") {
+      if (isEnd) rights.revoked(client.mac, stamp, ap.id, world.nowMs);
+      else rights.granted({ mac: client.mac, ...stamp, atMs: world.nowMs, endsAtMs: Number.POSITIVE_INFINITY });
+    }
+    sim.note([client.text, ap.name], `order is ${state} after ${(world.nowMs - atMs).toFixed(0)} ms`);
+    if (state !== "in force") return;
+    sim.counts.ordersDone++;
+    const server = sim.ap(proxy.contexts.get(client.mac)?.ap ?? 0);
+    if (!server?.isAgentUp || server.agentSinceMs > atMs) return;
+    const { here, rights: standing } = server.replicator.proxy.contexts.get(client.mac) ?? {};
+    if (here && (standing?.serial ?? 0) < stamp.serial)
+      sim.fail("orders", `${server.name} serves ${client.text} without what was acknowledged`, [client.text]);
+  });
   ap.touched();
 }

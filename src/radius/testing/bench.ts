@@ -5,7 +5,7 @@ import type { Udp } from "../../platform/platform.ts";
 import { signReply, signRequest } from "../authenticator.ts";
 import { type Attribute, attribute, CODE, type Packet, parsePacket } from "../packet.ts";
 import { type Radius, type RadiusOptions, type SessionStore, startRadius } from "../radius.ts";
-import type { RadiusGrant, RadiusRights } from "../rights.ts";
+import type { Disconnected, Outcome, RadiusGrant, RadiusRights } from "../rights.ts";
 import { packetOf, text } from "./vectors.ts";
 import { World } from "./world.ts";
 
@@ -51,6 +51,14 @@ export class FakeRights implements RadiusRights {
   readonly given = new Map<Mac, RadiusGrant>();
   readonly revoked: Mac[] = [];
   readonly roamed = new Map<Mac, RadiusGrant>();
+  /** Clients that `find` finds. */
+  readonly elsewhere = new Map<Mac, RadiusGrant>();
+  readonly sought: Mac[] = [];
+  isSearchable = true;
+  /** Of the next orders; then all are in force. */
+  outcomes: Outcome[] = [];
+  /** What hostapd of another AP says. */
+  station: Disconnected | undefined;
   grants = 0;
   /** Rules with this word are refused. */
   readonly badWord = "nonsense";
@@ -66,10 +74,23 @@ export class FakeRights implements RadiusRights {
     this.given.set(mac, grant);
   }
 
-  async revoke(mac: Mac): Promise<void> {
+  async order(mac: Mac, grant: RadiusGrant): Promise<Outcome> {
+    if (this.outcomes[0] !== "newer") await this.grant(mac, grant);
+    return this.outcomes.shift() ?? "in force";
+  }
+
+  async revoke(mac: Mac): Promise<{ state: Outcome; station?: Disconnected }> {
     await this.gate;
     this.given.delete(mac);
     this.revoked.push(mac);
+    return { state: this.outcomes.shift() ?? "in force", ...(this.station && { station: this.station }) };
+  }
+
+  async find(mac: Mac): Promise<boolean | undefined> {
+    this.sought.push(mac);
+    const found = this.elsewhere.get(mac);
+    if (found) this.roamed.set(mac, found);
+    return this.isSearchable ? found !== undefined : undefined;
   }
 
   current(mac: Mac): RadiusGrant | undefined {

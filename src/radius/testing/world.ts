@@ -1,6 +1,9 @@
 /** A machine and its network for tests: time stands still until it is moved, datagrams arrive when the world runs. */
 import type { Endpoint, Platform, Udp, UdpOptions } from "../../platform/platform.ts";
 
+/** Steps of the longest chain of promises between two datagrams. */
+const QUIET_TURNS = 20;
+
 interface Timer {
   readonly atMs: number;
   readonly run: () => void;
@@ -52,7 +55,7 @@ export class World {
 
   /** Delivers what is under way, and what that causes. */
   async settle(): Promise<void> {
-    for (let quiet = 0; quiet < 10; quiet++) {
+    for (let quiet = 0; quiet < QUIET_TURNS; quiet++) {
       await Promise.resolve();
       for (const deliver of this.underWay.splice(0)) {
         deliver();

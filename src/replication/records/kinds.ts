@@ -1,6 +1,6 @@
 import type { BitReader, BitWriter } from "../../base/bits.ts";
 
-/** Record kinds. APPEND ONLY; 0 is kept for an extended kind. */
+/** Record kinds. APPEND ONLY. From 16 on the header's kind is 0, and the kind stands in a byte before the body. */
 export const KIND = {
   hello: 1,
   cells: 2,
@@ -18,11 +18,15 @@ export const KIND = {
   /** LOCATE, and with its top bit set FOUND */
   locate: 14,
   bye: 15,
+  order: 16,
+  done: 17,
 } as const;
 export type Kind = (typeof KIND)[keyof typeof KIND];
 
 /** kind:4 len:12; `len` counts the body. */
 export const RECORD_HEADER_BYTES = 2;
+/** Kinds from here on do not fit into the header. */
+export const KIND_EXTENDED = 16;
 export const RECORD_BODY_MAX = 4095;
 
 /** How one kind of record is written and read. `parse` answers undefined when the body is cut short or lies. */

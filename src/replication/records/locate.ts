@@ -12,7 +12,8 @@ export interface Locate {
   /** Names the question and its way back; each ring of one search has its own. */
   readonly qid: bigint;
   readonly mac: Mac;
-  readonly zone: number;
+  /** Undefined: wherever it is. Nothing crosses a zone by that, since who asks so does not serve the client. */
+  readonly zone: number | undefined;
   readonly asker: number;
   /** Where the asker is written to; undefined: it is the sender. */
   readonly endpoint: Endpoint | undefined;
@@ -31,12 +32,13 @@ export interface Found {
 
 const ENDPOINT_BYTES = 18;
 const FOUND = 0x80;
+const ANY_ZONE = 0x40;
 
 export const locate: Codec<Locate | Found> = {
   kind: KIND.locate,
   length: (value) => 1 + 8 + 2 + ENDPOINT_BYTES + (value.found ? rightsBytes(value.rights) : 8),
   emit(writer, value) {
-    writer.write(value.found ? FOUND : value.ttl, 8);
+    writer.write(value.found ? FOUND : value.ttl | (value.zone === undefined ? ANY_ZONE : 0), 8);
     writer.write64(value.qid);
     writer.write(value.found ? value.holder : value.asker, 16);
     emitEndpoint(writer, value.endpoint);
@@ -45,7 +47,7 @@ export const locate: Codec<Locate | Found> = {
       return;
     }
     writer.writeBytes(macToBytes(value.mac));
-    writer.write(value.zone, 16);
+    writer.write(value.zone ?? 0, 16);
   },
   parse(reader) {
     const head = reader.read(8);
@@ -58,8 +60,9 @@ export const locate: Codec<Locate | Found> = {
       return rights && !rights.empty && reader.atEnd ? { found: true, qid, holder: id, endpoint, rights } : undefined;
     }
     const mac = macFromBytes(reader.readBytes(6));
-    const zone = reader.read(16);
-    return reader.atEnd ? { found: false, ttl: head, qid, mac, zone, asker: id, endpoint } : undefined;
+    const named = reader.read(16);
+    const [zone, ttl] = head & ANY_ZONE ? [undefined, head & ~ANY_ZONE] : [named, head];
+    return reader.atEnd ? { found: false, ttl, qid, mac, zone, asker: id, endpoint } : undefined;
   },
 };
 

@@ -44,7 +44,7 @@ export interface LabOptions {
   /** Whether what is for everybody gets from one to another; what is for one does. */
   hears?(from: number, to: number): boolean;
   /** As of `MeshParts`. */
-  exports?(zone: number): boolean;
+  exports?: (zone: number) => boolean;
 }
 
 export interface Ap {
@@ -79,6 +79,8 @@ export class Lab {
   private flying: InFlight[] = [];
   readonly random: () => number;
   readonly warnings: string[] = [];
+  /** Stations that hostapd of an AP was told to let go. */
+  readonly letGo: [ap: number, mac: Mac][] = [];
 
   constructor(
     count: number,
@@ -195,6 +197,10 @@ export class Lab {
         resolveRole: (role) => this.roles.get(role),
         localRole: (mac) => this.localRoles.get(mac),
         exports: (zone) => this.setup.exports?.(zone) ?? true,
+        letGo: async (mac) => {
+          this.letGo.push([ap.id, mac]);
+          return "ended";
+        },
       },
       { ...MESH_DEFAULTS, ...this.setup.options, ...this.setup.optionsOf?.(ap.id) },
       this.setup.sealOf ?? (() => clearSeal),

@@ -11,6 +11,7 @@ import { hello } from "../records/hello.ts";
 import type { Codec } from "../records/kinds.ts";
 import { locate } from "../records/locate.ts";
 import { nack } from "../records/nack.ts";
+import { done, order } from "../records/order.ts";
 import { emptySlot, rights } from "../records/rights.ts";
 
 /** A record of each kind, and how it is written: what the codecs are tried with, and what docs/wire-vectors.md shows. */
@@ -136,6 +137,18 @@ export const SAMPLES: readonly (readonly [name: string, codec: Codec<never>, val
       endpoint: { address: "fe80::1", port: 4755 },
       rights: { ...client, ver: 0 },
     },
+  ],
+  [
+    "LOCATE wherever it is",
+    locate as never,
+    { found: false, ttl: 2, qid: 1n, mac, zone: undefined, asker: 7, endpoint: undefined },
+  ],
+  ["ORDER", order as never, { oid: 0xfedcba9876543210n, rights: { ...client, ver: 0 } }],
+  ["DONE", done as never, { oid: 1n, verdict: "in force", station: "ended", rights: undefined }],
+  [
+    "DONE, newer rights stand",
+    done as never,
+    { oid: 1n, verdict: "newer", station: "nobody asked", rights: { ...client, ver: 0 } },
   ],
   ["RIGHTS", rights as never, client],
   ["RIGHTS of an empty slot", rights as never, emptySlot(12, 5)],

@@ -159,7 +159,7 @@ ${datagrams.map(({ name, body, bytes }) => `| ${name} | \`${hex(body)}\` | \`${h
 
 ## Records
 
-Bodies, without \`kind:4 len:12\`. Cells are those of a table of ${GEOMETRY.text} at ticks ${FAST} and ${SLOW}: 5 (remainder 2345678, owner 3, 24 fast ticks left, ver 500), 700
+Bodies, without \`kind:4 len:12\`, and from kind 16 on without the byte that names it. Cells are those of a table of ${GEOMETRY.text} at ticks ${FAST} and ${SLOW}: 5 (remainder 2345678, owner 3, 24 fast ticks left, ver 500), 700
 (remainder 1fedcba, owner 4, 3 slow ticks left, ver 502), 30000 (free, ver 501); in SNAP the range is the whole table as of 502. HANDOVER is for 36 bits of x.
 
 | | kind | body |

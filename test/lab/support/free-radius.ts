@@ -81,13 +81,21 @@ export class FreeRadius {
     const text = readFileSync(join(this.directory, conf), "utf8");
     writeFileSync(own, text.replace(/"alice"/, `"${user}"`).replace("wonderland", password));
     const args = ["-c", own, "-a", "127.0.0.1", "-p", `${port}`, "-s", RADIUS_SECRET, "-M", mac, "-t", "12"];
-    return run("eapol_test", args);
+    return this.run("eapol_test", args);
   }
 
   /** Attributes as radclient reads them, a line each. Event-Timestamp and Message-Authenticator must be told. */
   order(kind: "coa" | "disconnect", port: number, lines: readonly string[], secret = RADIUS_SECRET): Promise<Run> {
     const target = `127.0.0.1:${port}`;
-    return run("radclient", ["-d", this.directory, "-x", "-r", "1", "-t", "2", target, kind, secret], lines.join("\n"));
+    const args = ["-d", this.directory, "-x", "-r", "1", "-t", "2", target, kind, secret];
+    return this.run("radclient", args, lines.join("\n"));
+  }
+
+  private run(program: string, args: readonly string[], input = ""): Promise<Run> {
+    const { netns } = this.options;
+    return netns === undefined
+      ? run(program, args, input)
+      : run("nsenter", [`--net=${netns}`, program, ...args], input);
   }
 }
 

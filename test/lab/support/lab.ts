@@ -28,6 +28,8 @@ export interface LabOptions extends Place {
   readonly firewall: "replicating" | "alone" | "none";
   readonly mode?: ApOptions["mode"];
   readonly path?: ApOptions["path"];
+  /** More of an agent's settings; the folder is the lab's. */
+  readonly settings?: (ap: Ap, directory: string) => object;
   /** Called as soon as there is anything to clean up, long before it is ready. */
   readonly built?: (lab: Lab) => void;
 }
@@ -61,7 +63,11 @@ export class Lab {
         ...(options.path && { path: options.path }),
       };
       this.aps = (options.firewall === "none" ? [] : this.topology.aps).map(
-        (ap) => new AccessPoint(ap, this.namespaces, this.processes, this.directory, settings),
+        (ap) =>
+          new AccessPoint(ap, this.namespaces, this.processes, this.directory, {
+            ...settings,
+            ...(options.settings && { settings: options.settings(ap, this.directory) }),
+          }),
       );
       this.traffic = new Traffic(this.namespaces, this.processes, options.size);
       this.intruder = new Intruder(this.namespaces, this.processes, this.topology);
