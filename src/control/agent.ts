@@ -8,8 +8,9 @@ import { type CompiledPolicy, compilePolicy, type Policy, parsePolicy } from "..
 import type { SignedPolicy } from "../policy/signed.ts";
 import { overlay } from "../policy/sources.ts";
 import { createMesh } from "../replication/mesh.ts";
-import { type ApiVerb, serveApi } from "./api.ts";
-import { DeniedLog, type DeniedPacket } from "./denied-log.ts";
+import { ANSWERS, type Inside } from "./answers.ts";
+import { serveApi } from "./api.ts";
+import { DeniedLog } from "./denied-log.ts";
 import { type KeyFile, readKey } from "./key.ts";
 import type { Figures } from "./metrics/figures.ts";
 import { readUsage } from "./metrics/usage.ts";
@@ -18,6 +19,7 @@ import { RadiusAccess } from "./radius-access.ts";
 import { Session } from "./session.ts";
 import type { MqttSettings, Settings } from "./settings.ts";
 import type { AgentStatus, PolicyStatus } from "./status.ts";
+import { type DeniedPacket, deniedPacket } from "./verdict.ts";
 import { VERSION } from "./version.ts";
 
 const ROOM = "agent";
@@ -62,7 +64,7 @@ class RunningAgent implements Agent {
   private fileProblem: string | undefined;
   private keyProblem: string | undefined;
   private session: Session | undefined;
-  private readonly deniedLog = new DeniedLog();
+  private readonly deniedLog: DeniedLog;
   private readonly startedMs: number;
   private stopped = false;
   private cancelRetry = () => {};
@@ -78,6 +80,7 @@ class RunningAgent implements Agent {
     private readonly rooms: AgentRooms,
   ) {
     this.startedMs = platform.clock.nowMs();
+    this.deniedLog = new DeniedLog(() => platform.wallSeconds());
     this.network = settings.mqtt && this.makeNetwork(settings.mqtt);
     this.policy = this.firstPolicy();
     const { radius } = settings;
@@ -86,7 +89,9 @@ class RunningAgent implements Agent {
 
   async start(): Promise<void> {
     const { platform, settings } = this;
-    const server = await platform.serve(settings.control, (stream) => serveApi(stream, (verb) => this.answer(verb)));
+    const server = await platform.serve(settings.control, (stream) =>
+      serveApi(stream, (request) => ANSWERS[request.verb](this.inside, request)),
+    );
     this.closers.push(() => server.close());
     this.closers.push(platform.files.watch(settings.policy, () => void this.reload()));
     this.closers.push(platform.files.watch(settings.key, () => void this.reload()));
@@ -259,31 +264,39 @@ class RunningAgent implements Agent {
     };
   }
 
-  private async answer(verb: ApiVerb): Promise<unknown> {
-    switch (verb) {
-      case "status":
-        return this.status();
-      case "clients":
-        return this.live().clients();
-      case "sessions":
-        return this.radius?.sessions() ?? [];
-      case "neighbours":
-        return this.live().neighbours();
-      case "denied":
-        return this.denied();
-      case "keys":
-        return { ...this.live().keys(), ...(this.keyProblem !== undefined && { problem: this.keyProblem }) };
-      case "switch-key":
-        this.live().switchKey();
-        return this.live().keys();
-      case "reload": {
-        await this.reload();
-        const problem = this.keyProblem ?? this.policyProblem;
-        if (problem !== undefined) throw new RoamwallError("ROAMWALL_ERR_INPUT", problem);
-        return { roles: this.policy.roles.size, clients: this.policy.clients.size };
-      }
-    }
-  }
+  /** What answers on the control socket may use. */
+  private readonly inside: Inside = ((agent: RunningAgent) => ({
+    get platform() {
+      return agent.platform;
+    },
+    get settings() {
+      return agent.settings;
+    },
+    get policy() {
+      return agent.policy;
+    },
+    get key() {
+      return agent.key;
+    },
+    get radius() {
+      return agent.radius;
+    },
+    get deniedLog() {
+      return agent.deniedLog;
+    },
+    get keyProblem() {
+      return agent.keyProblem;
+    },
+    get session() {
+      return agent.live();
+    },
+    status: () => agent.status(),
+    reload: async () => {
+      await agent.reload();
+      const problem = agent.keyProblem ?? agent.policyProblem;
+      if (problem !== undefined) throw new RoamwallError("ROAMWALL_ERR_INPUT", problem);
+    },
+  }))(this);
 
   private live(): Session {
     if (this.session) return this.session;
@@ -338,8 +351,8 @@ class RunningAgent implements Agent {
       superseded: (mac, revoked) => this.radius?.superseded(mac, revoked),
       letGo: async (mac) => this.radius?.letGo(mac) ?? "nobody asked",
       denied: (event) => {
-        const denied = this.deniedLog.add(event);
-        this.network?.event("denied", denied);
+        this.deniedLog.add(event);
+        this.network?.event("denied", deniedPacket(event));
       },
       lost: () => this.lostDatapath(),
     });

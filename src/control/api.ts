@@ -2,8 +2,12 @@
  * The control socket: one JSON object a line, a request answered by one line. Local and 0600: who may open it may
  * administer.
  *
- *     {"verb":"status"}
+ *     {"verb":"client","mac":"02:00:00:00:0a:01"}
  *     {"ok":true,"value":{...}}      or      {"ok":false,"code":"ROAMWALL_ERR_...","error":"..."}
+ *
+ * Verbs that follow something go on after the answer, until the asker closes; `lost` counts what it was too slow for:
+ *
+ *     {"event":{...}}      {"event":{...},"lost":12}
  */
 import { isRoamwallError, RoamwallError } from "../base/errors.ts";
 import type { Platform, Stream } from "../platform/platform.ts";
@@ -17,15 +21,31 @@ export const API_VERBS = [
   "reload",
   "keys",
   "switch-key",
+  "client",
+  "why",
+  "monitor",
 ] as const;
 export type ApiVerb = (typeof API_VERBS)[number];
 
-/** A request is a word or two; answers are bounded by the table of clients. */
+/** A request is some words; answers are bounded by the table of clients. */
 const REQUEST_BYTES_MAX = 4096;
+/** What a follower has not read yet; beyond, it loses events. */
+const UNREAD_BYTES_MAX = 256 << 10;
 const ANSWER_BYTES_MAX = 64 << 20;
 const ANSWER_TIMEOUT_MS = 5_000;
 
-export type ApiHandler = (verb: ApiVerb) => Promise<unknown>;
+export interface ApiRequest {
+  readonly verb: ApiVerb;
+  readonly [argument: string]: unknown;
+}
+
+/** Answers a value, or a `Follow`. */
+export type ApiHandler = (request: ApiRequest) => Promise<unknown>;
+
+/** An answer that goes on. `begin` is given where to tell events, and answers how to end. */
+export class Follow {
+  constructor(readonly begin: (tell: (event: object) => void) => () => void) {}
+}
 
 /** Answers requests on a stream, in order. A line that is no request gets an error, an endless one ends the stream. */
 export function serveApi(stream: Stream, handle: ApiHandler): void {
@@ -34,22 +54,39 @@ export function serveApi(stream: Stream, handle: ApiHandler): void {
     stream,
     REQUEST_BYTES_MAX,
     (line) => {
-      answered = answered.then(async () => stream.write(encode(await answer(line, handle))));
+      answered = answered.then(() => answer(line, handle, stream));
     },
     () => stream.close(),
   );
 }
 
-async function answer(line: string, handle: ApiHandler): Promise<unknown> {
+async function answer(line: string, handle: ApiHandler, stream: Stream): Promise<void> {
   try {
-    return { ok: true, value: await handle(parseRequest(line)) };
+    const value = await handle(parseRequest(line));
+    if (value instanceof Follow) follow(value, stream);
+    else stream.write(encode({ ok: true, value }));
   } catch (error) {
     const code = isRoamwallError(error) ? error.code : "ROAMWALL_ERR_FAULT";
-    return { ok: false, code, error: (error as Error).message };
+    stream.write(encode({ ok: false, code, error: (error as Error).message }));
   }
 }
 
-function parseRequest(line: string): ApiVerb {
+/** Who does not read loses events, and is told how many; the agent waits for nobody. */
+function follow({ begin }: Follow, stream: Stream): void {
+  let lost = 0;
+  stream.write(encode({ ok: true, value: null }));
+  const end = begin((event) => {
+    if (stream.pendingBytes > UNREAD_BYTES_MAX) {
+      lost++;
+      return;
+    }
+    stream.write(encode(lost ? { event, lost } : { event }));
+    lost = 0;
+  });
+  stream.onClose(end);
+}
+
+function parseRequest(line: string): ApiRequest {
   const accepted = `{"verb": ...} with ${API_VERBS.join(", ")}`;
   let request: unknown;
   try {
@@ -64,11 +101,23 @@ function parseRequest(line: string): ApiVerb {
       `request: unknown verb ${JSON.stringify(verb)}; accepted: ${accepted}`,
     );
   }
-  return verb as ApiVerb;
+  return request as ApiRequest;
+}
+
+/** An argument of a request that must be text. Throws ROAMWALL_ERR_INPUT. */
+export function textArgument(request: ApiRequest, name: string): string {
+  const value = request[name];
+  if (typeof value === "string") return value;
+  throw new RoamwallError("ROAMWALL_ERR_INPUT", `request ${request.verb}: no ${name}; accepted: text`);
 }
 
 /** Asks a running agent. Rejects with what the agent said, or ROAMWALL_ERR_CONNECT. */
-export async function askAgent<T>(platform: Platform, path: string, verb: ApiVerb): Promise<T> {
+export async function askAgent<T>(
+  platform: Platform,
+  path: string,
+  verb: ApiVerb,
+  given: Readonly<Record<string, unknown>> = {},
+): Promise<T> {
   const stream = await platform.connect(path);
   return new Promise<T>((resolve, reject) => {
     const fail = (text: string) => reject(new RoamwallError("ROAMWALL_ERR_CONNECT", `${path}: ${text}`));
@@ -90,8 +139,49 @@ export async function askAgent<T>(platform: Platform, path: string, verb: ApiVer
       },
       () => stream.close(),
     );
-    stream.write(encode({ verb }));
+    stream.write(encode({ ...given, verb }));
   });
+}
+
+export interface Following {
+  close(): void;
+  /** Resolves when it is over, whoever ended it. */
+  readonly over: Promise<void>;
+}
+
+/** Asks for events. Rejects with what the agent said; `lost`: how many this reader was too slow for. */
+export async function followAgent<T>(
+  platform: Platform,
+  path: string,
+  request: ApiRequest,
+  onEvent: (event: T, lost: number) => void,
+): Promise<Following> {
+  const stream = await platform.connect(path);
+  const over = new Promise<void>((resolve) => stream.onClose(resolve));
+  await new Promise<void>((resolve, reject) => {
+    const fail = (text: string) => reject(new RoamwallError("ROAMWALL_ERR_CONNECT", `${path}: ${text}`));
+    stream.onClose(() => fail("closed without an answer"));
+    let isAnswered = false;
+    readLines(
+      stream,
+      ANSWER_BYTES_MAX,
+      (line) => {
+        if (isAnswered) {
+          const { event, lost = 0 } = JSON.parse(line) as { event: T; lost?: number };
+          onEvent(event, lost);
+          return;
+        }
+        isAnswered = true;
+        settle<void>(line, resolve, reject, fail);
+      },
+      () => stream.close(),
+    );
+    stream.write(encode(request));
+  }).catch((error) => {
+    stream.close();
+    throw error;
+  });
+  return { close: () => stream.close(), over };
 }
 
 function settle<T>(

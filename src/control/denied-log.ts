@@ -1,58 +1,54 @@
-import { formatAddress } from "../base/ip.ts";
 import { type Mac, macFromBytes } from "../base/mac.ts";
-import { REASONS, type RingEvent } from "../datapath/abi.ts";
-
-/** A denial as the kernel sampled it: at most 64 a second and client. */
-export interface DeniedPacket {
-  readonly mac: Mac;
-  readonly direction: "from client" | "to client";
-  readonly reason: string;
-  /** It passed: mode or role is `monitor`. */
-  readonly monitored: boolean;
-  readonly ethertype: number;
-  readonly proto: number;
-  /** As `10.0.0.1:5000`; absent for what is not IP. */
-  readonly client?: string;
-  readonly peer?: string;
-}
+import type { RingEvent } from "../datapath/abi.ts";
+import { type DeniedPacket, deniedPacket } from "./verdict.ts";
 
 const KEPT = 256;
+/** Beside it a few of each client, so that a noisy one does not push out what a quiet one has to tell. */
+const KEPT_OF_CLIENT = 8;
+const CLIENTS_MAX = 512;
 
-/** The last denials, newest last. */
+export interface TimedEvent {
+  readonly event: RingEvent;
+  readonly seconds: number | null;
+}
+
+/** The last denials, newest last. Some 200 bytes each: 1 MB at most. */
 export class DeniedLog {
-  private readonly kept: DeniedPacket[] = [];
+  private readonly kept: RingEvent[] = [];
+  private readonly byClient = new Map<Mac, TimedEvent[]>();
+  private readonly listeners = new Set<(event: RingEvent) => void>();
 
-  add(event: RingEvent): DeniedPacket {
-    const denied = deniedPacket(event);
-    this.kept.push(denied);
+  constructor(private readonly wallSeconds: () => number | undefined) {}
+
+  add(event: RingEvent): void {
+    this.kept.push(event);
     if (this.kept.length > KEPT) this.kept.shift();
-    return denied;
+    this.keepOfClient(event);
+    for (const tell of this.listeners) tell(event);
   }
 
   list(): DeniedPacket[] {
-    return [...this.kept];
+    return this.kept.map(deniedPacket);
   }
-}
 
-function deniedPacket(event: RingEvent): DeniedPacket {
-  const isIp = event.family === 4 || event.family === 6;
-  return {
-    mac: macFromBytes(event.mac),
-    direction: event.direction === 0 ? "from client" : "to client",
-    reason: REASONS[event.reason]?.[0] ?? `reason ${event.reason}`,
-    monitored: event.monitored === 1,
-    ethertype: event.ethertype,
-    proto: event.proto,
-    ...(isIp && {
-      client: endText(event.family, event.client, event.client_port),
-      peer: endText(event.family, event.peer, event.peer_port),
-    }),
-  };
-}
+  of(mac: Mac): readonly TimedEvent[] {
+    return this.byClient.get(mac) ?? [];
+  }
 
-function endText(family: number, words: readonly number[], port: number): string {
-  const six = family === 6;
-  const address = formatAddress({ family: six ? 6 : 4, words: words.slice(0, six ? 4 : 1) });
-  if (port === 0) return address;
-  return six ? `[${address}]:${port}` : `${address}:${port}`;
+  /** Answers how to end. */
+  listen(tell: (event: RingEvent) => void): () => void {
+    this.listeners.add(tell);
+    return () => this.listeners.delete(tell);
+  }
+
+  private keepOfClient(event: RingEvent): void {
+    const mac = macFromBytes(event.mac);
+    const own = this.byClient.get(mac) ?? [];
+    own.push({ event, seconds: this.wallSeconds() ?? null });
+    if (own.length > KEPT_OF_CLIENT) own.shift();
+    // Taken out and put in again: the first is the client that was denied nothing for longest.
+    this.byClient.delete(mac);
+    this.byClient.set(mac, own);
+    if (this.byClient.size > CLIENTS_MAX) this.byClient.delete(this.byClient.keys().next().value!);
+  }
 }

@@ -71,6 +71,10 @@ export class RadiusAccess implements RadiusRights {
     return this.radius?.knows(mac) ?? false;
   }
 
+  grantOf(mac: Mac): RadiusGrant | undefined {
+    return this.radius?.grantOf(mac);
+  }
+
   sessions(): SessionLine[] {
     return this.radius?.sessions() ?? [];
   }

@@ -10,7 +10,7 @@ import type { Endpoint, Platform, Udp } from "../platform/platform.ts";
 import type { CompiledPolicy, CompiledRole } from "../policy/policy.ts";
 import { policySources, roleOf } from "../policy/sources.ts";
 import type { Grant, RoleGrant } from "../proxy/rights.ts";
-import type { Histogram } from "../proxy/roam-history.ts";
+import type { Histogram, RoamLine } from "../proxy/roam-history.ts";
 import type { MeshKey } from "../replication/keyring.ts";
 import type { createMesh } from "../replication/mesh.ts";
 import type { Mesh } from "../replication/mesh-api.ts";
@@ -184,6 +184,10 @@ export class Session {
 
   neighbours(): NeighbourStatus[] {
     return this.mesh.neighbours(this.parts.platform.clock.nowMs());
+  }
+
+  roamHistory(): RoamLine[] {
+    return this.mesh.roamHistory.list();
   }
 
   get gapsMs(): Histogram {

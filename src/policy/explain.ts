@@ -5,10 +5,10 @@
 import type { Address, Prefix } from "../base/ip.ts";
 import { formatAddress, prefixHolds } from "../base/ip.ts";
 import { CONSTANTS } from "../datapath/abi.ts";
-import type { FilterBits, ServiceEntry, ZoneEntry } from "../datapath/datapath.ts";
+import type { ServiceEntry, ZoneEntry } from "../datapath/datapath.ts";
 import { AclKey, type AclQuestion, ALL_TEMPLATES, aclMatches } from "../sfr/acl.ts";
 import { Zones } from "../sfr/zones.ts";
-import type { CompiledPolicy } from "./compile.ts";
+import type { CompiledPolicy, FilterContent } from "./compile.ts";
 import type { Seeds } from "./filter.ts";
 import { isOfOtherFamily } from "./keys.ts";
 import { type Policy, PROTO, type Role, type Rule, type ServiceItem } from "./model.ts";
@@ -50,7 +50,7 @@ export function explain(
   const others = [...policy.roles].filter(([name]) => name !== role);
   return {
     rule: ruleFor(policy, policy.roles.get(role)!, opening),
-    ...filterSays(compiled, seeds, compiled.roles.get(role)!.filters, opening),
+    ...filtersSay(ofRole(compiled, role), compiled, seeds, opening),
     zones: [...policy.zones].filter(([, prefixes]) => isInside(prefixes, opening.peer)).map(([name]) => name),
     services: [...policy.services].filter(([, items]) => items.some((i) => covers(i, opening))).map(([name]) => name),
     missing: narrowest(opening),
@@ -104,8 +104,17 @@ function isInside(prefixes: readonly Prefix[], address: Address): boolean {
   return prefixes.some((prefix) => prefixHolds(prefix, address));
 }
 
-function filterSays(compiled: CompiledPolicy, seeds: Seeds, numbers: readonly number[], opening: Opening) {
-  const filters = compiled.filters.filter(({ id }) => numbers.includes(id));
+function ofRole({ filters, roles }: CompiledPolicy, role: string): FilterContent[] {
+  return filters.filter(({ id }) => roles.get(role)!.filters.includes(id));
+}
+
+/** What the kernel finds in these filters, as they are. */
+export function filtersSay(
+  filters: readonly FilterContent[],
+  compiled: Pick<CompiledPolicy, "zones" | "services">,
+  seeds: Seeds,
+  opening: Opening,
+): Pick<Explanation, "filterAllows" | "keysAsked" | "falsePositive"> {
   const question = questionOf(opening, compiled.zones, compiled.services);
   const key = new AclKey(seeds[2], seeds[3]);
   let keysAsked = 0;
@@ -118,12 +127,13 @@ function filterSays(compiled: CompiledPolicy, seeds: Seeds, numbers: readonly nu
       miss *= 1 - fill(filter) ** filter.probes;
     }
   }
-  const filterAllows = aclMatches(filters, opening.direction, question, key, ALL_TEMPLATES);
+  const numbered = filters.map((filter, id) => ({ id, ...filter }));
+  const filterAllows = aclMatches(numbered, opening.direction, question, key, ALL_TEMPLATES);
   return { filterAllows, keysAsked, falsePositive: 1 - miss };
 }
 
 /** Share of bits that are set. */
-function fill({ data, bits }: FilterBits): number {
+function fill({ data, bits }: FilterContent): number {
   let set = 0;
   for (let byte of data) for (; byte !== 0; byte &= byte - 1) set++;
   return set / bits;
@@ -149,7 +159,8 @@ function questionOf(
   };
 }
 
-function narrowest({ direction, proto, port, peer }: Opening): string {
+/** The narrowest rule that allows it. */
+export function narrowest({ direction, proto, port, peer }: Opening): string {
   const service = serviceText(proto, port);
   const address = formatAddress(peer);
   return direction === CONSTANTS.DIRECTION_OUT ? `out ${service} to ${address}` : `in ${service} from ${address}`;

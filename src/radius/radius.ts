@@ -76,6 +76,8 @@ export interface RadiusStatus {
 export interface Radius {
   status(): RadiusStatus;
   sessions(): SessionLine[];
+  /** What it said last of a client that is logged in here. */
+  grantOf(mac: Mac): RadiusGrant | undefined;
   /** Whether it said what the client may. */
   knows(mac: Mac): boolean;
   /** Other rights than ours count for the client; `revoked`: it has none. */
@@ -162,6 +164,11 @@ class RunningRadius implements Radius {
         byCoa,
       };
     });
+  }
+
+  grantOf(mac: Mac): RadiusGrant | undefined {
+    const session = this.known.of(mac);
+    return session && grantNow(session, this.parts.platform.clock.nowMs());
   }
 
   async reapply(): Promise<void> {

@@ -1,4 +1,5 @@
 /** The command line: finds the verb, runs it, says what went wrong. */
+import { closest } from "../../base/closest.ts";
 import { isRoamwallError } from "../../base/errors.ts";
 import type { Terminal } from "../../platform/node/process.ts";
 import type { Platform } from "../../platform/platform.ts";
@@ -10,7 +11,7 @@ import { EXIT, parseCall, usage, type Verb, verbHelp } from "./verb.ts";
 /** Runs what was typed; answers the exit code. Never throws. */
 export async function runCli(terminal: Terminal, platform: Platform): Promise<number> {
   const [name, ...words] = terminal.arguments;
-  const style = styleFor(terminal.isErrTerminal);
+  const style = styleFor(terminal.isErrTerminal, terminal.isErrTerminal && terminal.hasColour);
   try {
     if (name === undefined) {
       terminal.err(help(await allVerbs()));
@@ -46,7 +47,9 @@ async function verbOf(name: string): Promise<Verb> {
   const verbs = await allVerbs();
   const verb = verbs.find((v) => v.name === name);
   if (verb) return verb;
-  throw usage(`unknown command "${name}"`, `${verbs.map((v) => v.name).join(", ")}; see roamwall --help`);
+  const names = verbs.map((v) => v.name);
+  const meant = closest(name, names);
+  throw usage(`unknown command "${name}"`, `${meant ? `did you mean ${meant}? ` : ""}${names.join(", ")}; see --help`);
 }
 
 async function allVerbs(): Promise<readonly Verb[]> {

@@ -1,18 +1,8 @@
-import type { DeniedPacket } from "../denied-log.ts";
+import type { DeniedPacket } from "../verdict.ts";
 import { ask, SOCKET_OPTION } from "./ask.ts";
-import { columns, styleFor } from "./text.ts";
+import { flowText } from "./flow-text.ts";
+import { columns, styleOf } from "./text.ts";
 import { EXIT, JSON_OPTION, type Verb } from "./verb.ts";
-
-const PROTOCOLS: Record<number, string> = {
-  1: "icmp",
-  2: "igmp",
-  6: "tcp",
-  17: "udp",
-  47: "gre",
-  50: "esp",
-  58: "icmpv6",
-  132: "sctp",
-};
 
 export const deniedVerb: Verb = {
   name: "denied",
@@ -22,18 +12,9 @@ export const deniedVerb: Verb = {
   async run(call) {
     const denied = await ask<DeniedPacket[]>(call, "denied");
     if (!denied) return EXIT.ok;
-    const style = styleFor(call.terminal.isTerminal);
-    const rows = denied.map((d) => [d.mac, d.direction, d.monitored ? `${d.reason} (passed)` : d.reason, flowOf(d)]);
-    call.terminal.out(
-      rows.length ? columns([["client", "direction", "reason", "packet"], ...rows], style) : "no denials\n",
-    );
+    const rows = denied.map((d) => [d.mac, d.direction, d.monitored ? `${d.reason} (passed)` : d.reason, flowText(d)]);
+    const heading = ["client", "direction", "reason", "packet"];
+    call.terminal.out(rows.length ? columns([heading, ...rows], styleOf(call.terminal)) : "no denials\n");
     return EXIT.ok;
   },
 };
-
-function flowOf(denied: DeniedPacket): string {
-  if (denied.client === undefined) return `ethertype 0x${denied.ethertype.toString(16).padStart(4, "0")}`;
-  const proto = PROTOCOLS[denied.proto] ?? `protocol ${denied.proto}`;
-  const [from, to] = denied.direction === "from client" ? [denied.client, denied.peer] : [denied.peer, denied.client];
-  return `${from} > ${to} ${proto}`;
-}

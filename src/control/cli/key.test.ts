@@ -21,6 +21,7 @@ describe("roamwall key", () => {
     const terminal: Terminal = {
       arguments: ["key", ...words, "--key", path, "--socket", join(directory, "none.sock")],
       isTerminal: false,
+      hasColour: false,
       isErrTerminal: false,
       columns: 80,
       out(text) {

@@ -6,7 +6,7 @@ import { askAgent } from "../api.ts";
 import { readKey, SEED_BYTES } from "../key.ts";
 import type { KeysStatus } from "../status.ts";
 import { SOCKET_DEFAULT, SOCKET_OPTION } from "./ask.ts";
-import { columns, printable, styleFor } from "./text.ts";
+import { columns, printable, styleOf } from "./text.ts";
 import { type Call, EXIT, JSON_OPTION, usage, type Verb } from "./verb.ts";
 
 const KEY_DEFAULT = "/etc/roamwall/key";
@@ -71,7 +71,7 @@ async function show(call: Call, path: string): Promise<object> {
     keys: neighbour.keys.map((print) => (print === 0 ? null : shown(print))),
   }));
   if (!call.options.has("json")) {
-    const style = styleFor(terminal.isTerminal);
+    const style = styleOf(terminal);
     const rows = keys.map(({ slot, fingerprint, state }) => [slot, fingerprint, state]);
     terminal.out(columns([["slot", "fingerprint", "state"], ...rows], style));
     const slots = Array.from({ length: KEY_SLOTS }, (_, slot) => slot);

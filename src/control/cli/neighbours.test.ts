@@ -52,9 +52,7 @@ describe("roamwall neighbours", () => {
   it("says no more than a line of a neighbour that is well", () => {
     const text = neighboursText([well], false);
     expect(text.split("\n")).toHaveLength(3);
-    expect(text).toMatch(
-      /2 {2}attic {2}10\.0\.0\.2:4755 {2}alive {2}complete {2}- +5 % here, 0 % there {2}25 % {2}0: 1234 cells/,
-    );
+    expect(text).toMatch(/2\tattic\t10\.0\.0\.2:4755\talive\tcomplete\t-\t5 % here, 0 % there\t25 %\t0: 1234 cells/);
   });
 
   const rows: [string, Partial<NeighbourStatus>, string][] = [

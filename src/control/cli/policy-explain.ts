@@ -3,16 +3,13 @@ import { parseAddress } from "../../base/ip.ts";
 import { parseMac } from "../../base/mac.ts";
 import { CONSTANTS } from "../../datapath/abi.ts";
 import { type Explanation, explain, type Opening, serviceText } from "../../policy/explain.ts";
-import { PROTO } from "../../policy/model.ts";
-import { type CompiledPolicy, parseRule } from "../../policy/policy.ts";
+import { readOpening } from "../../policy/opening.ts";
+import type { CompiledPolicy } from "../../policy/policy.ts";
 import { policySources, roleOf } from "../../policy/sources.ts";
 import type { PolicyAction } from "./policy.ts";
 import { readCompiled } from "./policy-file.ts";
-import { facts, printable, styleFor } from "./text.ts";
+import { facts, printable, styleOf } from "./text.ts";
 import { type Call, EXIT } from "./verb.ts";
-
-const SERVICE_ACCEPTED = "tcp/PORT, udp/PORT, icmp or proto/NUMBER";
-const NO_NAMES = { zones: new Map(), services: new Map() };
 
 /** Exit code 0: a rule allows it; 1: none does. */
 export const explainAction: PolicyAction = {
@@ -22,7 +19,7 @@ export const explainAction: PolicyAction = {
   run(call, [file, who, peer, service]) {
     const { policy, compiled, seeds } = readCompiled(call, file!);
     const { role, source } = roleFor(compiled, who!);
-    const opening = readOpening(peer!, service!, call.options.has("in"));
+    const opening = readOpening(parseAddress(peer!, "peer"), service!, call.options.has("in"));
     const found = role === undefined ? undefined : explain(policy, compiled, seeds, role, opening);
     if (call.options.has("json")) call.terminal.out(`${JSON.stringify(jsonOf(who!, role, source, found), null, 2)}\n`);
     else print(call, who!, role, source, opening, found);
@@ -38,22 +35,6 @@ function roleFor(compiled: CompiledPolicy, who: string): { role: string | undefi
   }
   const found = roleOf(policySources(compiled), parseMac(who, "client"));
   return found ?? { role: undefined, source: "nobody knows it" };
-}
-
-function readOpening(peerText: string, serviceWord: string, isIn: boolean): Opening {
-  const peer = parseAddress(peerText, "peer");
-  const direction = isIn ? CONSTANTS.DIRECTION_IN : CONSTANTS.DIRECTION_OUT;
-  const { service } = parseRule(`out ${serviceWord} to any`, "service", NO_NAMES);
-  if (service.kind === "ports") return { direction, proto: service.proto, port: service.first, peer };
-  const protos = service.kind === "protocols" ? service.protos : [];
-  if (serviceWord === "icmp") return { direction, proto: peer.family === 4 ? PROTO.icmp : PROTO.icmp6, port: 0, peer };
-  // `tcp/*` and `any` are no single packet's.
-  const proto = protos[0];
-  const hasPorts = proto === PROTO.tcp || proto === PROTO.udp;
-  if (protos.length !== 1 || proto === undefined || hasPorts) {
-    throw badInput("service", `"${serviceWord}"`, SERVICE_ACCEPTED);
-  }
-  return { direction, proto, port: 0, peer };
 }
 
 function jsonOf(who: string, role: string | undefined, source: string, found: Explanation | undefined) {
@@ -82,7 +63,7 @@ function print(
   opening: Opening,
   found: Explanation | undefined,
 ): void {
-  const style = styleFor(terminal.isTerminal);
+  const style = styleOf(terminal);
   const lines: [string, string][] = [];
   const isOut = opening.direction === CONSTANTS.DIRECTION_OUT;
   lines.push(["role", role === undefined ? "none: everything is denied" : `${role} (${sourceText(source)})`]);

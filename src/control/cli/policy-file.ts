@@ -3,7 +3,7 @@ import { type Advice, adviceOn } from "../../policy/advice.ts";
 import { type CompiledPolicy, compilePolicy, type Policy, parsePolicy } from "../../policy/policy.ts";
 import { seedsOrDefault } from "../key.ts";
 import type { PolicyAction } from "./policy.ts";
-import { bytesText, columns, facts, printable, styleFor } from "./text.ts";
+import { bytesText, columns, facts, printable, styleOf } from "./text.ts";
 import { type Call, EXIT } from "./verb.ts";
 
 /** The file, and what an AP with this key would make of it. Throws ROAMWALL_ERR_INPUT with the place. */
@@ -78,7 +78,7 @@ function reportOf(file: string, compiled: CompiledPolicy) {
 }
 
 function print({ terminal }: Call, report: ReturnType<typeof reportOf> & { advice: readonly Advice[] }): void {
-  const style = styleFor(terminal.isTerminal);
+  const style = styleOf(terminal);
   terminal.out(`${style.good("good")} ${printable(report.file)}\n\n`);
   const rows = report.roles.map((r) => {
     return [r.role, r.rules, r.keys, bytesText(r.filterBytes), r.openOut || "-", r.openIn || "-", r.mode];

@@ -7,7 +7,7 @@ import type { Broker, BrokerOptions, Platform } from "../../platform/platform.ts
 import { MESH_NAME, openPolicy, parseKeyHex, REVISION_MAX, signPolicy } from "../../policy/signed.ts";
 import type { PolicyAction } from "./policy.ts";
 import { readCompiled } from "./policy-file.ts";
-import { columns, printable, styleFor } from "./text.ts";
+import { columns, printable, styleOf } from "./text.ts";
 import { type Call, EXIT, usage } from "./verb.ts";
 
 const KEY_FORM = "a file of `roamwall policy keygen`: a line `secret` with 64 hex digits";
@@ -244,7 +244,7 @@ function report({ terminal, options }: Call, revision: number, aps: readonly ApS
   const missing = lines.filter((line) => line.online && !line.applied).length;
   if (options.has("json")) terminal.out(`${JSON.stringify({ revision, aps: lines }, null, 2)}\n`);
   else {
-    const style = styleFor(terminal.isTerminal);
+    const style = styleOf(terminal);
     terminal.out(`revision ${revision} is at the broker${lines.length ? "" : "; no AP has told of itself yet"}\n`);
     const rows = lines.map((l) => [
       l.ap,

@@ -6,7 +6,7 @@ import { REASONS } from "../../datapath/abi.ts";
 import type { Capture } from "../../pcap/reader.ts";
 import type { Judged, Replay, ReplayClient } from "../replay.ts";
 import { REPLAY_SEEDS, replayPolicy } from "../replay-policy.ts";
-import { bar, columns, durationText, facts, grouped, printable, styleFor } from "./text.ts";
+import { bar, columns, durationText, facts, grouped, printable, styleOf } from "./text.ts";
 import { type Call, EXIT, JSON_OPTION, type Verb } from "./verb.ts";
 
 const TABLE_DEFAULT = "4x1024x8/r26";
@@ -112,7 +112,7 @@ function runJson(call: Call, replay: Replay, capture: Capture): Shown[] {
 
 /** Prints denials as they come; answers none, since they have been shown. */
 function runText({ terminal, options }: Call, replay: Replay, capture: Capture, bytes: number): Shown[] {
-  const style = styleFor(terminal.isTerminal);
+  const style = styleOf(terminal);
   const isVerbose = options.has("verbose");
   const hasBar = terminal.isErrTerminal && bytes >= BAR_BYTES && !isVerbose;
   let denied = 0;
@@ -171,7 +171,7 @@ function report(
     terminal.out(`${JSON.stringify(value, null, 2)}\n`);
     return;
   }
-  const style = styleFor(terminal.isTerminal);
+  const style = styleOf(terminal);
   const share = judged === 0 ? "" : ` (${((100 * passed) / judged).toFixed(passed === judged ? 0 : 2)} %)`;
   terminal.out(
     facts(

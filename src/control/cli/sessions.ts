@@ -1,6 +1,6 @@
 import type { SessionLine } from "../../radius/radius.ts";
 import { ask, SOCKET_OPTION } from "./ask.ts";
-import { columns, durationText, printable, styleFor } from "./text.ts";
+import { columns, durationText, printable, styleOf } from "./text.ts";
 import { EXIT, JSON_OPTION, type Verb } from "./verb.ts";
 
 export const sessionsVerb: Verb = {
@@ -21,7 +21,7 @@ export const sessionsVerb: Verb = {
       s.leftSeconds === null ? "-" : durationText(s.leftSeconds * 1000),
     ]);
     const heading = ["client", "user", "role", "rules", "filters", "by", "left"];
-    const style = styleFor(call.terminal.isTerminal);
+    const style = styleOf(call.terminal);
     call.terminal.out(rows.length ? columns([heading, ...rows], style) : "no sessions\n");
     return EXIT.ok;
   },

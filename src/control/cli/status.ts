@@ -1,7 +1,7 @@
 import { REASONS } from "../../datapath/abi.ts";
 import type { AgentStatus, DatapathStatus, MqttStatus } from "../status.ts";
 import { ask, SOCKET_OPTION } from "./ask.ts";
-import { bar, bytesText, columns, durationText, facts, grouped, printable, type Style, styleFor } from "./text.ts";
+import { bar, bytesText, columns, durationText, facts, grouped, printable, type Style, styleOf } from "./text.ts";
 import { type Call, EXIT, JSON_OPTION, type Verb } from "./verb.ts";
 
 export const statusVerb: Verb = {
@@ -17,7 +17,7 @@ export const statusVerb: Verb = {
 };
 
 function print({ terminal }: Call, status: AgentStatus): void {
-  const style = styleFor(terminal.isTerminal);
+  const style = styleOf(terminal);
   const { datapath, policy, mqtt } = status;
   const pairs: [string, string][] = [
     ["ap", `${style.bold(printable(status.name))} (${status.id}), up ${durationText(status.uptimeMs)}`],

@@ -1,29 +1,61 @@
-/** Calm output: aligned columns, colour and bars on terminals only. */
+/** Calm output: aligned columns, colour and bars on terminals; for scripts a tab between two cells, and nothing else. */
+import type { Terminal } from "../../platform/node/process.ts";
 
 export interface Style {
+  /** A person looks at it: columns stand below each other. */
+  readonly isAligned: boolean;
   bold(text: string): string;
   dim(text: string): string;
   good(text: string): string;
+  warn(text: string): string;
   bad(text: string): string;
+  /** To a width, colours not counted. */
+  pad(text: string, width: number): string;
 }
 
-const sgr = (code: number) => (text: string) => `\x1b[${code}m${text}\x1b[0m`;
-const plain = (text: string) => text;
+type Paint = (text: string) => string;
+const sgr =
+  (code: number): Paint =>
+  (text) =>
+    `\x1b[${code}m${text}\x1b[0m`;
+const plain: Paint = (text) => text;
 
-export function styleFor(isTerminal: boolean): Style {
-  if (!isTerminal) return { bold: plain, dim: plain, good: plain, bad: plain };
-  return { bold: sgr(1), dim: sgr(2), good: sgr(32), bad: sgr(31) };
+export function styleFor(isAligned: boolean, hasColour = isAligned): Style {
+  const colour = (code: number) => (hasColour ? sgr(code) : plain);
+  return {
+    isAligned,
+    bold: colour(1),
+    dim: colour(2),
+    good: colour(32),
+    warn: colour(33),
+    bad: colour(31),
+    pad: (text, width) => text + " ".repeat(Math.max(0, width - widthOf(text))),
+  };
 }
 
-/** Rows in columns two blanks apart; numbers stand right. The first row is the heading. */
-export function columns(rows: readonly (readonly (string | number)[])[], style: Style = styleFor(false)): string {
-  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => String(row[i] ?? "").length)));
+/** Of standard output. */
+export function styleOf({ isTerminal, hasColour }: Pick<Terminal, "isTerminal" | "hasColour">): Style {
+  return styleFor(isTerminal, isTerminal && hasColour);
+}
+
+/** Characters that a terminal shows. */
+function widthOf(text: string): number {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape character is what is looked for
+  return text.replace(/\x1b\[\d+m/g, "").length;
+}
+
+export type Cell = string | number;
+
+/** Rows in columns two blanks apart, numbers to the right; for scripts with tabs. The first row is the heading. */
+export function columns(rows: readonly (readonly Cell[])[], style: Style = styleFor(false)): string {
+  if (!style.isAligned) return rows.map((row) => `${row.map(String).join("\t")}\n`).join("");
+  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => widthOf(String(row[i] ?? "")))));
   const isNumeric = widths.map((_, i) => rows.length > 1 && rows.slice(1).every((row) => typeof row[i] === "number"));
   return rows
     .map((row, r) => {
       const cells = row.map((cell, i) => {
-        const text = String(cell);
-        return isNumeric[i] ? text.padStart(widths[i]!) : text.padEnd(widths[i]!);
+        const text = typeof cell === "number" && Number.isInteger(cell) ? grouped(cell) : String(cell);
+        return isNumeric[i] ? text.padStart(widths[i]!) : style.pad(text, widths[i]!);
       });
       const line = cells.join("  ").trimEnd();
       return `${r === 0 ? style.dim(line) : line}\n`;
@@ -31,13 +63,23 @@ export function columns(rows: readonly (readonly (string | number)[])[], style: 
     .join("");
 }
 
-/** `label  value` lines, values aligned. */
-export function facts(
-  pairs: readonly (readonly [label: string, value: string | number])[],
-  style: Style = styleFor(false),
-): string {
+/** `label  value` lines, values below each other; for scripts a tab between the two. */
+export function facts(pairs: readonly (readonly [label: string, value: Cell])[], style = styleFor(false)): string {
+  if (!style.isAligned) return pairs.map(([label, value]) => `${label}\t${value}\n`).join("");
   const width = Math.max(...pairs.map(([label]) => label.length));
   return pairs.map(([label, value]) => `${style.dim(label.padEnd(width))}  ${value}\n`).join("");
+}
+
+/** A heading of a part of a screen; nothing for scripts. */
+export function part(title: string, style: Style): string {
+  return style.isAligned ? `\n${style.bold(title)}\n` : "\n";
+}
+
+/** 14:03:59, UTC; `-`: the time is not known. */
+export function clockText(seconds: number | null): string {
+  if (seconds === null) return "-";
+  const two = (value: number) => String(Math.floor(value) % 60).padStart(2, "0");
+  return `${String(Math.floor(seconds / 3600) % 24).padStart(2, "0")}:${two(seconds / 60)}:${two(seconds)}`;
 }
 
 /** 12,345 */
@@ -75,4 +117,9 @@ export function bar(share: number, width: number): string {
 /** Nothing that a stranger put into a name may steer the terminal. */
 export function printable(text: string): string {
   return text.replace(/\p{Cc}/gu, "?");
+}
+
+/** Bytes: with a unit for people, as they are for scripts. */
+export function amount(bytes: number, style: Style): Cell {
+  return style.isAligned ? bytesText(bytes) : bytes;
 }

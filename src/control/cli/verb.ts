@@ -1,3 +1,4 @@
+import { closest } from "../../base/closest.ts";
 import { badInput, RoamwallError } from "../../base/errors.ts";
 import type { Terminal } from "../../platform/node/process.ts";
 import type { Platform } from "../../platform/platform.ts";
@@ -50,7 +51,7 @@ export function parseCall(verb: Verb, words: readonly string[]): Pick<Call, "arg
     }
     const [name, inline] = splitOption(word);
     const option = verb.options.find((o) => o.name === name);
-    if (!option) throw usage(`unknown option --${name}`, optionNames(verb));
+    if (!option) throw usage(`unknown option --${name}`, optionNames(verb, name));
     if (option.value === undefined) {
       if (inline !== undefined) throw usage(`--${name} takes no value`, `--${name}`);
       options.set(name, "true");
@@ -75,8 +76,21 @@ function splitOption(word: string): [name: string, value: string | undefined] {
   return at < 0 ? [word.slice(2), undefined] : [word.slice(2, at), word.slice(at + 1)];
 }
 
-function optionNames(verb: Verb): string {
+function optionNames(verb: Verb, mistyped: string): string {
+  const meant = closest(
+    mistyped,
+    verb.options.map((o) => o.name),
+  );
+  if (meant) return `did you mean --${meant}?`;
   return verb.options.map((o) => `--${o.name}`).join(", ") || "no options";
+}
+
+/** Of an option that was given. Throws ROAMWALL_ERR_USAGE. */
+export function readNumber(options: Call["options"], name: string, least: number, most: number): number {
+  const text = options.get(name) ?? "";
+  const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value >= least && value <= most)) throw usage(`--${name} "${text}"`, `a whole number of ${least} to ${most}`);
+  return value;
 }
 
 export function usage(found: string, accepted: string): RoamwallError {

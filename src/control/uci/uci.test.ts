@@ -223,6 +223,7 @@ describe("roamwall uci apply", () => {
       {
         arguments: ["uci", ...words, "--file", file],
         isTerminal: false,
+        hasColour: false,
         isErrTerminal: false,
         columns: 80,
         out: (text) => out.push(text),

@@ -1,8 +1,10 @@
 /** The process as the command line sees it. */
 export interface Terminal {
   readonly arguments: readonly string[];
-  /** Standard output; true when it is a terminal: colours and progress bars only then. */
+  /** Standard output; true when it is a terminal: aligned columns and progress bars only then. */
   readonly isTerminal: boolean;
+  /** Nobody set NO_COLOR, and the terminal is one that knows colours. */
+  readonly hasColour: boolean;
   readonly columns: number;
   out(text: string): void;
   /** Standard error; `isErrTerminal` likewise. */
@@ -20,10 +22,11 @@ export function nodeTerminal(): Terminal {
   const wantsColour = process.env["NO_COLOR"] === undefined && process.env["TERM"] !== "dumb";
   return {
     arguments: process.argv.slice(2),
-    isTerminal: process.stdout.isTTY === true && wantsColour,
+    isTerminal: process.stdout.isTTY === true,
+    hasColour: wantsColour,
     columns: process.stdout.columns ?? 80,
     out: (text) => void process.stdout.write(text),
-    isErrTerminal: process.stderr.isTTY === true && wantsColour,
+    isErrTerminal: process.stderr.isTTY === true,
     err: (text) => void process.stderr.write(text),
     onSignal: (signal, run) => void process.on(signal, run),
     exit(code) {
