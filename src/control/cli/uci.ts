@@ -34,8 +34,21 @@ A refused file changes nothing: the accepted one stays in force.`,
   },
 };
 
-async function read({ platform }: Call, file: string): Promise<UciConfig> {
-  return readUci(platform.files.readText(file), file, await lookAround(platform));
+async function read({ platform, options }: Call, file: string): Promise<UciConfig> {
+  const around = await lookAround(platform);
+  const gone = gonePorts(platform.files, `${options.get("accepted") ?? ACCEPTED_DEFAULT}/roamwalld`);
+  const wireless = [...around.wireless, ...gone.filter((port) => !around.wireless.includes(port))];
+  return readUci(platform.files.readText(file), file, { ...around, wireless });
+}
+
+/**
+ * Client ports that were accepted and are not there now: an AP interface comes back after `wifi reload` or a boot, and is then
+ * filtered by roamwalld at once, not after it was found anew.
+ */
+function gonePorts(files: Files, accepted: string): string[] {
+  const words = textOf(files, accepted)?.split("\n") ?? [];
+  const ports = words.filter((_, i) => words[i - 1] === "--port").filter((port) => !port.includes(","));
+  return ports.filter((port) => textOf(files, `/sys/class/net/${port}/ifindex`) === undefined);
 }
 
 async function apply(call: Call, file: string, directory: string): Promise<number> {

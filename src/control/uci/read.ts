@@ -8,7 +8,7 @@ import { PORT_SECTION, TOP_SECTION, UCI_OPTIONS, UCI_SECTIONS, type UciOption, u
 
 /** What the text leaves to this machine's state. */
 export interface Surroundings {
-  /** AP interfaces that are there now, in order. */
+  /** AP interfaces, in order: those that are there now, and those that were. */
   readonly wireless: readonly string[];
   /** First address of a network; undefined: it has none now. */
   address(network: string): string | undefined;
@@ -25,6 +25,8 @@ export interface UciConfig {
 const TRUE = ["1", "on", "true", "yes", "enabled"];
 const FALSE = ["0", "off", "false", "no", "disabled"];
 const DEVICE = /^[A-Za-z0-9_.@+-]{1,15}$/;
+/** roamwalld's own bound. */
+const PORTS_MAX = 64;
 const ENGINES = ["auto", "node", "qjs"] as const;
 
 /** Throws ROAMWALL_ERR_INPUT with file, line, section and option. What is not enabled need not be complete. */
@@ -54,11 +56,11 @@ function daemonArguments(file: UciFile, top: Placed, around: Surroundings): stri
   if (ports.length === 0) {
     throw badInput(
       file.place,
-      "no client port: no `port` section, and no AP interface is up",
+      "no client port: no `port` section, and there is no AP interface",
       "config port with option device, or a wifi-iface of mode ap",
     );
   }
-  return [...words, ...ports.flatMap((port) => ["--port", port])];
+  return [...words, ...ports.slice(0, PORTS_MAX).flatMap((port) => ["--port", port])];
 }
 
 /** The text's sections by name, each option once looked up in the table. */

@@ -36,8 +36,7 @@ const PLATFORM_OPTIONS: readonly UciOption[] = [
   },
   {
     ...own("daemon", "wireless", "0, 1", "1"),
-    effect:
-      "Every AP interface that `ubus call network.wireless status` names is a client port, beside the `port` sections.",
+    effect: "Every AP interface that `iw dev` shows is a client port, beside the `port` sections.",
   },
   {
     ...own("replication", "network", "name of a network", "none"),

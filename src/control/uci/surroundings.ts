@@ -3,11 +3,6 @@ import type { Platform } from "../../platform/platform.ts";
 import { linesOf } from "../programs.ts";
 import type { Surroundings } from "./read.ts";
 
-/** Fields of `ubus call network.wireless status`, by radio. */
-interface Radio {
-  readonly interfaces?: readonly { readonly ifname?: string; readonly config?: { readonly mode?: string } }[];
-}
-
 /** Fields of `ubus call network.interface dump`. */
 interface Networks {
   readonly interface?: readonly {
@@ -17,18 +12,27 @@ interface Networks {
   }[];
 }
 
-/** Where there is no ubus, or it does not answer, nothing is known. */
+/** Where a program is not there or does not answer, nothing is known. */
 export async function lookAround(platform: Pick<Platform, "spawn" | "clock">): Promise<Surroundings> {
-  const radios = (await ask<Record<string, Radio>>(platform, "network.wireless", "status")) ?? {};
   const networks = (await ask<Networks>(platform, "network.interface", "dump"))?.interface ?? [];
-  const interfaces = Object.values(radios).flatMap((radio) => radio.interfaces ?? []);
   return {
-    wireless: interfaces.flatMap(({ ifname, config }) => (config?.mode === "ap" && ifname ? [ifname] : [])),
+    wireless: await accessPointInterfaces(platform),
     address(name) {
       const network = networks.find((one) => one.interface === name);
       return (network?.["ipv4-address"]?.[0] ?? network?.["ipv6-address"]?.[0])?.address;
     },
   };
+}
+
+/** AP interfaces as the kernel has them, those of single VLANs and stations (`AP/VLAN`) too. Where there is no `iw`: none. */
+export async function accessPointInterfaces(platform: Pick<Platform, "spawn" | "clock">): Promise<string[]> {
+  const names: string[] = [];
+  let name = "";
+  for (const line of (await linesOf(platform, "iw", ["dev"])) ?? []) {
+    name = /^\s*Interface (\S+)$/.exec(line)?.[1] ?? name;
+    if (/^\s*type AP(\/VLAN)?$/.test(line)) names.push(name);
+  }
+  return names;
 }
 
 async function ask<T>(

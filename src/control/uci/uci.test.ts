@@ -205,14 +205,13 @@ describe("roamwall uci apply", () => {
     ...nodePlatform({ write: () => {} }),
     spawn(_command, args, on) {
       const answers: Record<string, string> = {
-        "call network.wireless status":
-          '{"radio0":{"interfaces":[{"ifname":"phy0-ap0","config":{"mode":"ap"}},{"ifname":"phy0-mesh0","config":{"mode":"mesh"}}]}}',
+        dev: "phy#0\n\tInterface phy0-mesh0\n\t\tifindex 9\n\t\ttype mesh point\n\tInterface phy0-ap0\n\t\tifindex 8\n\t\ttype AP\n\tInterface phy0-ap0.sta1\n\t\ttype AP/VLAN",
         "call network.interface dump":
           '{"interface":[{"interface":"lan","ipv4-address":[{"address":"10.9.0.1","mask":24}]}]}',
       };
       const answer = answers[args.join(" ")];
       queueMicrotask(() => {
-        if (answer) on.line(answer);
+        for (const line of answer?.split("\n") ?? []) on.line(line);
         on.exit(answer ? 0 : 1);
       });
       return { stop() {} };
@@ -250,6 +249,14 @@ describe("roamwall uci apply", () => {
     expect(JSON.parse(readFileSync(join(accepted, "agent.json"), "utf8")).replication.bind).toBe("10.9.0.1");
     expect(await apply()).toBe(0);
     expect(out.at(-1)).toContain("nothing changed");
+  });
+
+  it("keeps a port whose netdev is gone for the moment", async () => {
+    writeFileSync(file, ON);
+    writeFileSync(join(accepted, "roamwalld"), "--port\nrw-gone-ap7\n--port\nlo\n--port\nrw-wired,zone=3\n");
+    await apply();
+    const ports = readFileSync(join(accepted, "roamwalld"), "utf8").split("--port\n").slice(1);
+    expect(ports.map((port) => port.trim())).toEqual(["phy0-ap0", "phy0-ap0.sta1", "rw-gone-ap7"]);
   });
 
   it("refuses what is broken, and lets the last good one stay", async () => {
