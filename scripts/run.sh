@@ -6,6 +6,7 @@
 #   run.sh test  [vitest argument...]  all checks and tests; the last line has the counts
 #   run.sh bench [--json] [--only ..]  measurements against nft + conntrack
 #   run.sh check                       lint, types, arrows
+#   run.sh package [--arch NAME] [--out DIR]   installable packages for OpenWrt
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

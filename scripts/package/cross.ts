@@ -1,0 +1,147 @@
+/**
+ * roamwalld for the architectures of access points, by Debian's cross compilers and static against Debian's libraries: such a
+ * program needs nothing of the device but its kernel, whichever libc the rest of it uses.
+ */
+import { execFileSync, spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+
+export interface Architecture {
+  readonly name: string;
+  /** What opkg takes on a device: the feeds' names for CPUs that run the same program. */
+  readonly feeds: readonly string[];
+  /** Debian's name, and of its compiler; absent: Debian's tools cannot make a program that runs there. */
+  readonly debian?: { readonly name: string; readonly triplet: string; readonly gcc: string };
+  readonly isBigEndian: boolean;
+  /** What the program asks of the device, or why there is none. */
+  readonly needs: string;
+}
+
+const NO_MIPS =
+  "not built: Debian's C library for MIPS uses floating-point instructions, which these CPUs do not have and OpenWrt's kernel does not emulate (SIGILL); the feed's Makefile builds it with OpenWrt's SDK";
+
+export const ARCHITECTURES: readonly Architecture[] = [
+  {
+    name: "x86-64",
+    feeds: ["x86_64"],
+    debian: { name: "amd64", triplet: "x86_64-linux-gnu", gcc: "gcc-x86-64-linux-gnu" },
+    isBigEndian: false,
+    needs: "x86-64, Linux 5.10; static, no libc of the device",
+  },
+  {
+    name: "arm64",
+    feeds: ["aarch64_cortex-a53", "aarch64_cortex-a72", "aarch64_generic"],
+    debian: { name: "arm64", triplet: "aarch64-linux-gnu", gcc: "gcc-aarch64-linux-gnu" },
+    isBigEndian: false,
+    needs: "ARMv8-A, Linux 5.10; static, no libc of the device",
+  },
+  {
+    name: "armv7",
+    feeds: ["arm_cortex-a7_neon-vfpv4", "arm_cortex-a9_vfpv3-d16", "arm_cortex-a15_neon-vfpv4"],
+    debian: { name: "armhf", triplet: "arm-linux-gnueabihf", gcc: "gcc-arm-linux-gnueabihf" },
+    isBigEndian: false,
+    needs: "ARMv7-A with VFPv3-D16, hard-float EABI, Linux 5.10; static, no libc of the device",
+  },
+  { name: "mipsel", feeds: ["mipsel_24kc"], isBigEndian: false, needs: NO_MIPS },
+  { name: "mips", feeds: ["mips_24kc"], isBigEndian: true, needs: NO_MIPS },
+];
+
+const CACHE = resolve("build/package");
+const LIBRARIES = ["libbpf-dev", "libelf-dev", "zlib1g-dev"];
+const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+export type Built = { readonly binaries: ReadonlyMap<string, Uint8Array> } | { readonly leftOut: string };
+
+/** Builds in `build/package/<architecture>`. */
+export function buildFor(architecture: Architecture): Built {
+  const { debian, isBigEndian, needs, name } = architecture;
+  if (!debian) return { leftOut: needs };
+  const compiler = compilerOf(debian.triplet);
+  if (!compiler) return { leftOut: `no ${debian.triplet}-gcc here (apt-get install ${debian.gcc})` };
+  const output = join(CACHE, name);
+  mkdirSync(output, { recursive: true });
+  const root = librariesOf(debian.name);
+  const include = [`-I${root}/usr/include`, `-I${root}/usr/include/${debian.triplet}`];
+  // Paths of this machine must not reach the programs: they would differ from build to build.
+  const flags = ["-Os", "-static", "-s", "-ffunction-sections", "-Wl,--gc-sections", "-Wl,--build-id=none", ...include];
+  const variables = [
+    `BUILD=${output}`,
+    `CC=${compiler}`,
+    `CFLAGS=${flags.join(" ")} -L${root}/usr/lib/${debian.triplet}`,
+  ];
+  make([...variables, `${output}/roamwalld`]);
+  const object = isBigEndian ? "sfr.bpfeb.o" : "sfr.bpf.o";
+  const binaries = new Map<string, Uint8Array>([["roamwalld", readFileSync(join(output, "roamwalld"))]]);
+  binaries.set(object, filterObject(object));
+  const engine = join(output, "roamwall-qjs");
+  if (existsSync(engine)) binaries.set("roamwall-qjs", readFileSync(engine));
+  return { binaries };
+}
+
+/** The filter itself is of no architecture, only of a byte order. Debugging data goes; BTF stays, maps are defined by it. */
+function filterObject(name: string): Uint8Array {
+  make([`BUILD=${CACHE}`, `${CACHE}/${name}`]);
+  const stripped = join(CACHE, `${name}.stripped`);
+  execFileSync(tool("llvm-strip"), ["--strip-debug", "-o", stripped, join(CACHE, name)], { stdio: "inherit" });
+  return readFileSync(stripped);
+}
+
+function make(words: readonly string[]): void {
+  execFileSync("make", ["-s", "-C", "firmware", ...words], { stdio: ["ignore", "inherit", "inherit"] });
+}
+
+function compilerOf(triplet: string): string | undefined {
+  const name = `${triplet}-gcc`;
+  return spawnSync(name, ["--version"]).status === 0 ? name : undefined;
+}
+
+/** Debian has it with its version in the name, unless the package `llvm` is there. */
+function tool(name: string): string {
+  for (const directory of ["/usr/bin", ...llvmDirectories()])
+    if (existsSync(join(directory, name))) return join(directory, name);
+  throw new Error(`${name} is missing (apt-get install llvm)`);
+}
+
+function llvmDirectories(): string[] {
+  const names = existsSync("/usr/lib") ? readdirSync("/usr/lib").filter((name) => /^llvm-\d+$/.test(name)) : [];
+  return names
+    .sort()
+    .reverse()
+    .map((name) => join("/usr/lib", name, "bin"));
+}
+
+/** Debian's libraries of an architecture, unpacked into a directory of our own: nothing of this machine is changed. */
+function librariesOf(debian: string): string {
+  const root = join(CACHE, "root", debian);
+  if (existsSync(join(root, ".complete"))) return root;
+  const apt = join(CACHE, "apt");
+  const debs = join(apt, "debs", debian);
+  for (const directory of [join(apt, "lists/partial"), join(apt, "cache/archives/partial"), debs, root]) {
+    mkdirSync(directory, { recursive: true });
+  }
+  const sources = join(apt, "sources.list");
+  const release = /VERSION_CODENAME=(\w+)/.exec(readFileSync("/etc/os-release", "utf8"))?.[1] ?? "bookworm";
+  writeFileSync(sources, `deb [signed-by=${KEYRING}] http://deb.debian.org/debian ${release} main\n`);
+  const options = [
+    `Dir::Etc::sourcelist=${sources}`,
+    "Dir::Etc::sourceparts=/dev/null",
+    `Dir::State::lists=${apt}/lists`,
+    `Dir::Cache=${apt}/cache`,
+    "APT::Architectures=amd64,arm64,armhf",
+    "APT::Sandbox::User=",
+    "APT::Get::List-Cleanup=0",
+  ].flatMap((option) => ["-o", option]);
+  if (readdirSync(join(apt, "lists")).length < 2)
+    execFileSync("apt-get", [...options, "-qq", "update"], { stdio: "inherit" });
+  const wanted = LIBRARIES.map((library) => `${library}:${debian}`);
+  execFileSync("apt-get", [...options, "-qq", "download", ...wanted], { cwd: debs, stdio: "inherit" });
+  for (const deb of readdirSync(debs)) execFileSync("dpkg-deb", ["-x", join(debs, deb), root]);
+  writeFileSync(join(root, ".complete"), "");
+  return root;
+}
+
+/** Where another build step leaves programs of an architecture, as the agent's engine. */
+export function placeBinary(architecture: string, name: string, from: string): void {
+  mkdirSync(join(CACHE, architecture), { recursive: true });
+  cpSync(from, join(CACHE, architecture, name));
+}
