@@ -1,5 +1,5 @@
 /**
- * `npm run package [-- --arch NAME ...] [--out DIR]`: .ipk files for OpenWrt 24.10 and older and the trees for .apk, without
+ * `npm run package [-- --arch NAME ...] [--out DIR] [--build DIR]`: .ipk files for OpenWrt 24.10 and older and the trees for .apk, without
  * an SDK, the same to the byte from the same source. What cannot be made with Debian's tools is named, with the reason.
  */
 import { execFileSync, spawnSync } from "node:child_process";
@@ -13,8 +13,11 @@ import { ipk, type Origin } from "./package/ipk.ts";
 import { RECIPES, type Recipe } from "./package/recipe.ts";
 import type { Tree } from "./package/tree.ts";
 
-const { values } = parseArgs({ options: { arch: { type: "string", multiple: true }, out: { type: "string" } } });
+const { values } = parseArgs({
+  options: { arch: { type: "string", multiple: true }, out: { type: "string" }, build: { type: "string" } },
+});
 const out = values.out ?? "build/packages";
+const build = values.build ?? "build/package";
 const chosen = ARCHITECTURES.filter(({ name }) => !values.arch || values.arch.includes(name));
 if (chosen.length === 0) {
   console.error(`package: --arch ${values.arch}: accepted: ${ARCHITECTURES.map(({ name }) => name).join(", ")}`);
@@ -65,7 +68,7 @@ function write(path: string, content: Uint8Array, mode: number): void {
 
 function packFor(architecture: Architecture): void {
   console.log(`${architecture.name}: ${architecture.needs}`);
-  const built = buildFor(architecture);
+  const built = buildFor(architecture, build);
   if ("leftOut" in built) {
     if (architecture.debian) console.log(`  left out: ${built.leftOut}`);
     return;

@@ -6,7 +6,7 @@
 #   run.sh test  [vitest argument...]  all checks and tests; the last line has the counts
 #   run.sh bench [--json] [--only ..]  measurements against nft + conntrack
 #   run.sh check                       lint, types, arrows
-#   run.sh package [--arch NAME] [--out DIR]   installable packages for OpenWrt
+#   run.sh package [--arch ..]        installable packages for OpenWrt
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,9 +14,9 @@ verb=${1:-}
 [ $# -eq 0 ] || shift
 
 case $verb in
-demo | test | bench | check) ;;
+demo | test | bench | check | package) ;;
 *)
-	echo "run.sh: \"$verb\" is no verb; accepted: demo, test, bench, check" >&2
+	echo "run.sh: \"$verb\" is no verb; accepted: demo, test, bench, check, package" >&2
 	exit 2
 	;;
 esac

@@ -35,7 +35,10 @@ missing_packages() {
 	test) wanted+=(libclang-rt-14-dev /usr/lib/llvm-14/lib/clang/14.0.6/share/asan_ignorelist.txt iproute2 ip openssl openssl
 		mosquitto /usr/sbin/mosquitto mosquitto-clients mosquitto_pub freeradius /usr/sbin/freeradius
 		freeradius-utils radclient hostapd /usr/sbin/hostapd wpasupplicant /usr/sbin/wpa_supplicant
-		eapoltest /usr/bin/eapol_test) ;;
+		eapoltest /usr/bin/eapol_test busybox-static busybox llvm llvm-strip) ;;
+	package) wanted+=(llvm llvm-strip gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc gcc-arm-linux-gnueabihf
+		arm-linux-gnueabihf-gcc libc6-dev-arm64-cross /usr/aarch64-linux-gnu/include/stdio.h
+		libc6-dev-armhf-cross /usr/arm-linux-gnueabihf/include/stdio.h) ;;
 	bench) wanted+=(iproute2 ip procps sysctl nftables nft conntrack conntrack conntrackd /usr/sbin/conntrackd) ;;
 	esac
 	local i

@@ -3,7 +3,7 @@
  * program needs nothing of the device but its kernel, whichever libc the rest of it uses.
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 export interface Architecture {
@@ -46,21 +46,20 @@ export const ARCHITECTURES: readonly Architecture[] = [
   { name: "mips", feeds: ["mips_24kc"], isBigEndian: true, needs: NO_MIPS },
 ];
 
-const CACHE = resolve("build/package");
 const LIBRARIES = ["libbpf-dev", "libelf-dev", "zlib1g-dev"];
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 export type Built = { readonly binaries: ReadonlyMap<string, Uint8Array> } | { readonly leftOut: string };
 
-/** Builds in `build/package/<architecture>`. */
-export function buildFor(architecture: Architecture): Built {
+/** Builds in `<build>/<architecture>`. */
+export function buildFor(architecture: Architecture, build: string): Built {
   const { debian, isBigEndian, needs, name } = architecture;
   if (!debian) return { leftOut: needs };
   const compiler = compilerOf(debian.triplet);
   if (!compiler) return { leftOut: `no ${debian.triplet}-gcc here (apt-get install ${debian.gcc})` };
-  const output = join(CACHE, name);
+  const output = resolve(build, name);
   mkdirSync(output, { recursive: true });
-  const root = librariesOf(debian.name);
+  const root = librariesOf(debian.name, resolve(build));
   const include = [`-I${root}/usr/include`, `-I${root}/usr/include/${debian.triplet}`];
   // Paths of this machine must not reach the programs: they would differ from build to build.
   const flags = ["-Os", "-static", "-s", "-ffunction-sections", "-Wl,--gc-sections", "-Wl,--build-id=none", ...include];
@@ -72,17 +71,17 @@ export function buildFor(architecture: Architecture): Built {
   make([...variables, `${output}/roamwalld`]);
   const object = isBigEndian ? "sfr.bpfeb.o" : "sfr.bpf.o";
   const binaries = new Map<string, Uint8Array>([["roamwalld", readFileSync(join(output, "roamwalld"))]]);
-  binaries.set(object, filterObject(object));
+  binaries.set(object, filterObject(object, resolve(build)));
   const engine = join(output, "roamwall-qjs");
   if (existsSync(engine)) binaries.set("roamwall-qjs", readFileSync(engine));
   return { binaries };
 }
 
 /** The filter itself is of no architecture, only of a byte order. Debugging data goes; BTF stays, maps are defined by it. */
-function filterObject(name: string): Uint8Array {
-  make([`BUILD=${CACHE}`, `${CACHE}/${name}`]);
-  const stripped = join(CACHE, `${name}.stripped`);
-  execFileSync(tool("llvm-strip"), ["--strip-debug", "-o", stripped, join(CACHE, name)], { stdio: "inherit" });
+function filterObject(name: string, build: string): Uint8Array {
+  make([`BUILD=${build}`, `${build}/${name}`]);
+  const stripped = join(build, `${name}.stripped`);
+  execFileSync(tool("llvm-strip"), ["--strip-debug", "-o", stripped, join(build, name)], { stdio: "inherit" });
   return readFileSync(stripped);
 }
 
@@ -110,11 +109,13 @@ function llvmDirectories(): string[] {
     .map((name) => join("/usr/lib", name, "bin"));
 }
 
-/** Debian's libraries of an architecture, unpacked into a directory of our own: nothing of this machine is changed. */
-function librariesOf(debian: string): string {
-  const root = join(CACHE, "root", debian);
+/** Debian's libraries of another architecture, in a directory of our own: nothing of this machine is changed. `""`: this machine's. */
+function librariesOf(debian: string, build: string): string {
+  const here = execFileSync("dpkg", ["--print-architecture"], { encoding: "utf8" }).trim();
+  if (here === debian) return "";
+  const root = join(build, "root", debian);
   if (existsSync(join(root, ".complete"))) return root;
-  const apt = join(CACHE, "apt");
+  const apt = join(build, "apt");
   const debs = join(apt, "debs", debian);
   for (const directory of [join(apt, "lists/partial"), join(apt, "cache/archives/partial"), debs, root]) {
     mkdirSync(directory, { recursive: true });
@@ -138,10 +139,4 @@ function librariesOf(debian: string): string {
   for (const deb of readdirSync(debs)) execFileSync("dpkg-deb", ["-x", join(debs, deb), root]);
   writeFileSync(join(root, ".complete"), "");
   return root;
-}
-
-/** Where another build step leaves programs of an architecture, as the agent's engine. */
-export function placeBinary(architecture: string, name: string, from: string): void {
-  mkdirSync(join(CACHE, architecture), { recursive: true });
-  cpSync(from, join(CACHE, architecture, name));
 }

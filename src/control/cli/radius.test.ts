@@ -67,6 +67,6 @@ describe("roamwall radius encode", () => {
   it("says what is wrong", async () => {
     expect(await run("radius", "encode", "a.yaml", "vip")).toContain('unknown role "vip"; accepted: staff, nobody');
     expect(await run("radius", "encode", "a.yaml", "nobody")).toContain("allows nothing");
-    expect(await run("radius", "decode", "a.yaml", "staff")).toContain("unknown action");
+    expect(await run("radius", "decode", "a.yaml", "staff")).toContain("encode FILE ROLE, adopt IFACE");
   });
 });

@@ -5,6 +5,7 @@ import { compileRules } from "../../policy/policy.ts";
 import { type CarriedFilter, deltaOf, emitDelta, emitFilter } from "../../radius/carried-filter.ts";
 import { splitFragments } from "../../radius/fragments.ts";
 import { seedIdOf } from "../key.ts";
+import { ADOPTION_OPTIONS, adopt, release } from "./adoption.ts";
 import { readCompiled } from "./policy-file.ts";
 import { type Call, EXIT, usage, type Verb } from "./verb.ts";
 
@@ -13,22 +14,29 @@ type Item = readonly [name: string, value: string];
 
 export const radiusVerb: Verb = {
   name: "radius",
-  summary: `Writes a role's rules as RADIUS attributes, to paste into a FreeRADIUS users file or a CoA.
+  summary: `Writes a role's rules as RADIUS attributes; points OpenWrt's hostapd at the relay.
 
-  roamwall radius encode FILE ROLE
+  roamwall radius encode FILE ROLE   to paste into a FreeRADIUS users file or a CoA
+  roamwall radius adopt IFACE        lets a wifi-iface of OpenWrt log in through the relay, and remembers what was there
+  roamwall radius release [IFACE]    as it was before; without a name all that were adopted
 
-By default as one Bloom filter (Roamwall-Filter), which takes 1.8 bytes a rule; bits and places are those of the mesh's key.`,
-  arguments: ["ACTION", "FILE", "ROLE"],
+A role is written as one Bloom filter (Roamwall-Filter), which takes 1.8 bytes a rule; bits and places are those of the mesh's key.`,
+  arguments: ["ACTION", "[FILE]", "[ROLE]"],
   options: [
     { name: "key", value: "FILE", text: "the mesh's key file; without it the filter fits no AP" },
     { name: "text", text: "the rules as text (Roamwall-Rule) instead of a filter" },
     { name: "from", value: "OLDFILE", text: "only what changes the role's filter of OLDFILE to that of FILE" },
     { name: "coa", text: "a line each without commas, for radclient" },
+    ...ADOPTION_OPTIONS,
   ],
   async run(call) {
-    const [action, file, role] = call.arguments as [string, string, string];
-    if (action !== "encode") throw usage(`unknown action "${action}"`, "roamwall radius encode FILE ROLE");
-    print(call, itemsOf(call, file, role));
+    const [action, first, second] = call.arguments as [string, string?, string?];
+    if (action === "adopt" && first !== undefined && second === undefined) return adopt(call, first);
+    if (action === "release" && second === undefined) return release(call, first);
+    if (action !== "encode" || first === undefined || second === undefined) {
+      throw usage(`"${call.arguments.join(" ")}"`, "encode FILE ROLE, adopt IFACE or release [IFACE]");
+    }
+    print(call, itemsOf(call, first, second));
     return EXIT.ok;
   },
 };
