@@ -176,11 +176,11 @@ describe("the table of options", () => {
   );
 
   it("has every option of roamwalld's help, but those for tests", () => {
-    const help = readFileSync("firmware/roamwalld.c", "utf8");
+    const help = readFileSync("firmware/options.c", "utf8");
     const text = help.slice(help.indexOf("static const char help_text"), help.indexOf("For tests only"));
     const offered = [...text.matchAll(/^\t" {2}--([a-z-]+)/gm)].map(([, name]) => name!);
     const known = [...DAEMON_OPTIONS.map(({ name }) => name), "port", "key", "socket", "remove", "help"];
-    expect([...offered].sort()).toEqual(known.sort());
+    expect(known.sort()).toEqual([...offered].sort());
   });
 
   it("is what the default configuration and docs/uci.md say: run scripts/gen-settings.ts", () => {
