@@ -1,13 +1,15 @@
 // Builds what an AP needs: firmware/abi.h (and the table of docs/settings.md), dist/roamwall.cjs with its files beside it, and with clang the kernel program and roamwalld.
 // `npm run build [-- --no-firmware]`
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, existsSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 process.chdir(join(dirname(fileURLToPath(import.meta.url)), ".."));
 const PROGRAM = "dist/roamwall.cjs";
+const PAGE = "dist/roamwall-page.html";
+const PAGE_BYTES_MAX = 60_000;
 /**
  * A program of a few lines, and what it loads beside it when it is asked for: an AP's engine reads the agent's file, and
  * those that its settings name. `bytesMax`: an access point keeps it in flash and in memory.
@@ -21,6 +23,7 @@ const FILES = [
   { entry: "src/control/replay.ts", outfile: "dist/roamwall-replay.cjs", bytesMax: 150_000 },
   // Help texts and names of all metrics: for who is asked for them.
   { entry: "src/control/metrics/exposition.ts", outfile: "dist/roamwall-metrics.cjs", bytesMax: 40_000 },
+  { entry: "src/control/page/page.ts", outfile: "dist/roamwall-page.cjs", bytesMax: 60_000 },
   // The library, of which we call `connect`: for those who name a broker.
   { entry: "mqtt", outfile: "dist/roamwall-mqtt.cjs", bytesMax: 450_000 },
 ];
@@ -109,6 +112,28 @@ async function bundle({ entry, outfile, bytesMax }) {
   if (bytes > bytesMax) throw new Error(`${outfile} is larger than ${bytesMax} bytes`);
 }
 
+/** What browsers get: one file, read when it is asked for. */
+async function page() {
+  const bundled = await build({
+    entryPoints: ["page/main.ts"],
+    bundle: true,
+    write: false,
+    minify: true,
+    target: "es2022",
+  });
+  const styled = await build({ entryPoints: ["page/page.css"], write: false, minify: true });
+  // Nothing inside may end its element.
+  const script = bundled.outputFiles[0].text.trim().replaceAll("</", "<\\/");
+  const whole = readFileSync("page/index.html", "utf8")
+    .replace("<!-- style -->", () => styled.outputFiles[0].text.trim())
+    .replace("<!-- script -->", () => script)
+    .replace(/\n\s*/g, "\n");
+  writeFileSync(PAGE, whole);
+  const bytes = Buffer.byteLength(whole);
+  console.log(`${PAGE}: ${Math.round(bytes / 1000)} kB of ${PAGE_BYTES_MAX / 1000}`);
+  if (bytes > PAGE_BYTES_MAX) throw new Error(`${PAGE} is larger than ${PAGE_BYTES_MAX} bytes`);
+}
+
 /** What was left out must not be missed: the bundle reads a policy and makes filters of it. */
 function tryBundle() {
   const call = [PROGRAM, "policy", "check", "docs/examples/policy.yaml", "--json"];
@@ -131,6 +156,7 @@ try {
   execFileSync(process.execPath, ["scripts/ts.mjs", "scripts/gen-settings.ts"], { stdio: "inherit" });
   execFileSync(process.execPath, ["scripts/ts.mjs", "scripts/gen-metrics.ts"], { stdio: "inherit" });
   for (const file of FILES) await bundle(file);
+  await page();
   chmodSync(PROGRAM, 0o755);
   tryBundle();
   firmware();

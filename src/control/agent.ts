@@ -3,6 +3,7 @@ import { compileAutomata, mayShorten } from "../automata/compile.ts";
 import { badInput, RoamwallError } from "../base/errors.ts";
 import { connectDatapath as connectRoamwalld } from "../datapath/client.ts";
 import type { Datapath } from "../datapath/datapath.ts";
+import { MeshView } from "../mqtt/mesh-view.ts";
 import type { Platform } from "../platform/platform.ts";
 import { type CompiledPolicy, compilePolicy, type Policy, parsePolicy } from "../policy/policy.ts";
 import type { SignedPolicy } from "../policy/signed.ts";
@@ -15,6 +16,8 @@ import { type KeyFile, readKey } from "./key.ts";
 import type { Figures } from "./metrics/figures.ts";
 import { readUsage } from "./metrics/usage.ts";
 import { NetworkPolicy } from "./network-policy.ts";
+import type { PageSource } from "./page/page.ts";
+import { PageAccess } from "./page-access.ts";
 import { RadiusAccess } from "./radius-access.ts";
 import { Session } from "./session.ts";
 import type { MqttSettings, Settings } from "./settings.ts";
@@ -58,6 +61,8 @@ class RunningAgent implements Agent {
   private policy: CompiledPolicy;
   private readonly network: NetworkPolicy | undefined;
   private readonly radius: RadiusAccess | undefined;
+  private readonly others: MeshView | undefined;
+  private readonly page: PageAccess | undefined;
   private policyProblem: string | undefined;
   /** The network's policy in force. */
   private signed: SignedPolicy | undefined;
@@ -81,9 +86,12 @@ class RunningAgent implements Agent {
   ) {
     this.startedMs = platform.clock.nowMs();
     this.deniedLog = new DeniedLog(() => platform.wallSeconds());
+    this.others = settings.page && settings.mqtt && new MeshView();
     this.network = settings.mqtt && this.makeNetwork(settings.mqtt);
     this.policy = this.firstPolicy();
     const { radius } = settings;
+    const { page, name } = settings;
+    this.page = page && new PageAccess({ platform, settings: page, name, source: this.pageSource() });
     this.radius = radius && new RadiusAccess({ platform, settings: radius, key, policy: () => this.policy });
   }
 
@@ -99,6 +107,19 @@ class RunningAgent implements Agent {
     await this.radius?.start();
     await this.inTurn(() => this.connect(RETRY_FIRST_MS));
     await this.network?.start();
+    await this.page?.start();
+  }
+
+  private pageSource(): PageSource {
+    return {
+      figures: () => this.figures(),
+      clients: async () => this.live().clients(),
+      roams: () => this.session?.roamHistory() ?? [],
+      table: () => this.session?.table,
+      policy: () => this.policy,
+      listen: (tell) => this.deniedLog.listen(tell),
+      mesh: () => this.others?.list(),
+    };
   }
 
   reload(): Promise<void> {
@@ -161,6 +182,7 @@ class RunningAgent implements Agent {
       policy: this.policyStatus(),
       ...(this.network && { mqtt: this.network.state }),
       ...(this.radius?.status && { radius: this.radius.status }),
+      ...(this.page && { page: this.page.status }),
       ...(this.session && { datapath: await this.session.status() }),
     };
   }
@@ -185,6 +207,7 @@ class RunningAgent implements Agent {
     this.stopped = true;
     this.cancelRetry();
     for (const close of this.closers.splice(0).reverse()) close();
+    this.page?.stop();
     await this.network?.stop();
     this.radius?.stop();
     await this.inTurn(async () => this.session?.stop());
@@ -210,6 +233,7 @@ class RunningAgent implements Agent {
         const { flatFigures } = await import("./metrics/exposition.ts");
         return flatFigures(await this.figures());
       },
+      ...(this.others && { others: this.others }),
     });
   }
 

@@ -1,4 +1,5 @@
 import { BrokerLink } from "../mqtt/link.ts";
+import type { MeshView } from "../mqtt/mesh-view.ts";
 import { type PolicyAnswer, PolicyFeed } from "../mqtt/policy-feed.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { SignedPolicy } from "../policy/signed.ts";
@@ -13,6 +14,7 @@ export interface NetworkPolicyParts {
   apply(policy: SignedPolicy): Promise<string | undefined>;
   status(): Promise<object>;
   counters(): Promise<object>;
+  readonly others?: MeshView;
 }
 
 /** The policy of the whole mesh, as the broker brings it and the disk keeps it; and what this AP tells the broker. */
@@ -44,6 +46,7 @@ export class NetworkPolicy {
       open: (options) => platform.broker(options),
       status: () => parts.status(),
       counters: () => parts.counters(),
+      ...(parts.others && { others: parts.others }),
     });
   }
 

@@ -194,6 +194,11 @@ export class Session {
     return this.mesh.roamHistory.gapsMs;
   }
 
+  /** As last reported: not to be changed. */
+  get table(): { readonly geometry: Geometry; readonly cells: Uint32Array } {
+    return { geometry: this.geometry, cells: this.mesh.table.cells };
+  }
+
   async clients(): Promise<ClientLine[]> {
     const dumps = await this.dumpClients();
     const known = new Map(this.mesh.clients().map((client) => [client.mac, client]));

@@ -25,6 +25,13 @@ const WRONG: [phrase: string, text: string, place: string, accepted: string][] =
     "1 to 65535",
   ],
   ["a rate without unit", `${LEAST}${REPLICATION}  rate: 2`, "replication.rate", "as 2MB/s"],
+  [
+    "a page that others can reach, without token",
+    "id: 1\npage: {listen: 10.9.0.1}",
+    "a.yaml:2 page.listen",
+    "token-file",
+  ],
+  ["a page without an address", "id: 1\npage: {names: [ap1]}", "no listen", "127.0.0.1"],
   ["a flush of 0", `${LEAST}${REPLICATION}  flush: 0`, "replication.flush", "1 ms to 1000 ms"],
 ];
 
@@ -88,7 +95,7 @@ describe("parseSettings", () => {
       }
       return [];
     };
-    const groups = ["replication", "mqtt", "radius"];
+    const groups = ["replication", "mqtt", "radius", "page"];
     const read = [
       ...accepted(top).filter((name) => !groups.includes(name)),
       ...groups.flatMap((group) => accepted(`id: 1\n${group}: {x: 1}`).map((name) => `${group}.${name}`)),

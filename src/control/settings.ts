@@ -5,8 +5,10 @@ import type { Endpoint } from "../platform/platform.ts";
 import { type Field, readDocument } from "../policy/document.ts";
 import { MESH_NAME, parseKeyHex } from "../policy/signed.ts";
 import { MODE_NAMES, type ModeName } from "../replication/modes.ts";
+import { PAGE_SETTINGS, type PageSettings, readPageSettings } from "./settings-page.ts";
 import { RADIUS_SETTINGS, type RadiusSettings, readEndpoint, readRadius } from "./settings-radius.ts";
 
+export type { PageSettings } from "./settings-page.ts";
 export type { RadiusSettings } from "./settings-radius.ts";
 
 export interface Settings {
@@ -23,6 +25,8 @@ export interface Settings {
   /** Absent: no broker. */
   readonly mqtt?: MqttSettings;
   readonly radius?: RadiusSettings;
+  /** Absent: no status page, no metrics to be asked for. */
+  readonly page?: PageSettings;
 }
 
 export interface MqttSettings {
@@ -246,6 +250,7 @@ export const SETTINGS: readonly SettingText[] = [
     effect: "How often counters are told. Changes of status are told with it.",
   },
   ...RADIUS_SETTINGS,
+  ...PAGE_SETTINGS,
 ];
 
 const DEFAULTS = {
@@ -276,6 +281,7 @@ export function readSettings(top: Field, place: string): Settings {
     "replication",
     "mqtt",
     "radius",
+    "page",
   ]);
   if (!f.id) throw badInput(place, "no id", "id: a number of 1 to 65534 that no other AP of the mesh has");
   const id = f.id.integer(1, 65534);
@@ -292,6 +298,7 @@ export function readSettings(top: Field, place: string): Settings {
     replication: readReplication(f.replication, place),
     ...(f.mqtt && { mqtt: readMqtt(f.mqtt) }),
     ...(f.radius && { radius: readRadius(f.radius) }),
+    ...(f.page && { page: readPageSettings(f.page) }),
   };
 }
 

@@ -17,6 +17,7 @@ export interface AgentStatus {
   readonly policy: PolicyStatus;
   readonly mqtt?: MqttStatus;
   readonly radius?: RadiusStatus;
+  readonly page?: PageStatus;
   /** Absent while roamwalld is away. */
   readonly datapath?: DatapathStatus;
 }
@@ -51,6 +52,13 @@ export interface MqttStatus {
   /** In force; 0: none. */
   readonly revision: number;
   readonly id: string;
+}
+
+export interface PageStatus {
+  readonly address: string;
+  readonly port: number;
+  /** Why it is not served. */
+  readonly problem?: string;
 }
 
 export interface DatapathStatus {

@@ -1,4 +1,5 @@
 import type { Broker, BrokerOptions, Clock, Log } from "../platform/platform.ts";
+import { MeshView } from "./mesh-view.ts";
 import { Outward } from "./outward.ts";
 import type { PolicyFeed } from "./policy-feed.ts";
 import { topicsOf } from "./topics.ts";
@@ -20,6 +21,8 @@ export interface LinkParts {
   /** For the status topic: changes are told, so nothing that counts belongs here. */
   status(): Promise<object>;
   counters(): Promise<object>;
+  /** Absent: nobody here wants to know of the other access points. */
+  readonly others?: MeshView;
 }
 
 /** An AP's connection to the broker: policy in, status and events out. Without a broker everything else goes on. */
@@ -51,9 +54,11 @@ export class BrokerLink {
       onState: (isConnected, why) => this.changed(isConnected, why),
       onMessage: (topic, payload) => {
         if (topic === policy && !this.isClosed) void parts.feed.take(payload);
+        else parts.others?.take(topic, payload);
       },
     });
     this.broker.subscribe(policy);
+    if (parts.others) for (const topic of MeshView.topics(parts.mesh)) this.broker.subscribe(topic);
     await this.tell();
   }
 

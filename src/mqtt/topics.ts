@@ -26,7 +26,7 @@ export function policyTopic(mesh: string): string {
 }
 
 /** Of all APs of a mesh. */
-export function everyAp(mesh: string, what: "status" | "policy"): string {
+export function everyAp(mesh: string, what: "status" | "policy" | "counters"): string {
   return `roamwall/${mesh}/ap/+/${what}`;
 }
 

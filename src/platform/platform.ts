@@ -163,5 +163,6 @@ export interface Stream {
   readonly pendingBytes: number;
   onBytes(handler: (bytes: Uint8Array) => void): void;
   onClose(handler: () => void): void;
+  /** After what was written has been taken; called once more: at once. */
   close(): void;
 }

@@ -33,6 +33,9 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   "radius.das": "10.9.0.1",
   "radius.das_clients": "192.0.2.10",
   "radius.hostapd": "127.0.0.1",
+  "page.listen": "127.0.0.1",
+  "page.token_file": "/etc/roamwall/page.token",
+  "page.names": "ap1.example",
 };
 
 /** `/etc/config/roamwall` as it is installed: nothing set but `enabled`. */

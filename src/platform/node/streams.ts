@@ -83,6 +83,7 @@ function isAlive(path: string): Promise<boolean> {
 function streamOf(socket: Socket): Stream {
   // A broken pipe is a closed stream: "close" follows, and is what the owner waits for.
   socket.on("error", () => {});
+  let isClosing = false;
   let gathering = false;
   // What one turn of the event loop writes leaves at its end, as one: each write would wake the other side.
   const gather = () => {
@@ -109,6 +110,10 @@ function streamOf(socket: Socket): Stream {
       if (socket.closed) queueMicrotask(handler);
       else socket.once("close", handler);
     },
-    close: () => socket.destroySoon(),
+    close() {
+      if (isClosing) socket.destroy();
+      else socket.destroySoon();
+      isClosing = true;
+    },
   };
 }
