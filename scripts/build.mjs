@@ -12,10 +12,12 @@ const PAGE = "dist/roamwall-page.html";
 const PAGE_BYTES_MAX = 60_000;
 /**
  * A program of a few lines, and what it loads beside it when it is asked for: an AP's engine reads the agent's file, and
- * those that its settings name. `bytesMax`: an access point keeps it in flash and in memory.
+ * those that its settings name. `bytesMax`: an access point keeps it in flash and in memory. Without `engine`: for all.
  */
 const FILES = [
-  { entry: "src/main.ts", outfile: PROGRAM, bytesMax: 40_000 },
+  { entry: "src/main.ts", outfile: PROGRAM, bytesMax: 40_000, engine: "node" },
+  // The same program for firmware/qjs, which reads the same files beside it.
+  { entry: "src/main-qjs.ts", outfile: "dist/roamwall-qjs.js", bytesMax: 40_000 },
   { entry: "src/control/run-agent.ts", outfile: "dist/roamwall-agent.cjs", bytesMax: 350_000 },
   { entry: "src/control/cli/verbs.ts", outfile: "dist/roamwall-cli.cjs", bytesMax: 400_000 },
   { entry: "src/radius/radius.ts", outfile: "dist/roamwall-radius.cjs", bytesMax: 60_000 },
@@ -25,7 +27,7 @@ const FILES = [
   { entry: "src/control/metrics/exposition.ts", outfile: "dist/roamwall-metrics.cjs", bytesMax: 40_000 },
   { entry: "src/control/page/page.ts", outfile: "dist/roamwall-page.cjs", bytesMax: 60_000 },
   // The library, of which we call `connect`: for those who name a broker.
-  { entry: "mqtt", outfile: "dist/roamwall-mqtt.cjs", bytesMax: 450_000 },
+  { entry: "mqtt", outfile: "dist/roamwall-mqtt.cjs", bytesMax: 450_000, engine: "node" },
 ];
 
 /**
@@ -65,6 +67,17 @@ const trim = {
     pluginBuild.onLoad({ filter: /yaml\/dist\/(stringify\/|schema\/yaml-1\.1\/|parse\/cst-).*\.js$/ }, ({ path }) => {
       return path.endsWith("merge.js") ? undefined : { contents: "module.exports = {};" };
     });
+    // Of a function that nobody calls here.
+    pluginBuild.onLoad({ filter: /bloom-filters\/dist\/utils\.js$/ }, ({ path }) => ({
+      contents: readFileSync(path, "utf8").replace("Buffer.allocUnsafe(length).fill(0)", "new Uint8Array(length)"),
+    }));
+    // Warnings that it prints by itself; we ask for those that matter.
+    pluginBuild.onResolve({ filter: /^process$/ }, ({ importer }) => {
+      return /\/yaml\//.test(importer) ? { path: "process", namespace: "left-out" } : undefined;
+    });
+    pluginBuild.onLoad({ filter: /^process$/, namespace: "left-out" }, () => ({
+      contents: "exports.env = {}; exports.emitWarning = () => {};",
+    }));
     for (const { package: name, stub } of LEFT_OUT) {
       pluginBuild.onResolve({ filter: new RegExp(`^${name}$`) }, () => ({ path: name, namespace: "left-out" }));
       pluginBuild.onLoad({ filter: new RegExp(`^${name}$`), namespace: "left-out" }, () => ({ contents: stub }));
@@ -79,7 +92,7 @@ function checkVersion() {
   }
 }
 
-async function bundle({ entry, outfile, bytesMax }) {
+async function bundle({ entry, outfile, bytesMax, engine }) {
   const source = existsSync(entry)
     ? { entryPoints: [entry] }
     : { stdin: { contents: `exports.connect = require("${entry}").connect;`, resolveDir: process.cwd() } };
@@ -90,6 +103,8 @@ async function bundle({ entry, outfile, bytesMax }) {
     platform: "node",
     format: "cjs",
     target: "node20",
+    // QuickJS has modules, but no loader of ours has: what is loaded beside is asked for by require().
+    supported: { "dynamic-import": false },
     ...(outfile === PROGRAM && { banner: { js: "#!/usr/bin/env node" } }),
     legalComments: "none",
     minify: true,
@@ -110,6 +125,17 @@ async function bundle({ entry, outfile, bytesMax }) {
   const parts = Object.entries(shares).map(([owner, share]) => `${owner} ${Math.round(share / 1000)}`);
   console.log(`${outfile}: ${Math.round(bytes / 1000)} kB of ${bytesMax / 1000} (${parts.join(", ")})`);
   if (bytes > bytesMax) throw new Error(`${outfile} is larger than ${bytesMax} bytes`);
+  if (engine === undefined) checkPortable(outfile);
+}
+
+/** What runs in QuickJS too asks for nothing but files beside it, and for no global of Node's. */
+function checkPortable(outfile) {
+  const text = readFileSync(outfile, "utf8");
+  const asked = [...text.matchAll(/\brequire\("([^"]+)"\)/g)].map(([, name]) => name);
+  const strangers = asked.filter((name) => !FILES.some((file) => name === `./${basename(file.outfile)}`));
+  const globals = text.match(/(?<![\w$.])(?:Buffer\.\w+|process\.\w+|setTimeout\(|setImmediate\(|["']node:\w+)/g) ?? [];
+  if (strangers.length + globals.length === 0) return;
+  throw new Error(`${outfile} uses what QuickJS lacks: ${[...new Set([...strangers, ...globals])].join(", ")}`);
 }
 
 /** What browsers get: one file, read when it is asked for. */

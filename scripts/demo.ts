@@ -1,6 +1,7 @@
-// npm run demo [-- --routed] [-- --json]: a client roams between two APs under traffic; then the same without
+// npm run demo [-- --routed] [-- --engine node|qjs|mixed] [-- --json]: a client roams between two APs under traffic; then the same without
 // replication. Exit status 1 if a flow was lost, a valid packet denied, a bad packet passed, or the control lost none.
 import { parseArgs } from "node:util";
+import { ENGINES, type Engine, engineOf } from "../test/lab/support/engine.ts";
 import type { Lab } from "../test/lab/support/lab.ts";
 import { tellModelStory } from "./demo/model.ts";
 import { failures } from "./demo/result.ts";
@@ -10,7 +11,7 @@ import { table } from "./demo/table.ts";
 
 const INTERRUPTED = 130;
 
-const { json, routed, model } = readArguments();
+const { json, routed, model, engine } = readArguments();
 const screen = new Screen(json);
 let lab: Lab | undefined;
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -37,6 +38,7 @@ function tell(): ReturnType<typeof tellStory> {
   if (!model && process.getuid?.() === 0) {
     return tellStory({
       kind: routed ? "routed" : "bridged",
+      engine,
       screen,
       opened: (opened) => {
         lab = opened;
@@ -48,14 +50,19 @@ function tell(): ReturnType<typeof tellStory> {
   return tellModelStory(screen);
 }
 
-function readArguments(): { json: boolean; routed: boolean; model: boolean } {
-  const options = { json: { type: "boolean" }, routed: { type: "boolean" }, model: { type: "boolean" } } as const;
+function readArguments(): { json: boolean; routed: boolean; model: boolean; engine: Engine } {
+  const options = {
+    json: { type: "boolean" },
+    routed: { type: "boolean" },
+    model: { type: "boolean" },
+    engine: { type: "string" },
+  } as const;
   try {
-    const { json = false, routed = false, model = false } = parseArgs({ options }).values;
-    return { json, routed, model };
+    const { json = false, routed = false, model = false, engine } = parseArgs({ options }).values;
+    return { json, routed, model, engine: engineOf(engine) };
   } catch (error) {
     console.error(
-      `demo: ${(error as Error).message}\naccepted: --json, --routed, --model (what is shown without root)`,
+      `demo: ${(error as Error).message}\naccepted: --json, --routed, --model (what is shown without root), --engine ${ENGINES.join("|")}`,
     );
     process.exit(2);
   }

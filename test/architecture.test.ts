@@ -10,6 +10,7 @@ const ARROWS: Record<string, { readonly rooms: readonly string[]; readonly types
   base: { rooms: [] },
   platform: { rooms: ["base"] },
   "platform/node": { rooms: ["base", "platform"] },
+  "platform/qjs": { rooms: ["base", "platform"] },
   pcap: { rooms: ["base"] },
   bloom: { rooms: ["base"] },
   automata: { rooms: ["base", "bloom"] },
@@ -35,9 +36,9 @@ const ARROWS: Record<string, { readonly rooms: readonly string[]; readonly types
       "radius",
       "mqtt",
     ],
-    types: ["platform/node"],
   },
   main: { rooms: ["control", "platform/node"] },
+  "main-qjs": { rooms: ["control", "platform/qjs"] },
 };
 
 const LEAVES = ["datapath/abi.ts", "datapath/layout.ts"];
@@ -66,7 +67,7 @@ function sources(): Source[] {
 }
 
 function roomOf(path: string): string {
-  if (path.startsWith("platform/node/")) return "platform/node";
+  for (const engine of ["platform/node", "platform/qjs"]) if (path.startsWith(`${engine}/`)) return engine;
   return path.includes("/") ? path.slice(0, path.indexOf("/")) : path.replace(/\.ts$/, "");
 }
 
@@ -155,6 +156,13 @@ describe("architecture", () => {
       "control/x.ts",
       'import { nodePlatform } from "../platform/node/platform.ts";',
     ],
+    ["Node's platform in QuickJS's", "platform/qjs/x.ts", 'import { nodeFiles } from "../node/files.ts";'],
+    [
+      "Node's platform in QuickJS's program",
+      "main-qjs.ts",
+      'import { nodePlatform } from "./platform/node/platform.ts";',
+    ],
+    ["node: in QuickJS's platform", "platform/qjs/x.ts", 'import { readFileSync } from "node:fs";'],
     ["an import without its ending", "sfr/x.ts", 'import { a } from "./packet";'],
     ["a new room that nobody thought of", "magic/x.ts", ""],
     ["the clock", "proxy/x.ts", "const now = Date.now();"],

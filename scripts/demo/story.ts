@@ -1,4 +1,5 @@
 import type { Reason } from "../../src/datapath/abi.ts";
+import type { Engine } from "../../test/lab/support/engine.ts";
 import { Lab, type LabOptions } from "../../test/lab/support/lab.ts";
 import { pause } from "../../test/lab/support/processes.ts";
 import type { Ap, Kind } from "../../test/lab/support/topology.ts";
@@ -19,6 +20,7 @@ const PROGRESS_PERIOD_MS = 250;
 
 export interface Stage {
   readonly kind: Kind;
+  readonly engine: Engine;
   readonly screen: Screen;
   /** Tells whoever cleans up after Ctrl-C what there is. */
   readonly opened: (lab: Lab | undefined) => void;
@@ -41,7 +43,8 @@ async function act<T>(
   firewall: LabOptions["firewall"],
   play: (lab: Lab, stage: Stage) => Promise<T>,
 ): Promise<T> {
-  const lab = await Lab.open({ prefix: PREFIX, kind: stage.kind, size: SIZE, firewall, built: stage.opened });
+  const { kind, engine } = stage;
+  const lab = await Lab.open({ prefix: PREFIX, kind, engine, size: SIZE, firewall, built: stage.opened });
   let failed = true;
   try {
     const outcome = await play(lab, stage);

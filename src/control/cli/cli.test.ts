@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { tcp } from "../../../test/support/packets.ts";
 import { nodePlatform } from "../../platform/node/platform.ts";
-import type { Terminal } from "../../platform/node/process.ts";
+import type { Terminal } from "../../platform/terminal.ts";
 import { runCli } from "./cli.ts";
 import { bar, bytesText, columns, durationText, grouped, styleFor } from "./text.ts";
 import { EXIT } from "./verb.ts";

@@ -1,8 +1,8 @@
 /** The command line: finds the verb, runs it, says what went wrong. */
 import { closest } from "../../base/closest.ts";
 import { isRoamwallError } from "../../base/errors.ts";
-import type { Terminal } from "../../platform/node/process.ts";
 import type { Platform } from "../../platform/platform.ts";
+import type { Terminal } from "../../platform/terminal.ts";
 import { VERSION } from "../version.ts";
 import { agentVerb } from "./agent.ts";
 import { styleFor } from "./text.ts";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { nodePlatform } from "../../platform/node/platform.ts";
-import type { Terminal } from "../../platform/node/process.ts";
+import type { Terminal } from "../../platform/terminal.ts";
 import { parseKey } from "../key.ts";
 import { runCli } from "./cli.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Terminal } from "../../platform/node/process.ts";
 import type { Platform } from "../../platform/platform.ts";
+import type { Terminal } from "../../platform/terminal.ts";
 import { applyDelta, type CarriedFilter, parseDelta, parseFilter } from "../../radius/carried-filter.ts";
 import { joinFragments } from "../../radius/fragments.ts";
 import { runCli } from "./cli.ts";

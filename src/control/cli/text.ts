@@ -1,5 +1,5 @@
 /** Calm output: aligned columns, colour and bars on terminals; for scripts a tab between two cells, and nothing else. */
-import type { Terminal } from "../../platform/node/process.ts";
+import type { Terminal } from "../../platform/terminal.ts";
 
 export interface Style {
   /** A person looks at it: columns stand below each other. */

@@ -1,7 +1,7 @@
 import { closest } from "../../base/closest.ts";
 import { badInput, RoamwallError } from "../../base/errors.ts";
-import type { Terminal } from "../../platform/node/process.ts";
 import type { Platform } from "../../platform/platform.ts";
+import type { Terminal } from "../../platform/terminal.ts";
 
 /** Exit codes: what scripts may rely on. */
 export const EXIT = { ok: 0, failure: 1, usage: 2 } as const;

@@ -10,7 +10,7 @@ import {
   writeSync,
 } from "node:fs";
 import { basename, dirname } from "node:path";
-import { RoamwallError } from "../../base/errors.ts";
+import { attempt, exposureOf, type FileFacts, reasonOf } from "../file-errors.ts";
 import type { Files, Log } from "../platform.ts";
 
 /** Writers rename, truncate and write in several steps: wait until a file has been quiet for so long. */
@@ -22,7 +22,7 @@ export function nodeFiles(log: Log): Files {
     readBytes: (path) => attempt(path, () => readFileSync(path)),
     writeText: (path, text, mode) => attempt(path, () => replaceFile(path, text, mode)),
     mode: (path) => attempt(path, () => statSync(path).mode & 0o777),
-    exposure: (path) => attempt(path, () => exposureOf(path)),
+    exposure: (path) => attempt(path, () => exposureOf(factsOf(path), () => statSync(dirname(path)).mode)),
     watch: (path, changed) => watchContent(path, changed, log),
   };
 }
@@ -39,33 +39,9 @@ function replaceFile(path: string, text: string, mode: number): void {
   renameSync(fresh, path);
 }
 
-function exposureOf(path: string): string | undefined {
+function factsOf(path: string): FileFacts {
   const { mode, uid } = statSync(path);
-  if ((mode & 0o077) !== 0) return `mode ${(mode & 0o777).toString(8).padStart(4, "0")}`;
-  if (uid !== 0 && uid !== process.getuid?.()) return `its owner, user ${uid},`;
-  const isLink = lstatSync(path).isSymbolicLink();
-  return isLink && (statSync(dirname(path)).mode & 0o002) !== 0
-    ? "a link in a directory that all may write"
-    : undefined;
-}
-
-function attempt<T>(path: string, run: () => T): T {
-  try {
-    return run();
-  } catch (cause) {
-    throw new RoamwallError("ROAMWALL_ERR_FILE", `${path}: ${reasonOf(cause)}`);
-  }
-}
-
-function reasonOf(cause: unknown): string {
-  const { code, message } = cause as NodeJS.ErrnoException;
-  const known: Record<string, string> = {
-    ENOENT: "no such file",
-    EACCES: "permission denied",
-    EISDIR: "is a directory",
-    ERR_FS_FILE_TOO_LARGE: "larger than 2 GiB",
-  };
-  return (code && known[code]) ?? message;
+  return { mode: mode & 0o777, uid, ourUid: process.getuid?.(), isLink: lstatSync(path).isSymbolicLink() };
 }
 
 /** Watches the directory, since an editor's rename takes the watched inode away. */

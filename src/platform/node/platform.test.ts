@@ -4,8 +4,8 @@ import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { lineLog } from "../log.ts";
 import type { Stream } from "../platform.ts";
-import { lineLog } from "./log.ts";
 import { nodePlatform } from "./platform.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "roamwall-platform-"));

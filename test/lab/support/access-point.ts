@@ -8,6 +8,7 @@ import { REASONS, type Reason } from "../../../src/datapath/abi.ts";
 import { nodePlatform } from "../../../src/platform/node/platform.ts";
 import type { ModeName } from "../../../src/replication/modes.ts";
 import { BUILT } from "./build.ts";
+import { type Engine, roamwallAt } from "./engine.ts";
 import { isOrphan, type Namespaces } from "./namespaces.ts";
 import { type Processes, tail, until } from "./processes.ts";
 import { type Ap, BACKHAUL, CLIENT, CLIENT_PORT } from "./topology.ts";
@@ -15,7 +16,6 @@ import { PORTS } from "./traffic/plan.ts";
 
 const BPFFS = "/sys/fs/bpf";
 const DAEMON = resolve("build/roamwalld");
-const BUNDLE = resolve("dist/roamwall.cjs");
 const START_PATIENCE_MS = 15_000;
 const platform = nodePlatform();
 
@@ -51,6 +51,7 @@ export interface ApOptions {
   readonly mode?: ModeName;
   readonly path?: "symmetric" | "asymmetric";
   readonly table?: string;
+  readonly engine?: Engine;
   /** More of the agent's settings. */
   readonly settings?: object;
 }
@@ -104,7 +105,8 @@ export class AccessPoint {
   async startAgent(): Promise<void> {
     const socket = join(this.files, "agent.sock");
     rmSync(socket, { force: true });
-    this.agent = this.run(process.execPath, [BUNDLE, "agent", "--config", join(this.files, "agent.yaml")], "agent");
+    const [program, args] = roamwallAt(this.ap, this.options.engine);
+    this.agent = this.run(program, [...args, "agent", "--config", join(this.files, "agent.yaml")], "agent");
     await this.awaitFile(this.agent, socket, "agent");
     // A socket is there before somebody answers on it.
     const loaded = () =>

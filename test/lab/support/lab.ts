@@ -28,6 +28,7 @@ export interface LabOptions extends Place {
   readonly firewall: "replicating" | "alone" | "none";
   readonly mode?: ApOptions["mode"];
   readonly path?: ApOptions["path"];
+  readonly engine?: ApOptions["engine"];
   /** More of an agent's settings; the folder is the lab's. */
   readonly settings?: (ap: Ap, directory: string) => object;
   /** Called as soon as there is anything to clean up, long before it is ready. */
@@ -61,6 +62,7 @@ export class Lab {
         replication: options.firewall === "replicating",
         ...(options.mode && { mode: options.mode }),
         ...(options.path && { path: options.path }),
+        ...(options.engine && { engine: options.engine }),
       };
       this.aps = (options.firewall === "none" ? [] : this.topology.aps).map(
         (ap) =>

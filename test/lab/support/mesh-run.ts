@@ -31,6 +31,7 @@ export interface MeshPlan {
   readonly seed: number;
   readonly firewall: LabOptions["firewall"];
   readonly mode?: NonNullable<LabOptions["mode"]>;
+  readonly engine?: NonNullable<LabOptions["engine"]>;
   readonly link: Misbehaviour;
   /** The AP that is left is cut off at that moment, until the client is settled: nothing but mirrors can serve it. */
   readonly cut?: boolean;
@@ -79,7 +80,7 @@ export interface MeshResult {
 
 /** A client roams through a mesh whose link misbehaves; everything that it does is valid. */
 export async function runMesh(plan: MeshPlan): Promise<MeshResult> {
-  const { prefix, aps, size, firewall, mode, built } = plan;
+  const { prefix, aps, size, firewall, mode, engine, built } = plan;
   const lab = await Lab.open({
     prefix,
     kind: "bridged",
@@ -88,6 +89,7 @@ export async function runMesh(plan: MeshPlan): Promise<MeshResult> {
     size,
     firewall,
     ...(mode && { mode }),
+    ...(engine && { engine }),
     ...(built && { built }),
   });
   try {

@@ -1,4 +1,4 @@
-import type { Log } from "../platform.ts";
+import type { Log } from "./platform.ts";
 
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];

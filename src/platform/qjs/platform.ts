@@ -1,0 +1,47 @@
+/** Linux, by roamwall-qjs: for access points where Node does not fit or does not run. */
+import { badInput } from "../../base/errors.ts";
+import { lineLog } from "../log.ts";
+import type { Clock, Platform } from "../platform.ts";
+import { hostCrypto, hostEd25519 } from "./ciphers.ts";
+import { hostFiles } from "./files.ts";
+import { host } from "./host.ts";
+import { spawnProgram } from "./spawn.ts";
+import { connectUnix, listenTcp, serveUnix } from "./streams.ts";
+import { openUdp } from "./udp.ts";
+
+/** Of a moment before this was written: such a clock was never set. */
+const EARLIEST_SECONDS = Date.UTC(2026, 10, 1) / 1000;
+
+export function hostPlatform(): Platform {
+  const log = lineLog("info", (line) => void host.say(2, host.encode(line)));
+  return {
+    clock: hostClock,
+    log,
+    files: hostFiles(log),
+    wallSeconds() {
+      const now = host.wall();
+      return now < EARLIEST_SECONDS ? undefined : now;
+    },
+    crypto: hostCrypto,
+    ...(host.memoryBytes > 0 && { memoryBytes: host.memoryBytes }),
+    entropy: (bytes) => host.entropy(bytes),
+    udp: async (options) => openUdp(options, log),
+    connect: connectUnix,
+    serve: serveUnix,
+    listen: listenTcp,
+    beside: (name) => `${host.folder}/${name}`,
+    spawn: (command, args, handlers) => spawnProgram(command, args, handlers, log),
+    ed25519: hostEd25519,
+    async broker({ url }) {
+      throw badInput("broker", `"${url}"`, "none: MQTT needs Node");
+    },
+  };
+}
+
+const hostClock: Clock = {
+  nowMs: () => host.now(),
+  after(ms, run) {
+    const timer = host.after(ms, run);
+    return () => host.cancel(timer);
+  },
+};

@@ -1,0 +1,15 @@
+/** The process as the command line sees it. */
+export interface Terminal {
+  readonly arguments: readonly string[];
+  /** Standard output; true when it is a terminal: aligned columns and progress bars only then. */
+  readonly isTerminal: boolean;
+  /** Nobody set NO_COLOR, and the terminal is one that knows colours. */
+  readonly hasColour: boolean;
+  readonly columns: number;
+  out(text: string): void;
+  /** Standard error; `isErrTerminal` likewise. */
+  readonly isErrTerminal: boolean;
+  err(text: string): void;
+  onSignal(signal: "SIGHUP" | "SIGINT" | "SIGTERM", run: () => void): void;
+  exit(code: number): void;
+}
