@@ -5,11 +5,12 @@
 
 #include <linux/types.h>
 
-#define RW_ABI_VERSION 2
+#define RW_ABI_VERSION 3
 #define RW_MAGIC 1380800305
 #define RW_SUBTABLES 4
 #define RW_BUCKET_CELLS 8
 #define RW_PARSE_BYTES 128
+#define RW_FRAME_AT 2
 #define RW_MIRRORS_MAX 8
 #define RW_CLIENT_FILTERS 4
 #define RW_SLOT_UNKNOWN 0
@@ -26,6 +27,7 @@
 #define RW_PRESENCE_REMOTE 0
 #define RW_PRESENCE_HERE 1
 #define RW_CLIENT_MONITOR 1
+#define RW_CLIENT_TRACE 2
 #define RW_PORT_TAGGED 1
 #define RW_SIDE_CLIENT 0
 #define RW_SIDE_PEER 1
@@ -138,8 +140,11 @@ struct rw_windows {
 	__u32 exempt_window;
 	__u32 exempt;
 	__u32 arrival_window;
+	__u16 traced;
+	__u16 opened;
+	__u32 lost;
 };
-_Static_assert(sizeof(struct rw_windows) == 28, "rw_windows");
+_Static_assert(sizeof(struct rw_windows) == 36, "rw_windows");
 
 struct rw_client_counters {
 	__u64 passed;
@@ -227,12 +232,17 @@ struct rw_ring_event {
 	__u16 peer_port;
 	__u8 monitored;
 	__u8 pad[3];
+	__u32 lost;
+	__u32 length;
+	__u32 captured;
 };
-_Static_assert(sizeof(struct rw_ring_event) == 60, "rw_ring_event");
+_Static_assert(sizeof(struct rw_ring_event) == 72, "rw_ring_event");
 
 #define RW_RING_WAKE 0
 #define RW_RING_ARRIVED 1
 #define RW_RING_DENIED 2
+#define RW_RING_TRACED 3
+#define RW_RING_OPENED 4
 
 struct rw_stream_header {
 	__u16 kind;
@@ -275,7 +285,7 @@ struct rw_event_arrived {
 };
 _Static_assert(sizeof(struct rw_event_arrived) == 16, "rw_event_arrived");
 
-#define RW_EVENT_DENIED 4
+#define RW_EVENT_SAMPLE 4
 #define RW_EVENT_OVERFLOW 5
 struct rw_event_overflow {
 	__u64 lost;

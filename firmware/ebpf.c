@@ -219,7 +219,7 @@ static int ring_take(void *context, void *data, size_t size)
 {
 	(void)context;
 	if (size >= sizeof(struct rw_ring_event))
-		event_take(data);
+		event_take(data, size);
 	return 0;
 }
 

@@ -20,8 +20,8 @@ enum { RW_HIT_NONE, RW_HIT_OWN, RW_HIT_MIRROR };
 
 /* All that is known about one packet. It lies in memory, not on the stack: the verifier forgets how it came about. */
 struct rw_sfr {
-	struct rw_packet p;
 	struct rw_ring_event event;
+	struct rw_packet p; /* the frame lies behind the event: a sample is both, without a copy */
 	struct rw_question question;
 	struct rw_clock clock;
 	struct rw_change change;
@@ -44,7 +44,10 @@ struct rw_sfr {
 	u8 candidate;
 	u8 candidates, absent; /* a bit each */
 	u8 scanned; /* it was */
+	u8 traced; /* somebody watches this client */
+	u8 opened; /* the first packet of a flow */
 };
+_Static_assert(__builtin_offsetof(struct rw_sfr, p.frame) == sizeof(struct rw_ring_event), "a sample is one piece");
 
 rw_inline u32 rw_window_now(const struct rw_ctl *ctl, u32 bits)
 {

@@ -9,7 +9,6 @@
 rw_inline struct rw_port rw_port_of(u32 ifindex);
 
 /* Positions count from two bytes before the frame: every IP header then starts at a multiple of four. */
-#define RW_FRAME_AT 2
 #define RW_FRAME_ROOM 272
 #define RW_EXTENSIONS_MAX 6
 

@@ -142,8 +142,17 @@ void agent_send_port(const struct rw_event_port *port)
 	record_send(RW_EVENT_PORT, port, sizeof(*port), NULL, 0);
 }
 
-/* From the routine. */
-void event_take(const struct rw_ring_event *event)
+/* Behind a denial lie the frame's first bytes. */
+static void sample_send(const struct rw_ring_event *event, size_t bytes)
+{
+	const uint8_t *frame = (const uint8_t *)(event + 1) + RW_FRAME_AT;
+	size_t captured = bytes >= sizeof(*event) + RW_FRAME_AT + event->captured ? event->captured : 0;
+
+	record_send(RW_EVENT_SAMPLE, event, sizeof(*event), frame, captured);
+}
+
+/* From the routine; `bytes` with what lies behind it. */
+void event_take(const struct rw_ring_event *event, size_t bytes)
 {
 	struct rw_event_arrived arrived = {
 		.slot = event->slot,
@@ -153,8 +162,8 @@ void event_take(const struct rw_ring_event *event)
 
 	if (event->kind == RW_RING_WAKE)
 		sweep_woken();
-	if (event->kind == RW_RING_DENIED)
-		record_send(RW_EVENT_DENIED, event, sizeof(*event), NULL, 0);
+	else if (event->kind != RW_RING_ARRIVED)
+		sample_send(event, bytes);
 	if (event->kind != RW_RING_ARRIVED)
 		return;
 	memcpy(arrived.mac, event->mac, sizeof(arrived.mac));

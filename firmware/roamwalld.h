@@ -194,7 +194,7 @@ uint64_t agent_run(uint64_t now);
 bool agent_connected(void);
 void agent_send_ticks(uint32_t fast, uint32_t slow);
 void agent_send_port(const struct rw_event_port *port);
-void event_take(const struct rw_ring_event *event);
+void event_take(const struct rw_ring_event *event, size_t bytes);
 void agent_stop(void);
 
 #endif

@@ -213,9 +213,9 @@ rw_inline void rw_count_client(u32 slot, u32 passed, u32 denied, u32 bytes)
 	counters->bytes += bytes;
 }
 
-rw_inline void rw_emit(const struct rw_ring_event *event)
+rw_inline void rw_emit(const struct rw_ring_event *event, u32 bytes)
 {
-	if (bpf_ringbuf_output(&events, (void *)event, sizeof(*event), 0))
+	if (bpf_ringbuf_output(&events, (void *)event, bytes, 0))
 		rw_count(RW_COUNTER_RING_LOST);
 }
 
@@ -231,7 +231,7 @@ rw_inline void rw_dirty_set(u32 coordinate)
 	eight[coordinate / RW_DIRTY_CELLS & 7] = 1;
 	if (c->armed) {
 		c->armed = 0;
-		rw_emit(&wake);
+		rw_emit(&wake, sizeof(wake));
 	}
 }
 

@@ -9,13 +9,15 @@
 rw_inline const struct rw_client *rw_client_lookup(const struct rw_client_key *key);
 rw_inline int rw_is_local(const struct rw_packet *p);
 rw_inline const struct rw_automata *rw_automata(void);
-rw_inline void rw_emit(const struct rw_ring_event *event);
+rw_inline void rw_emit(const struct rw_ring_event *event, u32 bytes);
 rw_inline void rw_count(u32 index);
 rw_inline void rw_count_client(u32 slot, u32 passed, u32 denied, u32 bytes);
 
 #define RW_ARRIVAL_WINDOW_BITS 27 /* ns: an eighth of a second */
 #define RW_EXEMPT_PER_WINDOW 256
-#define RW_SAMPLES_PER_WINDOW 64
+#define RW_DENIALS_PER_WINDOW 64
+#define RW_TRACED_PER_WINDOW 256
+#define RW_OPENED_PER_WINDOW 8
 #define RW_ARRIVALS_UNKNOWN 64 /* all unknown clients share slot 0 */
 
 /* Ports are unknown: the pair decides, not the filters. */
@@ -146,7 +148,7 @@ rw_inline int rw_exempt_within_rate(const struct rw_ctl *ctl, u32 slot)
 	return 1;
 }
 
-rw_inline void rw_report(struct rw_sfr *s, u32 kind)
+rw_inline void rw_report(struct rw_sfr *s, u32 kind, u32 lost)
 {
 	struct rw_ring_event *e = &s->event;
 	const struct rw_packet *p = &s->p;
@@ -170,7 +172,15 @@ rw_inline void rw_report(struct rw_sfr *s, u32 kind)
 	e->client_port = p->client_port;
 	e->peer_port = p->peer_port;
 	e->monitored = s->monitored;
-	rw_emit(e);
+	e->lost = lost;
+	e->length = p->length;
+	e->captured = 0;
+	if (kind != RW_RING_DENIED) {
+		rw_emit(e, sizeof(*e));
+		return;
+	}
+	e->captured = p->length < RW_PARSE_BYTES ? p->length : RW_PARSE_BYTES;
+	rw_emit(e, sizeof(*e) + RW_FRAME_AT + RW_PARSE_BYTES);
 }
 
 /* A frame at ingress is what makes an arrival; egress proves nothing (bridges flood). */
@@ -188,24 +198,43 @@ rw_inline void rw_note_arrival(struct rw_sfr *s, const struct rw_ctl *ctl)
 	if (w->arrivals >= (s->slot == RW_SLOT_UNKNOWN ? RW_ARRIVALS_UNKNOWN : 1))
 		return;
 	w->arrivals++;
-	rw_report(s, RW_RING_ARRIVED);
+	rw_report(s, RW_RING_ARRIVED, 0);
 }
 
-rw_inline int rw_may_sample(const struct rw_ctl *ctl, u32 slot)
+/* Counts one more of its kind in this window; openings are a mere sample, of the others each that is not told is lost. */
+rw_inline int rw_may_sample(struct rw_windows *w, u32 kind)
 {
-	struct rw_windows *w = rw_windows_of(slot);
-	u32 window = rw_window_now(ctl, RW_WINDOW_BITS);
+	if (kind == RW_RING_DENIED)
+		return w->events < RW_DENIALS_PER_WINDOW && ++w->events;
+	if (kind == RW_RING_TRACED)
+		return w->traced < RW_TRACED_PER_WINDOW && ++w->traced;
+	return w->opened < RW_OPENED_PER_WINDOW && ++w->opened;
+}
 
+/* For people: denials, the first packet of a flow, all of a client that is traced; each within its rate. */
+rw_inline void rw_tell(struct rw_sfr *s, const struct rw_ctl *ctl)
+{
+	u32 kind = s->reason ? RW_RING_DENIED : s->traced ? RW_RING_TRACED : RW_RING_OPENED;
+	struct rw_windows *w;
+	u32 window, lost;
+
+	if (!s->reason && !s->traced && !s->opened)
+		return;
+	w = rw_windows_of(s->slot);
 	if (!w)
-		return 0;
+		return;
+	window = rw_window_now(ctl, RW_WINDOW_BITS);
 	if (w->event_window != window) {
 		w->event_window = window;
-		w->events = 0;
+		w->events = w->traced = w->opened = 0;
 	}
-	if (w->events >= RW_SAMPLES_PER_WINDOW)
-		return 0;
-	w->events++;
-	return 1;
+	if (!rw_may_sample(w, kind)) {
+		w->lost += kind != RW_RING_OPENED;
+		return;
+	}
+	lost = w->lost;
+	w->lost = 0;
+	rw_report(s, kind, lost);
 }
 
 /* Algorithm 1 of the papers: access list, expectations, conformance of a first packet. Returns a reason, 0 = pass. */
@@ -247,6 +276,7 @@ rw_inline int rw_inspect(struct rw_sfr *s, const struct rw_ctl *ctl, const struc
 		if (!rw_may_open(s, ctl, client))
 			return RW_REASON_BUDGET;
 		s->list = type->open;
+		s->opened = 1;
 	} else {
 		s->reason = rw_is_tail(&s->p) ? RW_REASON_FRAGMENT : RW_REASON_STATE;
 		if (type->pickup && (ctl->pickup || s->monitor)) {
@@ -301,6 +331,7 @@ rw_inline int rw_judge(struct rw_sfr *s, const struct rw_ctl *ctl)
 {
 	const struct rw_client *own;
 	struct rw_client_key key;
+	int passed;
 
 	rw_reset_packet(&s->p);
 	rw_read_mac(&s->p);
@@ -310,23 +341,22 @@ rw_inline int rw_judge(struct rw_sfr *s, const struct rw_ctl *ctl)
 		__builtin_memset(key.mac, 0xff, 6);
 	own = rw_client_lookup(&key);
 	s->slot = own ? own->slot : RW_SLOT_UNKNOWN;
-	s->type = s->monitored = s->reason = 0;
+	s->type = s->monitored = s->reason = s->opened = 0;
 	if (!own && s->p.group_frame)
 		return 1;
 	s->monitor = ctl->mode == RW_MODE_MONITOR || (own && own->flags & RW_CLIENT_MONITOR);
+	s->traced = own && own->flags & RW_CLIENT_TRACE;
 	rw_forget();
 	s->reason = rw_find_reason(s, ctl, own);
 	rw_forget();
-	if (!s->reason) {
-		rw_count_client(s->slot, 1, 0, s->p.length);
-		return 1;
+	if (s->reason) {
+		s->monitored = s->monitor;
+		rw_count(s->reason);
 	}
-	s->monitored = s->monitor;
-	rw_count(s->reason);
-	rw_count_client(s->slot, s->monitored, 1, s->monitored ? s->p.length : 0);
-	if (rw_may_sample(ctl, s->slot))
-		rw_report(s, RW_RING_DENIED);
-	return s->monitored;
+	passed = !s->reason || s->monitored;
+	rw_count_client(s->slot, passed, s->reason != 0, passed ? s->p.length : 0);
+	rw_tell(s, ctl);
+	return passed;
 }
 
 #endif

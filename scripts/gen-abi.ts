@@ -70,7 +70,7 @@ function header(): string {
   out.push("", struct("rw_stream_header", STREAM_HEADER));
   for (const [name, { number, body }] of Object.entries(EVENTS)) {
     out.push(`#define RW_EVENT_${name.toUpperCase()} ${number}`);
-    if (name !== "denied") out.push(struct(`rw_event_${name}`, body));
+    if (name !== "sample") out.push(struct(`rw_event_${name}`, body));
   }
   for (const [name, { number, body }] of Object.entries(COMMANDS)) {
     out.push(`#define RW_COMMAND_${name.toUpperCase()} ${number}`, struct(`rw_command_${name}`, body));

@@ -139,8 +139,9 @@ rw_inline void rw_count_client(u32 slot, u32 passed, u32 denied, u32 bytes)
 	(void)slot, (void)passed, (void)denied, (void)bytes;
 }
 
-rw_inline void rw_emit(const struct rw_ring_event *event)
+rw_inline void rw_emit(const struct rw_ring_event *event, u32 bytes)
 {
+	(void)bytes;
 	host.events += event->kind != RW_RING_WAKE;
 }
 

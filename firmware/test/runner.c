@@ -140,8 +140,11 @@ static void *constant(const char *name)
 static int on_ring(void *context, void *data, size_t bytes)
 {
 	(void)context;
-	if (bytes == sizeof(struct rw_ring_event) && (events_count + 1) * bytes <= sizeof(events))
-		memcpy(events + events_count++ * bytes, data, bytes);
+	const size_t event = sizeof(struct rw_ring_event);
+
+	/* the frame behind it is what was given to judge */
+	if (bytes >= event && (events_count + 1) * event <= sizeof(events))
+		memcpy(events + events_count++ * event, data, event);
 	return 0;
 }
 

@@ -38,7 +38,18 @@ function ask(service: string, over: Partial<WhyParts> = {}, mac = MAC, grant?: R
 function event(over: Partial<RingEvent>): RingEvent {
   const empty = { kind: 2, reason: REASON.state, direction: 0, proto: 6, slot: 1, ethertype: 0x800, ifindex: 1 };
   const ends = { client: [0x0a000009], peer: [0x0a010003], client_port: 40000, peer_port: 443, family: 4 };
-  return { ...empty, ...ends, mac: [2, 0, 0, 0, 10, 1], type: TYPE.ACK, monitored: 0, pad: [0, 0, 0], ...over };
+  return {
+    ...empty,
+    ...ends,
+    mac: [2, 0, 0, 0, 10, 1],
+    type: TYPE.ACK,
+    monitored: 0,
+    pad: [0, 0, 0],
+    lost: 0,
+    length: 54,
+    captured: 0,
+    ...over,
+  };
 }
 
 describe("why", () => {

@@ -7,7 +7,7 @@
 import { type Fields, type Layout, layout, type RecordOf } from "./layout.ts";
 
 /** Raised with every change of a record, a number or a meaning below. A pin of another version is replaced. */
-export const ABI_VERSION = 2;
+export const ABI_VERSION = 3;
 
 /** Numbers that both sides need. APPEND ONLY within a group: they are stored in pinned maps. */
 export const CONSTANTS = {
@@ -17,6 +17,8 @@ export const CONSTANTS = {
   BUCKET_CELLS: 8,
   /** Bytes of a frame that are looked at. */
   PARSE_BYTES: 128,
+  /** Where they begin, so that an IP header is aligned. */
+  FRAME_AT: 2,
   MIRRORS_MAX: 8,
   CLIENT_FILTERS: 4,
   /** Slots 1..16382 name clients; the two top bits of an owner word are its replication mark. */
@@ -40,8 +42,9 @@ export const CONSTANTS = {
   PRESENCE_REMOTE: 0,
   PRESENCE_HERE: 1,
 
-  /** `client.flags` */
+  /** `client.flags`: denials pass; each verdict is told, while somebody watches */
   CLIENT_MONITOR: 1,
+  CLIENT_TRACE: 2,
 
   /** `port.flags` */
   PORT_TAGGED: 1,
@@ -189,6 +192,11 @@ export const MAP_RECORDS = {
     ["exempt", "u32"],
     /** `arrivals` counts in this window of 2^27 ns; all others are 2^30 ns long */
     ["arrival_window", "u32"],
+    /** beside `events`, which counts denials: verdicts of a traced client, and openings */
+    ["traced", "u16"],
+    ["opened", "u16"],
+    /** verdicts that should have been told, since the last one that was */
+    ["lost", "u32"],
   ]),
   /** Kernel-owned, per CPU, one per slot. */
   client_counters: layout([
@@ -260,7 +268,10 @@ export const AUTOMATA = {
     8,
 } as const;
 
-/** Ring buffer: from the program to roamwalld. One record shape for all kinds. */
+/**
+ * Ring buffer: from the program to roamwalld. One record shape for all kinds; behind that of a denial lie two bytes and
+ * the first bytes of the frame, `captured` of which are its own.
+ */
 export const RING_EVENT = layout([
   ["kind", "u8"],
   ["reason", "u8"],
@@ -279,9 +290,14 @@ export const RING_EVENT = layout([
   ["peer_port", "u16"],
   ["monitored", "u8"],
   ["pad", "u8", 3],
+  /** verdicts of this client that were not told, since the last one that was */
+  ["lost", "u32"],
+  /** of the frame */
+  ["length", "u32"],
+  ["captured", "u32"],
 ]);
-/** `RING_EVENT.kind` */
-export const RING = { wake: 0, arrived: 1, denied: 2 } as const;
+/** `RING_EVENT.kind`; `opened`: the first packet of a flow that passed; `traced`: any other that passed, of a traced client */
+export const RING = { wake: 0, arrived: 1, denied: 2, traced: 3, opened: 4 } as const;
 
 /** Every record on the stream: this header, then a body. `bytes` counts header and body. */
 export const STREAM_HEADER = layout([
@@ -330,7 +346,8 @@ export const EVENTS = {
       ["zone", "u32"],
     ]),
   },
-  denied: { number: 4, body: RING_EVENT },
+  /** a verdict; behind a denial the frame's first bytes */
+  sample: { number: 4, body: RING_EVENT },
   /** something was lost: dump and compare */
   overflow: { number: 5, body: layout([["lost", "u64"]]) },
   ticks: {

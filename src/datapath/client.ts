@@ -10,6 +10,7 @@ import {
   EVENTS,
   LISTS,
   MAP_RECORDS,
+  RING,
   STREAM_HEADER,
 } from "./abi.ts";
 import type {
@@ -395,11 +396,9 @@ class Client implements Datapath {
         if (event) this.wired.arrived(macFromBytes(event.mac), event.slot, event.zone);
         return;
       }
-      case EVENTS.denied.number: {
-        const event = this.record(EVENTS.denied.body, view, at, bytes);
-        if (event) this.wired.denied(event);
+      case EVENTS.sample.number:
+        this.readSample(view, at, bytes);
         return;
-      }
       case EVENTS.overflow.number:
         this.wired.overflow();
         return;
@@ -416,6 +415,19 @@ class Client implements Datapath {
       default:
         this.readAnswer(kind, view, at, bytes);
     }
+  }
+
+  private readSample(view: DataView, at: number, bytes: number): void {
+    const { body } = EVENTS.sample;
+    const event = this.record(body, view, at, Math.min(bytes, body.bytes));
+    if (!event) return;
+    if (event.kind !== RING.denied) this.wired.passed?.(event);
+    // A copy: the bytes belong to the stream.
+    else
+      this.wired.denied(
+        event,
+        new Uint8Array(view.buffer, view.byteOffset + at + body.bytes, bytes - body.bytes).slice(),
+      );
   }
 
   /** A kind that we do not know is a newer roamwalld's, and may be left out: the abi version says when it may not. */

@@ -51,7 +51,10 @@ export interface DatapathHandlers {
   /** `count` cells, changed or (`dumped` not 0) as a dump found them; the arrays are reused after the call. */
   cells(coordinates: Uint32Array, cells: Uint32Array, owners: Uint16Array, count: number, dumped?: Uint16Array): void;
   arrived(mac: Mac, slot: number, zone: number): void;
-  denied(event: RingEvent): void;
+  /** `frame`: its first bytes, at most `PARSE_BYTES`; absent where the datapath has none to give. */
+  denied(event: RingEvent, frame?: Uint8Array): void;
+  /** The first packet of a flow (a sample: at most 8 a window and client), or any of a client that is traced (at most 256). */
+  passed?(event: RingEvent): void;
   overflow(): void;
   ticks(fast: number, slow: number): void;
   client(dump: ClientDump): void;

@@ -271,6 +271,7 @@ export class FakeDatapath implements Datapath {
   private ring(event: RingEvent): void {
     if (event.kind === RING.arrived) this.handlers.arrived(macFromBytes(event.mac), event.slot, this.portZone);
     if (event.kind === RING.denied) this.handlers.denied(event);
+    if (event.kind === RING.traced || event.kind === RING.opened) this.handlers.passed?.(event);
   }
 
   private mark(at: number, mark: number): void {

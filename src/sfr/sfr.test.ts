@@ -526,10 +526,11 @@ describe("events", () => {
     const arp = make.arp({ ...FROM, senderIp: "10.0.0.1", targetIp: "10.1.0.2" });
     enter(sfr, arp, { ifindex: 7 });
     enter(sfr, ask());
-    expect(sfr.events).toMatchObject([{ kind: RING.arrived, slot: 1, ifindex: 7, mac: [2, 0, 0, 0, 0x0a, 1] }]);
+    const arrivals = () => sfr.events.filter((event) => event.kind === RING.arrived);
+    expect(arrivals()).toMatchObject([{ slot: 1, ifindex: 7, mac: [2, 0, 0, 0, 0x0a, 1] }]);
     sfr.nowNs = 2 ** 27;
     enter(sfr, ask());
-    expect(sfr.events).toHaveLength(2);
+    expect(arrivals()).toHaveLength(2);
   });
 
   it("a frame that leaves, one between stations, a malformed or a tagged one is no arrival", () => {
@@ -554,13 +555,40 @@ describe("events", () => {
 
   it("a sleeper is woken by the first dirty cell, once", () => {
     const sfr = firewall({ rules: UDP_OUT });
+    const wakes = () => sfr.events.filter((event) => event.kind === RING.wake);
     enter(sfr, ask());
-    expect(sfr.events).toEqual([]);
+    expect(wakes()).toEqual([]);
     sfr.armed = 1;
     enter(sfr, ask({ sport: 1 }));
     enter(sfr, ask({ sport: 2 }));
-    expect(sfr.events.map((event) => event.kind)).toEqual([RING.wake]);
+    expect(wakes()).toHaveLength(1);
     expect(sfr.armed).toBe(0);
+  });
+
+  it("the first packet of a flow is told, of no more than eight flows a window; what follows is not", () => {
+    const sfr = firewall({ rules: UDP_OUT });
+    for (let sport = 1; sport < 20; sport++) enter(sfr, ask({ sport }));
+    enter(sfr, ask({ sport: 1 }));
+    expect(sfr.events.map(({ kind, client_port: port, lost }) => [kind, port, lost])).toEqual(
+      Array.from({ length: 8 }, (_, i) => [RING.opened, i + 1, 0]),
+    );
+    sfr.nowNs = 2 ** 30;
+    enter(sfr, ask({ sport: 99 }));
+    expect(sfr.events).toHaveLength(9);
+  });
+
+  it("of a traced client every verdict is told, up to a bound; the next one says how many were not", () => {
+    const sfr = firewall({ rules: UDP_OUT });
+    sfr.setClient(mac(CLIENT), record({ flags: CONSTANTS.CLIENT_TRACE }));
+    for (let i = 0; i < 300; i++) enter(sfr, ask());
+    for (let i = 0; i < 70; i++) enter(sfr, ask({ dport: 9 }));
+    const told = (kind: number) => sfr.events.filter((event) => event.kind === kind);
+    expect([told(RING.traced).length, told(RING.denied).length]).toEqual([256, 64]);
+    // 44 that passed, told with the first denial; then six denials.
+    expect(told(RING.denied)[0]).toMatchObject({ lost: 44 });
+    sfr.nowNs = 2 ** 30;
+    enter(sfr, ask());
+    expect(sfr.events.at(-1)).toMatchObject({ kind: RING.traced, lost: 6, captured: 0 });
   });
 
   it("a sample of a denial tells whose packet it was; a header that lies tells nothing", () => {

@@ -126,6 +126,8 @@ export class Sfr {
   #slot = 0;
   #type = 0;
   #monitor = false;
+  #traced = false;
+  #opened = false;
   #forward = false;
   #reply = false;
   #groupAnswer = false;
@@ -244,6 +246,8 @@ export class Sfr {
     this.#client = own;
     this.#slot = own?.slot ?? CONSTANTS.SLOT_UNKNOWN;
     this.#monitor = this.mode === CONSTANTS.MODE_MONITOR || isMonitored(own);
+    this.#traced = own !== undefined && (own.flags & CONSTANTS.CLIENT_TRACE) !== 0;
+    this.#opened = false;
     this.#type = 0;
     this.#packet.parse(input, direction);
     return this.#conclude(this.#packet.reason || this.#decide(entering, toGroup));
@@ -257,13 +261,22 @@ export class Sfr {
     if (reason !== 0) {
       counters.denied[reason]!++;
       counters.clientDenied[slot]!++;
-      if (this.#windows.takeSample(slot)) this.#emit(RING.denied, reason, monitored);
     }
+    this.#tell(reason, monitored);
     if (pass) {
       counters.clientPassed[slot]!++;
       counters.clientBytes[slot]! += this.#packet.length;
     }
     return { pass, reason, monitored, type: this.#type, slot };
+  }
+
+  /** For people: denials, the first packet of a flow, all of a client that is traced; each within its rate. */
+  #tell(reason: number, monitored: boolean): void {
+    const kind = reason !== 0 ? RING.denied : this.#traced ? RING.traced : RING.opened;
+    if (reason === 0 && !this.#traced && !this.#opened) return;
+    if (this.#windows.mayTell(this.#slot, kind)) {
+      this.#emit(kind, reason, monitored, this.#windows.takeLost(this.#slot));
+    }
   }
 
   /** A reason, 0 = pass. */
@@ -360,7 +373,9 @@ export class Sfr {
     }
     if (this.#groupAnswer) return REASON.acl;
     if (opens) {
-      return this.#mayOpen(client) ? this.#learn(program.learn[type.open]!) : REASON.budget;
+      if (!this.#mayOpen(client)) return REASON.budget;
+      this.#opened = true;
+      return this.#learn(program.learn[type.open]!);
     }
     const reason = this.#packet.isOfPair() ? REASON.fragment : REASON.state;
     if (type.pickup === 0 || !(this.pickup || this.#monitor)) return reason;
@@ -476,7 +491,7 @@ export class Sfr {
     );
   }
 
-  #emit(kind: number, reason: number, monitored: boolean): void {
+  #emit(kind: number, reason: number, monitored: boolean, lost = 0): void {
     const packet = this.#packet;
     const input = this.#input!;
     const [mac0, mac1] = [this.#mac0, this.#mac1];
@@ -493,6 +508,9 @@ export class Sfr {
       ...(packet.reason === 0 ? tupleOf(packet) : { client: [0, 0, 0, 0], peer: [0, 0, 0, 0] }),
       type: this.#type,
       monitored: monitored ? 1 : 0,
+      lost,
+      length: packet.length,
+      captured: kind === RING.denied ? Math.min(packet.length, CONSTANTS.PARSE_BYTES) : 0,
     });
   }
 }
@@ -511,6 +529,9 @@ const EMPTY_EVENT = {
   peer_port: 0,
   monitored: 0,
   pad: [0, 0, 0],
+  lost: 0,
+  length: 0,
+  captured: 0,
 };
 
 function tupleOf(

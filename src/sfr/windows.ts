@@ -1,11 +1,16 @@
-import { type ClientRecord, CONSTANTS } from "../datapath/abi.ts";
+import { type ClientRecord, CONSTANTS, RING } from "../datapath/abi.ts";
 
 /** What a client may cost in a while: new flows, exempt frames, samples of denials, arrivals. One row per slot. */
 export const WINDOW_BITS = 30;
 export const ARRIVAL_WINDOW_BITS = 27;
 /** Frames of ARP, ND, DHCP and the like: far above what a host sends, far below a tunnel's worth. */
 const EXEMPT_PER_WINDOW = 256;
-const SAMPLES_PER_WINDOW = 64;
+/** Verdicts that are told, by kind. Openings are a mere sample; of the others each that is not told is counted. */
+const TOLD_PER_WINDOW: Readonly<Record<number, number>> = {
+  [RING.denied]: 64,
+  [RING.traced]: 256,
+  [RING.opened]: 8,
+};
 /** All unknown clients share slot 0. */
 const ARRIVALS_OF_UNKNOWN = 64;
 
@@ -35,7 +40,8 @@ export class Windows {
   readonly #openOut: Counts;
   readonly #openIn: Counts;
   readonly #exempt: Counts;
-  readonly #samples: Counts;
+  readonly #told: Readonly<Record<number, Counts>>;
+  readonly #lost: Uint32Array;
   readonly #arrivals: Counts;
   #window = 0;
   #arrivalWindow = 0;
@@ -44,7 +50,12 @@ export class Windows {
     this.#openOut = new Counts(slots);
     this.#openIn = new Counts(slots);
     this.#exempt = new Counts(slots);
-    this.#samples = new Counts(slots);
+    this.#told = {
+      [RING.denied]: new Counts(slots),
+      [RING.traced]: new Counts(slots),
+      [RING.opened]: new Counts(slots),
+    };
+    this.#lost = new Uint32Array(slots);
     this.#arrivals = new Counts(slots);
   }
 
@@ -64,8 +75,18 @@ export class Windows {
     return this.#exempt.take(slot, this.#window, EXEMPT_PER_WINDOW);
   }
 
-  takeSample(slot: number): boolean {
-    return this.#samples.take(slot, this.#window, SAMPLES_PER_WINDOW);
+  /** Whether a verdict of this kind (`RING`) may be told. */
+  mayTell(slot: number, kind: number): boolean {
+    const may = this.#told[kind]!.take(slot, this.#window, TOLD_PER_WINDOW[kind]!);
+    if (!may && kind !== RING.opened) this.#lost[slot]!++;
+    return may;
+  }
+
+  /** Verdicts that were not told since it was last asked. */
+  takeLost(slot: number): number {
+    const lost = this.#lost[slot]!;
+    this.#lost[slot] = 0;
+    return lost;
   }
 
   takeArrival(slot: number): boolean {

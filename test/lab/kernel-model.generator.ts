@@ -1,3 +1,4 @@
+import { CONSTANTS } from "../../src/datapath/abi.ts";
 import { filterOf, type Rule, record } from "../support/firewall.ts";
 import * as packets from "../support/packets.ts";
 import { CONVERSATION, type Flow, Random, type Step } from "./kernel-model.script.ts";
@@ -157,7 +158,7 @@ export class ScriptGenerator {
       record: record({
         slot: index,
         presence: r.chance(70) ? 1 : 0,
-        flags: r.chance(8) ? 1 : 0,
+        flags: (r.chance(8) ? CONSTANTS.CLIENT_MONITOR : 0) | (r.chance(8) ? CONSTANTS.CLIENT_TRACE : 0),
         filter,
         from: r.chance(40) ? r.below(256) : 0,
         zone: r.chance(80) ? 0 : r.below(3),
