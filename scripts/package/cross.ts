@@ -137,6 +137,8 @@ function librariesOf(debian: string, build: string): string {
   const wanted = LIBRARIES.map((library) => `${library}:${debian}`);
   execFileSync("apt-get", [...options, "-qq", "download", ...wanted], { cwd: debs, stdio: "inherit" });
   for (const deb of readdirSync(debs)) execFileSync("dpkg-deb", ["-x", join(debs, deb), root]);
+  // They point at shared libraries that are not here, and what is linked is static.
+  execFileSync("find", [root, "-name", "*.so", "-delete"]);
   writeFileSync(join(root, ".complete"), "");
   return root;
 }
