@@ -39,6 +39,7 @@
 #define RW_CAND_NEEDS_REPLY 4
 #define RW_CAND_GROUP_KEY 8
 #define RW_CAND_SUPERSEDES 16
+#define RW_CAND_ANSWERS 32
 #define RW_OP_NONE 0
 #define RW_OP_MAX 1
 #define RW_OP_SET 2
@@ -126,9 +127,14 @@ struct rw_client {
 	__u16 zone;
 	__u16 open_out;
 	__u16 open_in;
-	__u16 pad;
+	__u16 half_open;
 };
 _Static_assert(sizeof(struct rw_client) == 24, "rw_client");
+
+struct rw_half_open {
+	__u32 by[2];
+};
+_Static_assert(sizeof(struct rw_half_open) == 8, "rw_half_open");
 
 struct rw_windows {
 	__u32 open_window;

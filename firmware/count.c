@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Used cells: how many, whose, and freeing those whose time has passed. */
+#include <string.h>
+
 #include "table.h"
 
 /* Between two counts of used cells: a flood must meet the budget before it meets a full table. */
@@ -13,6 +15,7 @@ static bool count_wanted;
 static uint64_t next_count;
 static uint32_t used_cells, used_before;
 static uint32_t used_by[RW_SLOT_SHARED + 1];
+static struct rw_half_open half_open_of[RW_SLOT_SHARED + 1];
 
 static void count_publish(void)
 {
@@ -20,10 +23,18 @@ static void count_publish(void)
 
 	for (uint32_t slot = 0; slot <= settings.clients; slot++) {
 		*(volatile uint32_t *)&maps.used[slot] = used_by[slot];
+		maps.half_open[slot] = half_open_of[slot];
 		holders += slot && used_by[slot];
 	}
 	maps.ctl->load = (uint32_t)((uint64_t)used_cells * 256 / cells);
 	maps.ctl->share = (uint32_t)((uint64_t)cells * LOAD_SHARED / 256 / (holders ? holders : 1));
+}
+
+/* What the routine counts up and down is soft; this is exact but for what happens meanwhile. */
+static void half_open_count(u32 slot, u32 opener)
+{
+	if (opener)
+		half_open_of[slot].by[(opener - 1) & 1]++;
 }
 
 void table_count(bool free_passed)
@@ -33,8 +44,8 @@ void table_count(bool free_passed)
 
 	used_before = used_cells;
 	used_cells = 0;
-	for (u32 slot = 0; slot <= RW_SLOT_SHARED; slot++)
-		used_by[slot] = 0;
+	memset(used_by, 0, sizeof(used_by));
+	memset(half_open_of, 0, sizeof(half_open_of));
 	for (u32 index = 0; index < rows; index++) {
 		const u16 *owner = rw_owner_row(index);
 		void *row = rw_table_row(index);
@@ -44,10 +55,13 @@ void table_count(bool free_passed)
 
 			if (!old)
 				continue;
-			if (free_passed && !rw_is_live(&clock, old & timer_mask) && rw_cell_swap(row, cell, old, 0))
+			if (free_passed && !rw_is_live(&clock, old & timer_mask) && rw_cell_swap(row, cell, old, 0)) {
+				maps.opener[index << 3 | cell] = 0;
 				continue;
+			}
 			used_cells++;
 			used_by[owner[cell] & RW_OWNER_SLOT_MASK]++;
+			half_open_count(owner[cell] & RW_OWNER_SLOT_MASK, maps.opener[index << 3 | cell]);
 		}
 	}
 	count_publish();

@@ -226,6 +226,7 @@ struct rw_change {
 	/* found on the way */
 	u32 equal, free; /* a bit each: subtable * 8 + cell */
 	u32 at, fresh;
+	u32 coordinate; /* of the changed cell */
 	u32 old, new, live;
 };
 
@@ -327,6 +328,7 @@ rw_inline int rw_try_change(struct rw_change *c, const struct rw_clock *clock)
 	place = rw_place(c->x, c->at >> 3, &rw_shape);
 	remainder = rw_remainder(place, &rw_shape);
 	index = rw_row_index(place, c->at >> 3, &rw_shape);
+	c->coordinate = index << 3 | (c->at & 7);
 	row = rw_table_row(index);
 	owner = rw_owner_row(index);
 	if (!row || !owner)
@@ -346,7 +348,7 @@ rw_inline int rw_try_change(struct rw_change *c, const struct rw_clock *clock)
 	if (!swapped)
 		return RW_LOST_RACE;
 	rw_forget();
-	rw_own_cell(c, owner + (c->at & 7), index << 3 | (c->at & 7));
+	rw_own_cell(c, owner + (c->at & 7), c->coordinate);
 	return RW_STORED;
 }
 

@@ -175,6 +175,8 @@ static void maps_take(void)
 	maps.mirror = map_mapped("mirror");
 	maps.ctl = map_mapped("ctl");
 	maps.used = map_mapped("used");
+	maps.opener = map_mapped("opener");
+	maps.half_open = map_mapped("half_open");
 	maps.services = map_mapped("services");
 	maps.filter_bits = map_mapped("filter_bits");
 	for (int table = 0; table < KEYED_TABLES; table++)

@@ -10,6 +10,8 @@
 /* The environment's; slots without a window have spent it. */
 rw_inline struct rw_windows *rw_windows_of(u32 slot);
 rw_inline u32 rw_used_by(u32 slot);
+rw_inline struct rw_half_open *rw_half_open_of(u32 slot);
+rw_inline u8 *rw_opener_row(u32 index);
 rw_inline u64 rw_now(const struct rw_ctl *ctl);
 
 #define RW_WINDOW_BITS 30 /* ns: about a second */
@@ -46,6 +48,7 @@ struct rw_sfr {
 	u8 scanned; /* it was */
 	u8 traced; /* somebody watches this client */
 	u8 opened; /* the first packet of a flow */
+	u8 opener; /* 1 + the side that opens, where what is not answered is limited */
 };
 _Static_assert(__builtin_offsetof(struct rw_sfr, p.frame) == sizeof(struct rw_ring_event), "a sample is one piece");
 
@@ -235,8 +238,46 @@ rw_inline void rw_supersede(const struct rw_sfr *s)
 		*(volatile u16 *)owner = *owner & RW_OWNER_SLOT_MASK;
 }
 
+/* An opening waits for its answer from now on. A cell does not tell its state: the byte beside it does. */
+rw_inline void rw_half_open_begin(const struct rw_sfr *s)
+{
+	u8 *openers = rw_opener_row(s->change.coordinate >> 3);
+	struct rw_half_open *half = rw_half_open_of(s->slot);
+
+	if (!openers || !half)
+		return;
+	openers[s->change.coordinate & 7] = s->opener;
+	half->by[(s->opener - 1) & 1]++;
+}
+
+/* The answer came. Two CPUs may count one down twice: roamwalld counts anew. */
+rw_inline void rw_half_open_end(const struct rw_sfr *s)
+{
+	u8 *openers = rw_opener_row(s->hit_at >> 3);
+	struct rw_half_open *half = rw_half_open_of(s->slot);
+	u32 opener, count;
+
+	if (!openers || !half)
+		return;
+	opener = openers[s->hit_at & 7];
+	if (!opener)
+		return;
+	openers[s->hit_at & 7] = 0;
+	count = half->by[(opener - 1) & 1];
+	if (count)
+		half->by[(opener - 1) & 1] = count - 1;
+}
+
+rw_inline int rw_half_open_spent(u32 slot, u32 side, u32 limit)
+{
+	const struct rw_half_open *half = rw_half_open_of(slot);
+
+	return !half || half->by[side & 1] >= limit;
+}
+
 /* What a hit teaches: s->list; 0 = nothing. */
-rw_inline void rw_choose_list(struct rw_sfr *s, const struct rw_ctl *ctl, const struct rw_packet_type *type)
+rw_inline void rw_choose_list(struct rw_sfr *s, const struct rw_ctl *ctl, const struct rw_client *client,
+			      const struct rw_packet_type *type)
 {
 	const struct rw_candidate *c = &type->candidate[s->candidate & 3];
 	u32 fast, known = 0, asked = 0;
@@ -251,6 +292,8 @@ rw_inline void rw_choose_list(struct rw_sfr *s, const struct rw_ctl *ctl, const 
 	}
 	if (c->flags & RW_CAND_SUPERSEDES && s->hit == RW_HIT_OWN)
 		rw_supersede(s);
+	if (c->flags & RW_CAND_ANSWERS && s->hit == RW_HIT_OWN && client->half_open)
+		rw_half_open_end(s);
 	fast = !(s->hit_timer >> rw_shape.tick_bits);
 	if (c->flags & RW_CAND_PROBE_IF_FAST && !fast)
 		return;
@@ -275,6 +318,8 @@ rw_inline int rw_may_open(const struct rw_sfr *s, const struct rw_ctl *ctl, cons
 	if (s->monitor)
 		return 1;
 	if (load >= RW_LOAD_CLOSED || (load >= RW_LOAD_FAIR && rw_used_by(s->slot) > ctl->share))
+		return 0;
+	if (client->half_open && rw_half_open_spent(s->slot, s->p.direction, client->half_open))
 		return 0;
 	limit = out ? client->open_out : client->open_in;
 	if (!limit)
@@ -349,6 +394,8 @@ rw_inline int rw_learn(struct rw_sfr *s, const struct rw_automata *automata)
 			return RW_REASON_FULL;
 		if (outcome == RW_LOST_RACE)
 			return RW_REASON_BUSY;
+		if (i == 0 && s->opener)
+			rw_half_open_begin(s);
 		rw_forget();
 	}
 	return s->reason;

@@ -156,6 +156,8 @@ static void maps_size(void)
 	map_size("windows", 0, slots, 0);
 	map_size("client_counters", 0, slots, 0);
 	map_size("used", 0, slots, BPF_F_MMAPABLE);
+	map_size("opener", RW_BUCKET_CELLS, buckets, BPF_F_MMAPABLE);
+	map_size("half_open", 0, slots, BPF_F_MMAPABLE);
 	map_size("services", 0, 0, BPF_F_MMAPABLE);
 	map_size("filter_bits", 0, settings.filter_words, BPF_F_MMAPABLE);
 }

@@ -120,6 +120,9 @@ struct maps {
 	uint64_t *used;
 	uint64_t *services;
 	uint8_t *filter_bits;
+	/* by coordinate: 1 + the side that opened and waits for an answer, 0 = nobody does */
+	uint8_t *opener;
+	struct rw_half_open *half_open;
 	bool picked_up;
 };
 

@@ -24,6 +24,10 @@ struct rw_row_owners {
 	__u16 owners[RW_BUCKET_CELLS];
 };
 
+struct rw_row_openers {
+	__u8 openers[RW_BUCKET_CELLS];
+};
+
 #define RW_ARRAY(name, of, entries, flags)               \
 	struct {                                         \
 		__uint(type, BPF_MAP_TYPE_ARRAY);        \
@@ -40,6 +44,8 @@ RW_ARRAY(dirty, __u64, RW_ROWS * RW_BUCKET_CELLS / RW_DIRTY_CELLS / 8, BPF_F_MMA
 RW_ARRAY(mirror, struct rw_row_wide, RW_ROWS, BPF_F_MMAPABLE);
 RW_ARRAY(windows, struct rw_windows, 1024, 0);
 RW_ARRAY(used, __u32, 1024, BPF_F_MMAPABLE);
+RW_ARRAY(opener, struct rw_row_openers, RW_ROWS, BPF_F_MMAPABLE);
+RW_ARRAY(half_open, struct rw_half_open, 1024, BPF_F_MMAPABLE);
 RW_ARRAY(filters, struct rw_filter, RW_FILTERS_MAX, 0);
 RW_ARRAY(filter_bits, __u64, 1024, BPF_F_MMAPABLE);
 RW_ARRAY(services, __u16, 65536, 0);
@@ -174,6 +180,16 @@ rw_inline u32 rw_used_by(u32 slot)
 	const u32 *cells = rw_at(used, slot);
 
 	return cells ? *cells : ~0u;
+}
+
+rw_inline struct rw_half_open *rw_half_open_of(u32 slot)
+{
+	return rw_at(half_open, slot);
+}
+
+rw_inline u8 *rw_opener_row(u32 index)
+{
+	return rw_at(opener, index);
 }
 
 rw_inline const struct rw_client *rw_client_lookup(const struct rw_client_key *key)

@@ -266,10 +266,11 @@ rw_inline int rw_inspect(struct rw_sfr *s, const struct rw_ctl *ctl, const struc
 	rw_match(s, ctl);
 	rw_forget();
 	s->list = 0;
+	s->opener = 0;
 	s->reach = 0;
 	s->reason = 0;
 	if (s->hit) {
-		rw_choose_list(s, ctl, type);
+		rw_choose_list(s, ctl, client, type);
 	} else if (s->group_answer) {
 		return RW_REASON_ACL;
 	} else if (type->flags & RW_TYPE_OPENS && s->forward) {
@@ -277,6 +278,7 @@ rw_inline int rw_inspect(struct rw_sfr *s, const struct rw_ctl *ctl, const struc
 			return RW_REASON_BUDGET;
 		s->list = type->open;
 		s->opened = 1;
+		s->opener = client->half_open ? 1 + s->p.direction : 0;
 	} else {
 		s->reason = rw_is_tail(&s->p) ? RW_REASON_FRAGMENT : RW_REASON_STATE;
 		if (type->pickup && (ctl->pickup || s->monitor)) {

@@ -120,7 +120,7 @@ async function meshOf(holdMs: number, seed: number): Promise<Lab> {
       ),
   });
   const client = parseMac(MAC, "hold");
-  lab.roles.set("open", { filters: [0], limits: { openOut: 0, openIn: 0 } });
+  lab.roles.set("open", { filters: [0], limits: { openOut: 0, openIn: 0, halfOpen: 0 } });
   lab.localRoles.set(client, "open");
   await lab.start();
   for (const { replicator } of lab.aps) replicator.proxy.setRights(client, { role: "open" });

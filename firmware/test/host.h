@@ -30,6 +30,8 @@ static struct {
 	u32 client_count;
 	struct rw_windows windows[HOST_SLOTS];
 	u32 used[HOST_SLOTS];
+	struct rw_half_open half_open[HOST_SLOTS];
+	u8 opener[HOST_ROWS * 8];
 	struct rw_filter filter;
 	u8 filter_bits[HOST_FILTER_BYTES];
 	u64 counters[RW_COUNTERS];
@@ -107,6 +109,16 @@ rw_inline struct rw_windows *rw_windows_of(u32 slot)
 rw_inline u32 rw_used_by(u32 slot)
 {
 	return slot < HOST_SLOTS ? host.used[slot] : ~0u;
+}
+
+rw_inline struct rw_half_open *rw_half_open_of(u32 slot)
+{
+	return slot < HOST_SLOTS ? &host.half_open[slot] : 0;
+}
+
+rw_inline u8 *rw_opener_row(u32 index)
+{
+	return index < HOST_ROWS ? host.opener + index * 8 : 0;
 }
 
 rw_inline const struct rw_client *rw_client_lookup(const struct rw_client_key *key)

@@ -34,6 +34,7 @@ enum {
 	READ_COUNTERS = 107, /* answer: u64[32], then struct rw_client_counters[slots] */
 	BENCH = 108, /* struct run, frame; answer: u32 ns a packet */
 	RESET = 109, /* all maps as after loading */
+	SET_HALF_OPEN = 110, /* u8 opener[cells], struct rw_half_open[slots] */
 	RESULT = 100,
 };
 
@@ -49,6 +50,7 @@ struct result {
 	uint32_t cells; /* struct rw_event_cells[] follow */
 	uint32_t events; /* then struct rw_ring_event[] */
 	uint32_t dirty; /* a bit for each of the first 32 dirty bytes; they are cleared */
+	struct rw_half_open half_open; /* of the slot */
 };
 
 struct shape {
@@ -62,7 +64,8 @@ struct shape {
 static struct bpf_object *object;
 static struct shape shape;
 static uint32_t rows, cells, mirrors, slots;
-static uint8_t *table, *owners, *mirror, *dirty, *shadow_table, *shadow_owners;
+static uint8_t *table, *owners, *mirror, *dirty, *opener, *shadow_table, *shadow_owners;
+static struct rw_half_open *half_open;
 static struct rw_ctl *ctl;
 static struct ring_buffer *ring;
 static uint8_t out[OUT_ROOM], events[OUT_ROOM];
@@ -184,6 +187,8 @@ static void load(char **argv)
 	size_map("dirty", 0, cells / 512 / 8 ? cells / 512 / 8 : 1);
 	size_map("windows", 0, slots);
 	size_map("used", 0, slots);
+	size_map("opener", 0, rows);
+	size_map("half_open", 0, slots);
 	size_map("client_counters", 0, slots);
 	size_map("filter_bits", 0, FILTERS * FILTER_WORDS);
 	/* As architectures without unaligned access verify it. */
@@ -195,6 +200,8 @@ static void load(char **argv)
 	owners = map_memory("owner");
 	mirror = map_memory("mirror");
 	dirty = map_memory("dirty");
+	opener = map_memory("opener");
+	half_open = map_memory("half_open");
 	ctl = map_memory("ctl");
 	shadow_table = calloc(rows, row_bytes);
 	shadow_owners = calloc(rows, 16);
@@ -293,6 +300,8 @@ static void run(uint16_t kind, const uint8_t *body, size_t bytes)
 	result.cells = report_changes(out + sizeof(result));
 	result.events = events_count;
 	result.dirty = take_dirty();
+	if (result.cb >> 16 < slots)
+		result.half_open = half_open[result.cb >> 16];
 	memcpy(out, &result, sizeof(result));
 	bytes = sizeof(result) + result.cells * sizeof(struct rw_event_cells);
 	memcpy(out + bytes, events, events_count * sizeof(struct rw_ring_event));
@@ -422,6 +431,8 @@ static void reset(void)
 	memset(owners, 0, (size_t)cells * 2);
 	memset(shadow_owners, 0, (size_t)cells * 2);
 	memset(ctl, 0, sizeof(*ctl));
+	memset(opener, 0, cells);
+	memset(half_open, 0, slots * sizeof(*half_open));
 	take_dirty();
 	set_services(NULL, 0);
 	clear_array("windows", slots);
@@ -471,6 +482,10 @@ static void obey(uint16_t kind, const uint8_t *body, size_t bytes)
 		return map_set("used", body, body + 4);
 	case SET_CELLS:
 		return set_cells(body, bytes);
+	case SET_HALF_OPEN:
+		memcpy(opener, body, cells);
+		memcpy(half_open, body + cells, slots * sizeof(*half_open));
+		return;
 	case READ_COUNTERS:
 		return read_counters();
 	case RESET:

@@ -17,7 +17,7 @@ import { Events } from "./events.ts";
 import type { Radio } from "./radio.ts";
 
 const SEEDS = [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344] as const;
-const ROLE: RoleGrant = { filters: [0], limits: { openOut: 0, openIn: 0 } };
+const ROLE: RoleGrant = { filters: [0], limits: { openOut: 0, openIn: 0, halfOpen: 0 } };
 const ZONE = 1;
 /** Ethernet, IPv4, UDP. */
 const DATAGRAM_OVERHEAD_BYTES = 14 + 20 + 8;

@@ -217,7 +217,8 @@ function flagsOf(candidate: Candidate): number {
     (candidate.probeIfFast ? CONSTANTS.CAND_PROBE_IF_FAST : 0) |
     (candidate.needsReply ? CONSTANTS.CAND_NEEDS_REPLY : 0) |
     (candidate.groupKey ? CONSTANTS.CAND_GROUP_KEY : 0) |
-    (candidate.supersedes ? CONSTANTS.CAND_SUPERSEDES : 0)
+    (candidate.supersedes ? CONSTANTS.CAND_SUPERSEDES : 0) |
+    (candidate.answers ? CONSTANTS.CAND_ANSWERS : 0)
   );
 }
 

@@ -44,7 +44,7 @@ export const ICMP: Automaton = {
       opens: [max(Q.same, "query", HELD)],
     },
     // Learns nothing: an answer without a new question is the last one.
-    { type: TYPE.ANSWER, candidates: [{ expects: Q.other }] },
+    { type: TYPE.ANSWER, candidates: [{ expects: Q.other, answers: true }] },
     {
       type: TYPE.ERROR_TCP,
       candidates: [{ expects: both(STATE.ESTABLISHED) }, { expects: H.same }, { expects: H.other }],

@@ -16,7 +16,7 @@ export const OTHER: Automaton = {
       type: TYPE.OTHER,
       candidates: [
         { expects: R, fullDone: "otherReplied", learns: [max(R, "otherReplied", SOON)] },
-        { expects: O.other, supersedes: true, learns: [max(R, "otherReplied", SOON)] },
+        { expects: O.other, supersedes: true, answers: true, learns: [max(R, "otherReplied", SOON)] },
         { expects: O.same, learns: [max(O.same, "otherOpened", HELD)] },
       ],
       opens: [max(O.same, "otherOpened", HELD)],

@@ -33,6 +33,8 @@ export interface Candidate {
   readonly groupKey?: boolean;
   /** This hit ends the state: what is still held back of it is never published. */
   readonly supersedes?: boolean;
+  /** This hit answers an opening: it is half-open no longer. */
+  readonly answers?: boolean;
   /** None: pass, learn nothing. */
   readonly learns?: readonly Step[];
   readonly alternative?: readonly Step[];

@@ -48,6 +48,7 @@ export const TCP: Automaton = {
         {
           expects: H.other,
           supersedes: true,
+          answers: true,
           learns: [
             max(E, "handshake", HELD),
             // H lives on: the SYN-ACK may be lost behind us, and comes again.

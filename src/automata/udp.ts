@@ -23,11 +23,11 @@ export const UDP: Automaton = {
       type: TYPE.UDP,
       candidates: [
         { expects: R, fullDone: "udpReplied", learns: [max(R, "udpReplied", SOON)] },
-        { expects: O.other, supersedes: true, learns: [max(R, "udpReplied", SOON)] },
+        { expects: O.other, supersedes: true, answers: true, learns: [max(R, "udpReplied", SOON)] },
         // A one-way stream: without this every packet of it would cost budget.
         { expects: O.same, learns: [max(O.same, "udpOpened", HELD)] },
         // mDNS QU, SSDP, WS-Discovery: the answer comes from an address that nobody named.
-        { expects: G.other, groupKey: true },
+        { expects: G.other, groupKey: true, answers: true },
       ],
       opens: [max(O.same, "udpOpened", HELD)],
       pickup: [max(R, "udpReplied", SOON)],

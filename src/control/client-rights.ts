@@ -1,6 +1,7 @@
 /** What a client may, and who said so: for people. Of filters that came without words only the number is known. */
 import type { Mac } from "../base/mac.ts";
-import type { CompiledPolicy, FilterContent, Limits, Rule } from "../policy/policy.ts";
+import { type Limits, NO_LIMITS } from "../policy/model.ts";
+import type { CompiledPolicy, FilterContent, Rule } from "../policy/policy.ts";
 import { parseRules } from "../policy/policy.ts";
 import { policySources, roleOf } from "../policy/sources.ts";
 import type { Grant } from "../proxy/rights.ts";
@@ -32,8 +33,6 @@ export interface RightsParts {
   readonly granted: Grant | undefined;
 }
 
-const NO_LIMITS: Limits = { openOut: 0, openIn: 0 };
-
 export function rightsOf(mac: Mac, { policy, grant, granted }: RightsParts): ClientRights {
   const own = roleOf(policySources(policy), mac);
   const stronger: RightsSource | undefined = grant ? (grant.changed ? "coa" : "radius") : granted && "mesh";
@@ -48,6 +47,7 @@ export function rightsOf(mac: Mac, { policy, grant, granted }: RightsParts): Cli
     limits: {
       openOut: granted?.openOut ?? grant?.openOut ?? limits.openOut,
       openIn: granted?.openIn ?? grant?.openIn ?? limits.openIn,
+      halfOpen: granted?.halfOpen ?? grant?.halfOpen ?? limits.halfOpen,
     },
     rules: [...ofRole(policy, role), ...ofGrant(policy, grant)],
     ownFilters: granted?.filters ?? [],

@@ -10,7 +10,7 @@ import { type Verdict, verdictOf } from "./verdict.ts";
 export interface ClientView extends ClientLine {
   /** Who gave the role. */
   readonly source: RightsSource;
-  readonly limits: { readonly openOut: number; readonly openIn: number };
+  readonly limits: { readonly openOut: number; readonly openIn: number; readonly halfOpen: number };
   /** Null: without end. */
   readonly leftSeconds: number | null;
   readonly user: string | null;

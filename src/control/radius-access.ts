@@ -131,13 +131,14 @@ export class RadiusAccess implements RadiusRights {
   current(mac: Mac): RadiusGrant | undefined {
     const grant = this.session?.granted(mac);
     if (!grant) return undefined;
-    const { role, filters = [], openOut, openIn, zone, leftSeconds } = grant;
+    const { role, filters = [], openOut, openIn, halfOpen, zone, leftSeconds } = grant;
     const { seedId } = this.parts.key;
     return {
       ...(role !== "" && { role }),
       filters: new Map(filters.map((filter, i) => [i, { ...filter, seedId }])),
       ...(openOut !== undefined && { openOut }),
       ...(openIn !== undefined && { openIn }),
+      ...(halfOpen !== undefined && { halfOpen }),
       ...(zone && { zone }),
       ...(leftSeconds !== undefined && { leftSeconds }),
       changed: false,
@@ -152,7 +153,7 @@ export class RadiusAccess implements RadiusRights {
   /** Throws ROAMWALL_ERR_INPUT: then nothing of the grant counts. Undefined role: the policy's own word for the client. */
   private meaningOf(grant: RadiusGrant): Partial<Grant> {
     const policy = this.parts.policy();
-    const { role, rules, zone, openOut, openIn, leftSeconds } = grant;
+    const { role, rules, zone, openOut, openIn, halfOpen, leftSeconds } = grant;
     const compiled = role === undefined ? undefined : policy.roles.get(role);
     if (role !== undefined && !compiled) {
       throw badInput(
@@ -176,6 +177,7 @@ export class RadiusAccess implements RadiusRights {
       ...(zone !== undefined && { zone }),
       ...(openOut !== undefined && { openOut }),
       ...(openIn !== undefined && { openIn }),
+      ...(halfOpen !== undefined && { halfOpen }),
       ...(leftSeconds !== undefined && { leftSeconds }),
     };
   }

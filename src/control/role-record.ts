@@ -13,6 +13,6 @@ export function recordOfRole(role: CompiledRole): Omit<ClientRecord, "slot" | "p
     zone: 0,
     open_out: role.limits.openOut,
     open_in: role.limits.openIn,
-    pad: 0,
+    half_open: role.limits.halfOpen,
   };
 }

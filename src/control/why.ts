@@ -3,6 +3,7 @@ import { type Address, parseAddress } from "../base/ip.ts";
 import { type Mac, parseMac } from "../base/mac.ts";
 import { filtersSay, narrowest, type Opening, ruleFor } from "../policy/explain.ts";
 import type { Seeds } from "../policy/filter.ts";
+import { NO_LIMITS } from "../policy/model.ts";
 import { readOpening } from "../policy/opening.ts";
 import type { CompiledPolicy, FilterContent } from "../policy/policy.ts";
 import type { ClientRights } from "./client-rights.ts";
@@ -156,7 +157,7 @@ function isMonitored({ line, mode, policy, rights }: WhyParts): boolean {
 
 const roleOfOne = (rule: ClientRights["rules"][number]["rule"]) => ({
   rules: [rule],
-  limits: { openOut: 0, openIn: 0 },
+  limits: NO_LIMITS,
   monitor: false,
 });
 

@@ -64,6 +64,7 @@ export const CONSTANTS = {
   CAND_NEEDS_REPLY: 4,
   CAND_GROUP_KEY: 8,
   CAND_SUPERSEDES: 16,
+  CAND_ANSWERS: 32,
 
   /** `learn_step.op` */
   OP_NONE: 0,
@@ -178,8 +179,14 @@ export const MAP_RECORDS = {
     /** new flows a window (2^30 ns), opened by the client / by its peers; 0 = no limit */
     ["open_out", "u16"],
     ["open_in", "u16"],
-    ["pad", "u16"],
+    /** openings without an answer that the client, and as many that its peers, may have at once; 0 = no limit */
+    ["half_open", "u16"],
   ]),
+  /**
+   * One per slot: openings without an answer, by the side that opened. The kernel counts up and down, roamwalld counts anew
+   * from the cells' openers (map `opener`: a byte for each cell, 1 + the side that opened, 0 = not waiting for an answer).
+   */
+  half_open: layout([["by", "u32", 2]]),
   /** Kernel-owned, one per slot; races only make a limit a little soft. */
   windows: layout([
     ["open_window", "u32"],

@@ -202,7 +202,7 @@ describe("commands", () => {
       zone: 3,
       open_out: 100,
       open_in: 0,
-      pad: 0,
+      half_open: 0,
     };
     datapath.setClient(MAC, value);
     const view = new DataView(peer.written[0]!.buffer);

@@ -66,7 +66,12 @@ export function writeRules(
 }
 
 function withRules(role: Role | undefined, rules: readonly Rule[]): Role {
-  return { limits: { openOut: 0, openIn: 0 }, monitor: false, ...role, rules: [...(role?.rules ?? []), ...rules] };
+  return {
+    limits: { openOut: 0, openIn: 0, halfOpen: 0 },
+    monitor: false,
+    ...role,
+    rules: [...(role?.rules ?? []), ...rules],
+  };
 }
 
 /** By service, then services with the same peers together. */

@@ -44,7 +44,7 @@ function firewall(rules: readonly string[], rate: string): Sfr {
     zone: 0,
     open_out: 0,
     open_in: 0,
-    pad: 0,
+    half_open: 0,
   });
   return sfr;
 }

@@ -25,11 +25,16 @@ export interface Rule {
   readonly peer: RulePeer;
 }
 
-/** New flows a window of 2^30 ns (1.07 s); 0 = no limit. */
+/** 0 = no limit. */
 export interface Limits {
+  /** New flows a window of 2^30 ns (1.07 s). */
   readonly openOut: number;
   readonly openIn: number;
+  /** Flows that nobody has answered yet: of the client, and as many of its peers. */
+  readonly halfOpen: number;
 }
+
+export const NO_LIMITS: Limits = { openOut: 0, openIn: 0, halfOpen: 0 };
 
 export interface Role {
   readonly rules: readonly Rule[];

@@ -54,7 +54,7 @@ describe("parsePolicy", () => {
   it("reads the example that the documentation shows", () => {
     const policy = parsePolicy(readFileSync("docs/examples/policy.yaml", "utf8"), "policy.yaml");
     expect([...policy.roles.keys()]).toEqual(["staff", "guest"]);
-    expect(policy.roles.get("staff")!.limits).toEqual({ openOut: 200, openIn: 50 });
+    expect(policy.roles.get("staff")!.limits).toEqual({ openOut: 200, openIn: 50, halfOpen: 0 });
     expect(policy.unknown).toBe("guest");
   });
 
@@ -113,7 +113,7 @@ describe("compilePolicy", () => {
   it("keeps the limits and the mode of a role", () => {
     const text = "roles: {r: {mode: monitor, limits: {open-out: 7}}}";
     const role = compilePolicy(parsePolicy(text, "p"), SEEDS).roles.get("r")!;
-    expect(role).toMatchObject({ filters: [], limits: { openOut: 7, openIn: 0 }, monitor: true });
+    expect(role).toMatchObject({ filters: [], limits: { openOut: 7, openIn: 0, halfOpen: 0 }, monitor: true });
   });
 });
 

@@ -113,7 +113,7 @@ function readPrefix(field: Field): Prefix {
 
 function readRole(field: Field, names: RuleNames): Role {
   const { rules, limits, mode } = field.fields(["rules", "limits", "mode"]);
-  const limit = limits?.fields(["open-out", "open-in"]);
+  const limit = limits?.fields(["open-out", "open-in", "half-open"]);
   const texts =
     rules?.list("a list of rules").map((rule) => ({ text: rule.text(RULE_ACCEPTED), place: rule.place })) ?? [];
   return {
@@ -121,6 +121,7 @@ function readRole(field: Field, names: RuleNames): Role {
     limits: {
       openOut: limit?.["open-out"]?.integer(0, 0xffff) ?? 0,
       openIn: limit?.["open-in"]?.integer(0, 0xffff) ?? 0,
+      halfOpen: limit?.["half-open"]?.integer(0, 0xffff) ?? 0,
     },
     monitor: mode ? isMonitor(mode) : false,
   };

@@ -27,7 +27,12 @@ function section<K, V>(name: string, members: ReadonlyMap<K, V>, lines: (key: K,
 }
 
 function roleLines(role: Role, indent: string, notes: ReadonlyMap<Rule, string>): string[] {
-  const { openOut, openIn } = role.limits;
+  const { openOut, openIn, halfOpen } = role.limits;
+  const limits = [
+    ["open-out", openOut],
+    ["open-in", openIn],
+    ["half-open", halfOpen],
+  ].filter(([, limit]) => limit !== 0);
   // One line of the second spelling may have become many rules.
   const distinct = [...new Map([...role.rules].reverse().map((rule) => [rule.text, rule])).values()].reverse();
   const rules = distinct.map((rule) => {
@@ -36,7 +41,7 @@ function roleLines(role: Role, indent: string, notes: ReadonlyMap<Rule, string>)
   });
   return [
     ...(rules.length ? [`${indent}rules:`, ...rules] : [`${indent}rules: []`]),
-    ...(openOut || openIn ? [`${indent}limits: { open-out: ${openOut}, open-in: ${openIn} }`] : []),
+    ...(limits.length ? [`${indent}limits: { ${limits.map(([name, limit]) => `${name}: ${limit}`).join(", ")} }`] : []),
     ...(role.monitor ? [`${indent}mode: monitor`] : []),
   ];
 }

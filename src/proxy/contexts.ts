@@ -9,7 +9,7 @@ const KEPT = "kept";
 /** `written` of a record that must be written again, or go. */
 const ENDED = "ended";
 /** Of a client whose own filters are all it has. */
-const NO_ROLE: RoleGrant = { filters: [], limits: { openOut: 0, openIn: 0 } };
+const NO_ROLE: RoleGrant = { filters: [], limits: { openOut: 0, openIn: 0, halfOpen: 0 } };
 
 /** What this AP knows of a client: whose slot, what rights, who serves it, who holds state of it. */
 export interface Context {
@@ -187,7 +187,7 @@ export class Contexts {
       zone: rights.zone || context.zone,
       open_out: rights.openOut ?? role.limits.openOut,
       open_in: rights.openIn ?? role.limits.openIn,
-      pad: 0,
+      half_open: rights.halfOpen ?? role.limits.halfOpen,
     };
   }
 

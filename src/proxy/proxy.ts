@@ -271,7 +271,7 @@ export class StateProxy {
   granted(mac: Mac): Grant | undefined {
     const rights = this.contexts.get(mac)?.rights;
     if (!rights || rights.revoked || rights.serial === 0) return undefined;
-    const { role, zone, bind, monitor, openOut, openIn, endsAtMs } = rights;
+    const { role, zone, bind, monitor, openOut, openIn, halfOpen, endsAtMs } = rights;
     const leftSeconds = Math.max(0, Math.ceil((endsAtMs - this.parts.nowMs()) / 1000));
     return {
       role,
@@ -281,6 +281,7 @@ export class StateProxy {
       monitor,
       ...(openOut !== undefined && { openOut }),
       ...(openIn !== undefined && { openIn }),
+      ...(halfOpen !== undefined && { halfOpen }),
       ...(endsAtMs !== Number.POSITIVE_INFINITY && { leftSeconds }),
     };
   }
@@ -480,6 +481,7 @@ export class StateProxy {
       monitor: grant.monitor ?? false,
       openOut: grant.openOut,
       openIn: grant.openIn,
+      halfOpen: grant.halfOpen,
       endsAtMs,
     };
   }

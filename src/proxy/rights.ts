@@ -4,7 +4,7 @@ import type { FilterContent } from "./filter-store.ts";
 export interface RoleGrant {
   /** Filter ids, at most four. */
   readonly filters: readonly number[];
-  readonly limits: { readonly openOut: number; readonly openIn: number };
+  readonly limits: { readonly openOut: number; readonly openIn: number; readonly halfOpen: number };
 }
 
 /** Rights as a source of policy gives them. */
@@ -21,6 +21,7 @@ export interface Grant {
   /** Instead of the role's. */
   readonly openOut?: number;
   readonly openIn?: number;
+  readonly halfOpen?: number;
   /** Undefined: without end. */
   readonly leftSeconds?: number;
   /** True: newer than every right heard so far. False: this AP's own file, which every AP holds by itself. */
@@ -42,6 +43,7 @@ export interface Rights {
   readonly monitor: boolean;
   readonly openOut: number | undefined;
   readonly openIn: number | undefined;
+  readonly halfOpen: number | undefined;
   /** On this AP's clock; Infinity: without end. */
   readonly endsAtMs: number;
 }

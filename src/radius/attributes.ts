@@ -57,6 +57,7 @@ export const ROAMWALL = {
   "Roamwall-Open-Out": [7, "integer"],
   "Roamwall-Open-In": [8, "integer"],
   "Roamwall-Zone": [9, "integer"],
+  "Roamwall-Half-Open": [10, "integer"],
 } as const satisfies Record<string, readonly [number, Form]>;
 
 export type AttributeName = keyof typeof STANDARD;

@@ -17,6 +17,7 @@ export interface Changes {
   readonly deltas: ReadonlyMap<number, FilterDelta>;
   readonly openOut?: number;
   readonly openIn?: number;
+  readonly halfOpen?: number;
   readonly zone?: number;
   readonly sessionSeconds?: number;
 }
@@ -79,7 +80,7 @@ export function changed(grant: RadiusGrant, changes: Changes): RadiusGrant | Ref
     if (typeof next === "string") return invalid(next);
     filters.set(number, next);
   }
-  const { role, openOut, openIn, zone } = { ...grant, ...changes };
+  const { role, openOut, openIn, halfOpen, zone } = { ...grant, ...changes };
   const leftSeconds = changes.sessionSeconds ?? grant.leftSeconds;
   return {
     ...(role !== undefined && { role }),
@@ -87,6 +88,7 @@ export function changed(grant: RadiusGrant, changes: Changes): RadiusGrant | Ref
     filters,
     ...(openOut !== undefined && { openOut }),
     ...(openIn !== undefined && { openIn }),
+    ...(halfOpen !== undefined && { halfOpen }),
     ...(zone !== undefined && { zone }),
     ...(leftSeconds !== undefined && { leftSeconds }),
     changed: grant.changed,
@@ -117,9 +119,14 @@ function readFilters<T extends object>(
   return parsed;
 }
 
-function readNumbers(vendor: VendorReading): Pick<Changes, "openOut" | "openIn" | "zone"> | string {
-  const numbers: { openOut?: number; openIn?: number; zone?: number } = {};
-  const fields = { openOut: "Roamwall-Open-Out", openIn: "Roamwall-Open-In", zone: "Roamwall-Zone" } as const;
+function readNumbers(vendor: VendorReading): Pick<Changes, "openOut" | "openIn" | "halfOpen" | "zone"> | string {
+  const numbers: { openOut?: number; openIn?: number; halfOpen?: number; zone?: number } = {};
+  const fields = {
+    openOut: "Roamwall-Open-Out",
+    openIn: "Roamwall-Open-In",
+    halfOpen: "Roamwall-Half-Open",
+    zone: "Roamwall-Zone",
+  } as const;
   for (const [field, name] of Object.entries(fields) as [keyof typeof fields, RoamwallName][]) {
     const value = values(vendor, name).at(-1);
     if (!value) continue;

@@ -12,6 +12,7 @@ export interface RadiusGrant {
   /** Instead of the role's. */
   readonly openOut?: number;
   readonly openIn?: number;
+  readonly halfOpen?: number;
   /** Zone of the port or SSID. */
   readonly zone?: number;
   /** Undefined: without end. */

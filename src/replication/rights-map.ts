@@ -30,6 +30,7 @@ export function rightsOfContext(context: Context, ver: number, nowMs: number): R
     bind: rights?.bind || context.bind,
     openOut: rights?.openOut ?? ROLE_LIMIT,
     openIn: rights?.openIn ?? ROLE_LIMIT,
+    halfOpen: rights?.halfOpen ?? ROLE_LIMIT,
     filters: rights?.filters ?? [],
     role: rights?.role ?? "",
   };
@@ -38,8 +39,9 @@ export function rightsOfContext(context: Context, ver: number, nowMs: number): R
 /** Rights that stand for themselves: no slot, and nobody's word on where the client is. */
 export function recordOfRights(mac: Mac, rights: Rights, nowMs: number): RightsRecord {
   const { serial, rev, origin, revoked, monitor, zone, bind, filters, role } = rights;
-  const [openOut, openIn] = [rights.openOut ?? ROLE_LIMIT, rights.openIn ?? ROLE_LIMIT];
-  const said = { serial, rev, origin, revoked, monitor, zone, bind, openOut, openIn, filters, role };
+  const limitOf = (limit: number | undefined) => limit ?? ROLE_LIMIT;
+  const [openOut, openIn, halfOpen] = [limitOf(rights.openOut), limitOf(rights.openIn), limitOf(rights.halfOpen)];
+  const said = { serial, rev, origin, revoked, monitor, zone, bind, openOut, openIn, halfOpen, filters, role };
   return { ...emptySlot(0, 0), ...said, empty: false, mac, leftSeconds: leftSeconds(rights.endsAtMs, nowMs) };
 }
 
@@ -53,7 +55,8 @@ export function rightsOfRecord(record: RightsRecord, nowMs: number): Rights {
   const limit = (value: number) => (value === ROLE_LIMIT ? undefined : value);
   const openOut = limit(record.openOut);
   const openIn = limit(record.openIn);
-  return { serial, rev, origin, revoked, role, filters, zone, bind, monitor, openOut, openIn, endsAtMs };
+  const halfOpen = limit(record.halfOpen);
+  return { serial, rev, origin, revoked, role, filters, zone, bind, monitor, openOut, openIn, halfOpen, endsAtMs };
 }
 
 /** The slots of one AP, as it published them. */

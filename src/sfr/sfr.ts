@@ -8,6 +8,7 @@ import { type ClientRecord, CONSTANTS, REASON, RING, type RingEvent } from "../d
 import { type AclFilter, AclKey, aclMatches, GROUP_TEMPLATES } from "./acl.ts";
 import { isExempt } from "./exempt.ts";
 import { FlowKey } from "./flow-key.ts";
+import { HalfOpen } from "./half-open.ts";
 import { type FrameInput, Packet } from "./packet.ts";
 import { type Candidate, expectationOf, type PacketType, type Program, readProgram, type Step } from "./program.ts";
 import { Windows } from "./windows.ts";
@@ -55,6 +56,7 @@ export interface SfrCounters {
 }
 
 const {
+  CAND_ANSWERS,
   CAND_FULL_DONE,
   CAND_GROUP_KEY,
   CAND_NEEDS_REPLY,
@@ -87,6 +89,7 @@ export class Sfr {
   readonly counters: SfrCounters;
   /** Cells that each slot owns; `sweep` counts them. */
   readonly used: Uint32Array;
+  readonly halfOpen: HalfOpen;
   onEvent: (event: RingEvent) => void = () => {};
   mode: number = CONSTANTS.MODE_ENFORCE;
   /** 1: a lost table is being learnt again. */
@@ -149,6 +152,7 @@ export class Sfr {
     this.#aclKey = new AclKey(seeds[2], seeds[3]);
     this.#windows = new Windows(slots);
     this.used = new Uint32Array(slots);
+    this.halfOpen = new HalfOpen(this.table, slots);
     this.counters = {
       denied: new Float64Array(CONSTANTS.COUNTERS),
       clientPassed: new Float64Array(slots),
@@ -218,6 +222,7 @@ export class Sfr {
       if (cells[at] !== 0 && slot < this.used.length) this.used[slot]!++;
     }
     this.load = Math.floor((this.table.used * 256) / this.geometry.cells);
+    this.halfOpen.recount();
   }
 
   judge(input: FrameInput): Verdict {
@@ -375,7 +380,7 @@ export class Sfr {
     if (opens) {
       if (!this.#mayOpen(client)) return REASON.budget;
       this.#opened = true;
-      return this.#learn(program.learn[type.open]!);
+      return this.#open(client, program.learn[type.open]!);
     }
     const reason = this.#packet.isOfPair() ? REASON.fragment : REASON.state;
     if (type.pickup === 0 || !(this.pickup || this.#monitor)) return reason;
@@ -426,12 +431,22 @@ export class Sfr {
     // Exact for shared cells too: the one thing to learn is the cell itself, and it is at its full lifetime.
     if ((flags & CAND_FULL_DONE) !== 0 && found === OWN && this.table.rank(cell) === candidate.full) return 0;
     if ((flags & CAND_SUPERSEDES) !== 0 && found === OWN) this.table.withholdHeld(at);
+    if ((flags & CAND_ANSWERS) !== 0 && found === OWN && this.#client!.half_open !== 0)
+      this.halfOpen.end(at, this.#slot);
     if ((flags & CAND_PROBE_IF_FAST) !== 0 && isSlow(cell, this.geometry)) return candidate.learn;
     if (probes.length === 0) return candidate.learn;
     for (let i = 0; i < probes.length; i++) {
       if (this.#look(probes[i]!, this.#flow, fromMirrors) === NOWHERE) return candidate.learn;
     }
     return candidate.learnAlt;
+  }
+
+  #open(client: ClientRecord, steps: readonly Step[]): number {
+    const reason = this.#learn(steps);
+    if (reason !== 0 || client.half_open === 0) return reason;
+    // The mixer still has the last step's expectation: an opening has one.
+    this.halfOpen.begin(this.table.findUsed(this.#mixer.xHi, this.#mixer.xLo), this.#slot, this.#packet.direction);
+    return 0;
   }
 
   #learn(steps: readonly Step[]): number {
@@ -479,7 +494,9 @@ export class Sfr {
     if (this.#monitor) return true;
     if (this.load >= LOAD_CLOSED) return false;
     if (this.load >= LOAD_FAIR && this.used[this.#slot]! > this.share) return false;
-    return this.#windows.takeOpening(this.#slot, this.#packet.direction, client);
+    const { direction } = this.#packet;
+    if (client.half_open !== 0 && this.halfOpen.of(this.#slot, direction) >= client.half_open) return false;
+    return this.#windows.takeOpening(this.#slot, direction, client);
   }
 
   #isLocal(): boolean {

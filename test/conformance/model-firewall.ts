@@ -56,7 +56,7 @@ export class ModelFirewall implements Firewall {
       zone: 0,
       open_out: 0,
       open_in: 0,
-      pad: 0,
+      half_open: 0,
     });
   }
 

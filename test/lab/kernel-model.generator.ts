@@ -164,6 +164,7 @@ export class ScriptGenerator {
         zone: r.chance(80) ? 0 : r.below(3),
         open_out: r.chance(70) ? 0 : r.below(6),
         open_in: r.chance(70) ? 0 : r.below(6),
+        half_open: r.chance(60) ? 0 : 1 + r.below(8),
       }),
     };
   }

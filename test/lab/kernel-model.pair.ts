@@ -60,7 +60,8 @@ export class Pair {
     });
     const cells = this.#changes().map(([at, cell, owner]) => `${at} ${cell} ${owner}`);
     const dirty = this.model.table.takeDirty().reduce((bits, block) => (bits | (1 << block)) >>> 0, 0);
-    return { ...verdict, cells: cells.join("\n"), events: this.#events.join("\n"), dirty };
+    const halfOpen = [0, 1].map((side) => this.model.halfOpen.of(verdict.slot, side)).join(" ");
+    return { ...verdict, cells: cells.join("\n"), events: this.#events.join("\n"), dirty, halfOpen };
   }
 
   apply(step: Exclude<Step, { kind: "packet" }>): void {
@@ -111,10 +112,18 @@ export class Pair {
       case "sweep":
         model.table.sweep();
         this.#pushTable();
+        this.#recount();
         return;
       default:
         this.#setPolicy(step);
     }
+  }
+
+  /** What roamwalld does after a sweep. */
+  #recount(): void {
+    const { halfOpen } = this.model;
+    halfOpen.recount();
+    this.#runner.send(COMMAND.setHalfOpen, halfOpen.opener.slice(), new Uint8Array(halfOpen.counts.slice().buffer));
   }
 
   #setPolicy(

@@ -118,7 +118,8 @@ function same(a: Result, b: Result): boolean {
     a.slot === b.slot &&
     a.cells === b.cells &&
     a.events === b.events &&
-    a.dirty === b.dirty
+    a.dirty === b.dirty &&
+    a.halfOpen === b.halfOpen
   );
 }
 

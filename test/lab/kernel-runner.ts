@@ -18,11 +18,12 @@ export const COMMAND = {
   readCounters: 107,
   bench: 108,
   reset: 109,
+  setHalfOpen: 110,
 } as const;
 
 const HEADER_BYTES = 8;
 const RUN_BYTES = 12;
-const RESULT_BYTES = 20;
+const RESULT_BYTES = 28;
 const CELL_BYTES = 12;
 const TC_ACT_SHOT = 2;
 
@@ -46,6 +47,8 @@ export interface Result {
   /** Ring events, in hex, a line each. */
   readonly events: string;
   readonly dirty: number;
+  /** Of the slot: openings of the client, and of its peers, that nobody has answered. */
+  readonly halfOpen: string;
 }
 
 export interface RunnerOptions {
@@ -180,5 +183,6 @@ function resultOf(body: Buffer): Result {
     cells: lines.join("\n"),
     events: hex.join("\n"),
     dirty: body.readUInt32LE(16),
+    halfOpen: `${body.readUInt32LE(20)} ${body.readUInt32LE(24)}`,
   };
 }

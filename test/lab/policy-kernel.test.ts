@@ -57,7 +57,7 @@ describe.skipIf(!isRoot || !built)("a policy in the kernel", () => {
       zone: 0,
       open_out: 0,
       open_in: 0,
-      pad: 0,
+      half_open: 0,
     };
     pair.apply({ kind: "client", mac: CLIENT, record });
     pair.apply({ kind: "wipe" });

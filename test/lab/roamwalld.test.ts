@@ -768,7 +768,7 @@ const CLIENT = {
   zone: 0,
   open_out: 0,
   open_in: 0,
-  pad: 0,
+  half_open: 0,
 };
 
 /** Coordinates in use of a mirror, read from its pin. */

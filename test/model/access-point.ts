@@ -30,7 +30,7 @@ const FILTER = filterOf(0, [
     { direction: "in" as const, proto: 17, port },
   ]),
 ]);
-const ROLE_GRANT: RoleGrant = { filters: [0], limits: { openOut: 0, openIn: 0 } };
+const ROLE_GRANT: RoleGrant = { filters: [0], limits: { openOut: 0, openIn: 0, halfOpen: 0 } };
 
 /** What the checks want to be told of, the moment that it happens. */
 export interface Observer {

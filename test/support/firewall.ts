@@ -70,7 +70,7 @@ export function record(of: Partial<ClientRecord> = {}): ClientRecord {
     zone: 0,
     open_out: 0,
     open_in: 0,
-    pad: 0,
+    half_open: 0,
     ...of,
   };
 }

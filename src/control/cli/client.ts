@@ -53,6 +53,7 @@ function clientFacts(view: ClientView, style: Style): (readonly [string, Cell])[
     ["where", whereText(view)],
     ["mode", modeText(view, style)],
     ["may open", `${limit(limits.openOut)}; its peers: ${limit(limits.openIn)}`],
+    ["unanswered", limits.halfOpen === 0 ? "no limit" : `${limits.halfOpen} at once, and as many of its peers`],
     ...(leftSeconds === null ? [] : [["rights end in", durationText(leftSeconds * 1000)] as const]),
     ["passed", `${grouped(view.passed)} packets, ${amount(view.bytes, style)}${style.isAligned ? "" : " bytes"}`],
     ["denied", `${grouped(view.denied)} packets`],

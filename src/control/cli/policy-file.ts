@@ -63,6 +63,7 @@ function reportOf(file: string, compiled: CompiledPolicy) {
       probes: filters[0]?.probes ?? 0,
       openOut: role.limits.openOut,
       openIn: role.limits.openIn,
+      halfOpen: role.limits.halfOpen,
       mode: role.monitor ? "monitor" : "enforce",
     };
   });
@@ -81,10 +82,13 @@ function print({ terminal }: Call, report: ReturnType<typeof reportOf> & { advic
   const style = styleOf(terminal);
   terminal.out(`${style.good("good")} ${printable(report.file)}\n\n`);
   const rows = report.roles.map((r) => {
-    return [r.role, r.rules, r.keys, bytesText(r.filterBytes), r.openOut || "-", r.openIn || "-", r.mode];
+    const limits = [r.openOut, r.openIn, r.halfOpen].map((limit) => limit || "-");
+    return [r.role, r.rules, r.keys, bytesText(r.filterBytes), ...limits, r.mode];
   });
   if (rows.length)
-    terminal.out(columns([["role", "rules", "keys", "filter", "open-out", "open-in", "mode"], ...rows], style));
+    terminal.out(
+      columns([["role", "rules", "keys", "filter", "open-out", "open-in", "half-open", "mode"], ...rows], style),
+    );
   terminal.out("\n");
   terminal.out(
     facts(

@@ -1,5 +1,6 @@
 import { hex } from "../../base/bytes.ts";
 import type { Seeds } from "../../policy/filter.ts";
+import type { Limits } from "../../policy/model.ts";
 import type { CompiledPolicy } from "../../policy/policy.ts";
 import { compileRules } from "../../policy/policy.ts";
 import { type CarriedFilter, deltaOf, emitDelta, emitFilter } from "../../radius/carried-filter.ts";
@@ -75,10 +76,11 @@ function fragmentItems(name: string, octets: Uint8Array): Item[] {
   return splitFragments(0, octets).map((part) => [name, `0x${hex(part)}`]);
 }
 
-function limitItems({ openOut, openIn }: { readonly openOut: number; readonly openIn: number }): Item[] {
+function limitItems({ openOut, openIn, halfOpen }: Limits): Item[] {
   const items: Item[] = [
     ["Roamwall-Open-Out", `${openOut}`],
     ["Roamwall-Open-In", `${openIn}`],
+    ["Roamwall-Half-Open", `${halfOpen}`],
   ];
   return items.filter(([, value]) => value !== "0");
 }

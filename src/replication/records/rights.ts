@@ -28,6 +28,7 @@ export interface RightsRecord {
   /** Instead of the role's; 0xffff: the role's. */
   readonly openOut: number;
   readonly openIn: number;
+  readonly halfOpen: number;
   /** Digests of the client's own filters, at most four. */
   readonly filters: readonly bigint[];
   readonly role: string;
@@ -35,7 +36,7 @@ export interface RightsRecord {
 
 export const ROLE_BYTES_MAX = 63;
 const FILTERS_MAX = 4;
-const FIXED_BYTES = 3 + 6 + 4 + 4 + 2 + 2 + 4 + 2 + 8 + 2 + 2 + 1 + 1;
+const FIXED_BYTES = 3 + 6 + 4 + 4 + 2 + 2 + 4 + 2 + 8 + 2 + 2 + 2 + 1 + 1;
 export const WITHOUT_END = 0xffffffff;
 export const ROLE_LIMIT = 0xffff;
 const NOBODY = "00:00:00:00:00:00" as Mac;
@@ -78,6 +79,7 @@ export function emitRights(writer: BitWriter, value: RightsRecord): void {
   writer.write64(value.bind);
   writer.write(value.openOut, 16);
   writer.write(value.openIn, 16);
+  writer.write(value.halfOpen, 16);
   writer.write(value.filters.length, 8);
   for (const digest of value.filters) writer.write64(digest);
   const role = new TextEncoder().encode(value.role);
@@ -98,7 +100,8 @@ export function parseRights(reader: BitReader, ver: number): RightsRecord | unde
   const macBytes = reader.readBytes(6);
   const [n, serial, rev, origin] = [reader.read(32), reader.read(32), reader.read(16), reader.read(16)];
   const [leftSeconds, zone, bind] = [reader.read(32), reader.read(16), reader.read64()];
-  const [openOut, openIn, count] = [reader.read(16), reader.read(16), reader.read(8)];
+  const [openOut, openIn, halfOpen] = [reader.read(16), reader.read(16), reader.read(16)];
+  const count = reader.read(8);
   if (reader.failed || count > FILTERS_MAX) return undefined;
   const filters = Array.from({ length: count }, () => reader.read64());
   const roleBytes = reader.read(8);
@@ -122,6 +125,7 @@ export function parseRights(reader: BitReader, ver: number): RightsRecord | unde
     bind,
     openOut,
     openIn,
+    halfOpen,
     filters,
     role,
   };
@@ -145,6 +149,7 @@ export function emptySlot(slot: number, ver: number): RightsRecord {
     bind: 0n,
     openOut: 0,
     openIn: 0,
+    halfOpen: 0,
     filters: [],
     role: "",
   };

@@ -70,7 +70,9 @@ export class Lab {
   readonly aps: Ap[] = [];
   readonly geometry;
   faults: Faults = { loss: 0, duplication: 0, delayMs: 1, jitterMs: 0 };
-  readonly roles = new Map<string, RoleGrant>([["open", { filters: [0], limits: { openOut: 0, openIn: 0 } }]]);
+  readonly roles = new Map<string, RoleGrant>([
+    ["open", { filters: [0], limits: { openOut: 0, openIn: 0, halfOpen: 0 } }],
+  ]);
   readonly localRoles = new Map<Mac, string>();
   /** Pairs "a>b" that hear nothing of each other. */
   readonly cut = new Set<string>();

@@ -34,6 +34,7 @@ const client = {
   bind: 0x1122334455667788n,
   openOut: 200,
   openIn: 0xffff,
+  halfOpen: 64,
   filters: [0xfedcba9876543210n, 2n],
   role: "staff",
 };

@@ -22,7 +22,7 @@ const platform = nodePlatform();
 export type Denied = Record<Reason, number>;
 
 /** What a mesh shares: the key, and what its client may do. */
-export function writeMeshFiles(directory: string): void {
+export function writeMeshFiles(directory: string, more: object = {}): void {
   const key = `mesh ${randomBytes(32).toString("hex")}\nseed ${randomBytes(16).toString("hex")}\n`;
   writeFileSync(join(directory, "key"), key, { mode: 0o600 });
   const rules = [
@@ -40,6 +40,7 @@ export function writeMeshFiles(directory: string): void {
     zones: { servers: ["10.1.1.0/24", "fd00:1:0:1::/64"] },
     roles: { staff: { rules } },
     clients: { [CLIENT.mac]: "staff" },
+    ...more,
   };
   // JSON is YAML too.
   writeFileSync(join(directory, "policy.yaml"), JSON.stringify(policy, null, 2));

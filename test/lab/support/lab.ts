@@ -29,6 +29,9 @@ export interface LabOptions extends Place {
   readonly mode?: ApOptions["mode"];
   readonly path?: ApOptions["path"];
   readonly engine?: ApOptions["engine"];
+  readonly table?: string;
+  /** More of the policy, in place of what has the same name. */
+  readonly policy?: object;
   /** More of an agent's settings; the folder is the lab's. */
   readonly settings?: (ap: Ap, directory: string) => object;
   /** Called as soon as there is anything to clean up, long before it is ready. */
@@ -57,12 +60,13 @@ export class Lab {
     try {
       this.topology.build();
       if (options.backhaul === "bad") this.link = new BadLink(this.namespaces, this.processes, this.topology);
-      writeMeshFiles(this.directory);
+      writeMeshFiles(this.directory, options.policy);
       const settings = {
         replication: options.firewall === "replicating",
         ...(options.mode && { mode: options.mode }),
         ...(options.path && { path: options.path }),
         ...(options.engine && { engine: options.engine }),
+        ...(options.table && { table: options.table }),
       };
       this.aps = (options.firewall === "none" ? [] : this.topology.aps).map(
         (ap) =>

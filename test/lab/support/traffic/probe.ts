@@ -5,6 +5,7 @@ import { serveQuestions } from "./program.ts";
 /** One end of a few flows: asks and is asked by hand. */
 const PATIENCE_MS = 700;
 const open = new Map<number, Socket>();
+const flooding: Socket[] = [];
 
 function within<T>(ms: number, late: T, run: (done: (value: T) => void) => void): Promise<T> {
   return new Promise((resolve) => {
@@ -36,6 +37,15 @@ serveQuestions({
         .once("data", () => done(true))
         .write("?");
     }),
+  /** Opens a flow to each address, from each of so many ports of ours; nobody waits for an answer. */
+  flood: ({ addresses, port, times }: { addresses: string[]; port: number; times: number }) => {
+    const sockets = Array.from({ length: times }, () => addresses.map((address) => connect(port, address)));
+    for (const socket of sockets.flat()) socket.on("error", () => {});
+    flooding.push(...sockets.flat());
+  },
+  calm: () => {
+    for (const socket of flooding.splice(0)) socket.destroy();
+  },
   /** The answer to a datagram, and how long it took. */
   datagram: ({ address, port, hex }: { address: string; port: number; hex: string }) =>
     within(PATIENCE_MS, { hex: "", ms: Number.POSITIVE_INFINITY }, (done) => {
