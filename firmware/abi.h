@@ -5,7 +5,7 @@
 
 #include <linux/types.h>
 
-#define RW_ABI_VERSION 3
+#define RW_ABI_VERSION 4
 #define RW_MAGIC 1380800305
 #define RW_SUBTABLES 4
 #define RW_BUCKET_CELLS 8

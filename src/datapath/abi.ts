@@ -7,7 +7,7 @@
 import { type Fields, type Layout, layout, type RecordOf } from "./layout.ts";
 
 /** Raised with every change of a record, a number or a meaning below. A pin of another version is replaced. */
-export const ABI_VERSION = 3;
+export const ABI_VERSION = 4;
 
 /** Numbers that both sides need. APPEND ONLY within a group: they are stored in pinned maps. */
 export const CONSTANTS = {
