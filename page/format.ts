@@ -5,7 +5,7 @@ export function count(value: number): string {
 }
 
 export function rate(value: number): string {
-  return value > 0 && value < 10 ? value.toFixed(1) : count(value);
+  return value < 10 && !Number.isInteger(value) ? value.toFixed(1) : count(value);
 }
 
 export function percent(share: number): string {

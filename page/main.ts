@@ -34,7 +34,11 @@ const connection = new Connection(
 function show(): void {
   const { now } = model;
   if (!now) return;
-  find("#views").hidden = false;
+  const views = find("#views");
+  if (views.hidden) {
+    views.hidden = false;
+    performance.mark("roamwall-first-view");
+  }
   showProblems(now);
   showFigures(model);
   showTraffic(model.samples, now.atMs);

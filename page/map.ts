@@ -29,9 +29,11 @@ export function mapOf(
 ): SVGElement {
   const around = nodes.filter(({ id }) => id !== centre);
   const radius = around.length > 12 ? 118 : 100;
+  // Nobody stands right below the middle, where its name is.
+  const first = -Math.PI / 2 + (around.length % 2 === 0 ? Math.PI / Math.max(1, around.length) : 0);
   const places = new Map<number, { x: number; y: number; angle: number }>();
   for (const [i, { id }] of around.entries()) {
-    const angle = (2 * Math.PI * i) / Math.max(1, around.length) - Math.PI / 2;
+    const angle = (2 * Math.PI * i) / around.length + first;
     places.set(id, { x: MIDDLE + radius * Math.cos(angle), y: MIDDLE + radius * Math.sin(angle), angle });
   }
   if (centre !== undefined) places.set(centre, { x: MIDDLE, y: MIDDLE, angle: Math.PI / 2 });
@@ -45,7 +47,7 @@ export function mapOf(
     );
     if (link.text)
       map.append(
-        svg("text", { x: from.x + (to.x - from.x) * 0.55 + 5, y: from.y + (to.y - from.y) * 0.55 - 4 }, link.text),
+        svg("text", { x: from.x + (to.x - from.x) * 0.62 + 5, y: from.y + (to.y - from.y) * 0.62 - 4 }, link.text),
       );
   }
   for (const node of nodes) {

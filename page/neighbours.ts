@@ -6,6 +6,7 @@ import { mapOf, type Node } from "./map.ts";
 type Neighbour = Now["neighbours"][number];
 
 const LOSSY = 0.1;
+const LATE_MS = 2_000;
 
 export function showNeighbours({ status, neighbours }: Now): void {
   const section = find("#neighbours");
@@ -49,12 +50,17 @@ function isHeard({ state }: Neighbour): boolean {
 
 function stateOf(n: Neighbour): Node["state"] {
   if (!isHeard(n)) return "bad";
-  return n.compatible && n.lossHere < LOSSY && n.lossThere < LOSSY && n.lagMs < 2_000 ? "good" : "warn";
+  return n.compatible && !isLossy(n) && n.lagMs < LATE_MS ? "good" : "warn";
+}
+
+function isLossy({ lossHere, lossThere }: Neighbour): boolean {
+  return Math.max(lossHere, lossThere) >= LOSSY;
 }
 
 function wordOf(n: Neighbour): string {
-  if (!isHeard(n)) return `silent for ${duration(n.silentMs)}`;
+  if (!isHeard(n)) return `${n.state === "dead" ? "gone, " : ""}silent for ${duration(n.silentMs)}`;
   if (!n.compatible) return `differs: ${n.differences.join("; ")}`;
   if (n.syncing) return "reading its table";
-  return n.mirror < 0 ? "heard, not mirrored" : "mirrored";
+  if (n.mirror < 0) return "heard, not mirrored";
+  return isLossy(n) ? "mirrored, much is lost" : "mirrored";
 }

@@ -19,24 +19,21 @@ export function showRoams({ atMs, roams, neighbours, status }: Now): void {
         "tr",
         {},
         h("td", { class: "when" }),
-        h("td", { class: "mono" }, roam.mac),
-        h("td", { class: "flow" }, h("span"), h("small")),
+        h("td", {}, h("span", { class: "mono" }, roam.mac), h("small")),
         h("td", { class: "number" }),
       ),
     update(row, roam) {
-      const [when, , way, gap] = [...row.children];
+      const [when, client, gap] = [...row.children];
       setText(when!, ago(atMs - roam.atMs));
-      const others = roam.aps.map(nameOf).join(", ");
-      setText(way!.firstElementChild!, roam.kind === "came" ? `from ${others}` : `to ${others}`);
-      setText(
-        way!.lastElementChild!,
-        roam.kind === "came"
-          ? `${count(roam.cells)} expectations${roam.by === "mirror" ? " from the mirror" : ""}`
-          : "",
-      );
+      setText(client!.lastElementChild!, wayOf(roam, roam.aps.map(nameOf).join(", ")));
       setText(gap!, roam.kind === "left" ? "" : roam.gapMs === null ? "open" : duration(roam.gapMs));
     },
   });
+}
+
+function wayOf({ kind, cells, by }: Roam, others: string): string {
+  if (kind === "left") return `to ${others}`;
+  return `from ${others}, ${count(cells)} expectations${by === "mirror" ? " from its mirror" : ""}`;
 }
 
 function summary(roams: readonly Roam[]): string {

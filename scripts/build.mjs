@@ -151,9 +151,9 @@ async function page() {
   // Nothing inside may end its element.
   const script = bundled.outputFiles[0].text.trim().replaceAll("</", "<\\/");
   const whole = readFileSync("page/index.html", "utf8")
+    .replace(/\n\s*/g, "\n")
     .replace("<!-- style -->", () => styled.outputFiles[0].text.trim())
-    .replace("<!-- script -->", () => script)
-    .replace(/\n\s*/g, "\n");
+    .replace("<!-- script -->", () => script);
   writeFileSync(PAGE, whole);
   const bytes = Buffer.byteLength(whole);
   console.log(`${PAGE}: ${Math.round(bytes / 1000)} kB of ${PAGE_BYTES_MAX / 1000}`);

@@ -5,4 +5,5 @@ cd "$(dirname "$0")/.."
 
 node_modules/.bin/biome check --error-on-warnings
 node_modules/.bin/tsc --noEmit
+node_modules/.bin/tsc -p page
 node_modules/.bin/vitest run test/architecture.test.ts

@@ -30,6 +30,7 @@ missing_packages() {
 		libelf-dev /usr/include/libelf.h zlib1g-dev /usr/include/zlib.h)
 	case $verb in
 	check) return 0 ;;
+	page-test) wanted=(chromium /usr/bin/chromium fonts-dejavu-core /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf) ;;
 	demo) ! is_root || wanted+=(iproute2 ip) ;;
 	# The sanitizers of clang are a package of their own, by version; 14 is Debian 12's.
 	test) wanted+=(libclang-rt-14-dev /usr/lib/llvm-14/lib/clang/14.0.6/share/asan_ignorelist.txt iproute2 ip openssl openssl
@@ -102,7 +103,7 @@ build_firmware() {
 }
 
 build_agent() {
-	if [ -e dist/roamwall.cjs ] && [ -z "$(find src scripts/build.mjs package.json -newer dist/roamwall.cjs -print -quit)" ]; then
+	if [ -e dist/roamwall.cjs ] && [ -z "$(find src page scripts/build.mjs package.json -newer dist/roamwall.cjs -print -quit)" ]; then
 		return 0
 	fi
 	quietly "node scripts/build.mjs" node scripts/build.mjs

@@ -1,6 +1,7 @@
 // All checks and tests, one after the other: `npm test [-- vitest arguments]`. The last line has the counts.
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { CHROMIUM } from "../test/page/chromium.ts";
 
 interface Counts {
   readonly passed: number;
@@ -75,7 +76,14 @@ const noClang = existsSync("build/sfr.bpf.o") ? undefined : "the kernel's half i
 const all: Step[] = [
   { title: "lint", command: [bin("biome"), "check", "--error-on-warnings"], count: one },
   { title: "types", command: [bin("tsc"), "--noEmit"], count: one },
-  vitest("unit and property tests", "unit", ["--exclude", "test/lab/**"]),
+  { title: "types of the page", command: [bin("tsc"), "-p", "page"], count: one },
+  vitest("unit and property tests", "unit", ["--exclude", "test/lab/**", "--exclude", "test/page/**"]),
+  vitest(
+    "status page in a real Chromium",
+    "page",
+    ["test/page"],
+    CHROMIUM ? undefined : "no Chromium here: npm run page-test installs one",
+  ),
   { title: "C routines", command: ["make", "-s", "-C", "firmware", "check"], leftOut: noClang, count: closingLines },
   vitest(
     "lab: real kernel, real traffic",

@@ -1,5 +1,5 @@
 /** Server-Sent Events: what changes, to all who look. Nothing is worked out while nobody does. */
-import type { Clock, Stream } from "../../platform/platform.ts";
+import type { Clock, Log, Stream } from "../../platform/platform.ts";
 import { drop } from "./http.ts";
 
 /** Eight people at one access point; a page that is left open in a tab counts, too. */
@@ -29,6 +29,7 @@ export class Live {
 
   constructor(
     private readonly clock: Clock,
+    private readonly log: Log,
     private readonly sources: readonly Source[],
   ) {}
 
@@ -71,8 +72,9 @@ export class Live {
       const data = JSON.stringify(await source.make());
       if (this.viewers.size > 0) this.last.set(source.name, data);
       for (const viewer of this.viewers) this.send(viewer, encodeText(source.name, data));
-    } catch {
+    } catch (error) {
       // roamwalld went in the middle of an answer: the next one says so.
+      this.log.debug("page", "no figures", { of: source.name, reason: (error as Error).message });
     }
     if (this.isClosed || this.viewers.size === 0) return;
     this.cancels.set(

@@ -95,7 +95,7 @@ class StatusPage implements Page {
     this.page = readPage(platform.files, platform.beside(PAGE_FILE), platform.crypto);
     const token = settings.tokenFile === undefined ? {} : { token: readToken(platform, settings.tokenFile) };
     this.guard = new Guard({ ...token, names: [name, ...settings.names] }, platform.crypto);
-    this.live = new Live(platform.clock, [
+    this.live = new Live(platform.clock, platform.log, [
       { name: "now", everyMs: () => NOW_EVERY_MS, make: () => this.now() },
       { name: "slow", everyMs: () => this.slowEveryMs(), make: () => this.slow() },
     ]);
