@@ -26,15 +26,14 @@ export interface Chunk {
 
 /** Cuts a source into datagrams, each a whole number of units. */
 export class SnapshotChunks {
-  private readonly scratch: Uint32Array;
+  /** Coordinates that may fit into one datagram, and a unit more. */
+  private scratch = new Uint32Array(0);
 
   constructor(
     private readonly geometry: Geometry,
     private readonly outbox: Outbox,
     private readonly block: CellBlock,
-  ) {
-    this.scratch = new Uint32Array(geometry.cells);
-  }
+  ) {}
 
   /** As many units of `unit` to `end` as fit. */
   at(source: SnapshotSource, unit: number, end: number, nowMs: number): Chunk {
@@ -73,11 +72,13 @@ export class SnapshotChunks {
   }
 
   private ofCells({ asOf, units, cells, ticks }: SnapshotSource, unit: number, end: number): Chunk {
-    const { outbox, geometry, block, scratch } = this;
+    const { outbox, geometry, block } = this;
     const from = (unit - units.slotUnits) * UNIT_CELLS;
-    const limit = Math.min(geometry.cells, (end - units.slotUnits) * UNIT_CELLS);
     const bits = (outbox.room - SNAP_FIXED_BYTES) * 8;
     const most = Math.ceil(bits / (geometry.remainderBits + 1)) + UNIT_CELLS;
+    if (this.scratch.length < most) this.scratch = new Uint32Array(most);
+    const { scratch } = this;
+    const limit = Math.min(geometry.cells, (end - units.slotUnits) * UNIT_CELLS);
     let count = 0;
     let read = from;
     for (; read < limit && count < most; read++) if ((cells.cells[read] ?? 0) !== 0) scratch[count++] = read;

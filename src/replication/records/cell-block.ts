@@ -37,6 +37,11 @@ export class CellBatch {
   count = 0;
 }
 
+/** Which owners the block at hand has named: those whose stamp is its. One for all blocks, since none is begun inside another. */
+const ownerIndex = new Uint16Array(1 << OWNER_BITS);
+const ownerStamp = new Uint32Array(1 << OWNER_BITS);
+let stamp = 0;
+
 /**
  * Cells of one datagram, sorted by coordinate. What repeats is said once: owners and timers stand in a dictionary, gaps
  * between coordinates are Rice coded (k = 0 is a bitmap). `left` is counted at the ticks that the datagram carries.
@@ -50,14 +55,11 @@ export class CellBlock {
   private readonly codeBits: number;
   private readonly freeCode: number;
   private readonly tickMask: number;
-  private readonly ownerIndex = new Int32Array(1 << OWNER_BITS);
-  private readonly ownerStamp = new Uint32Array(1 << OWNER_BITS);
   private readonly owners = new Uint16Array(BLOCK_CELLS_MAX + 1);
   private readonly timerIndex: Int32Array;
   private readonly timerStamp: Uint32Array;
   private readonly timers: Uint8Array;
   private readonly timerFields: Uint8Array;
-  private stamp = 0;
   private ownerCount = 0;
   private ownerWidth = 0;
   private timerCount = 0;
@@ -129,7 +131,7 @@ export class CellBlock {
       writer.write(this.timerIndex[code]!, timerBits);
       if (code === this.freeCode) continue;
       writer.write(cell >>> shift, remainderBits);
-      writer.write(this.ownerIndex[source.owners[coordinate]!]!, ownerBits);
+      writer.write(ownerIndex[source.owners[coordinate]!]!, ownerBits);
     }
   }
 
@@ -188,7 +190,7 @@ export class CellBlock {
   }
 
   private begin(): void {
-    this.stamp++;
+    stamp++;
     this.ownerCount = 0;
     this.ownerWidth = 1;
     this.timerCount = 0;
@@ -201,16 +203,16 @@ export class CellBlock {
   /** Enters owner and timer of a cell into the dictionaries; whether it is live. */
   private learn(source: CellSource, ticks: Ticks, coordinate: number): boolean {
     const code = this.codeOf(source.cells[coordinate]!, ticks);
-    if (this.timerStamp[code] !== this.stamp) {
-      this.timerStamp[code] = this.stamp;
+    if (this.timerStamp[code] !== stamp) {
+      this.timerStamp[code] = stamp;
       this.timerIndex[code] = this.timerCount;
       this.timers[this.timerCount++] = code;
     }
     if (code === this.freeCode) return false;
     const owner = source.owners[coordinate]!;
-    if (this.ownerStamp[owner] !== this.stamp) {
-      this.ownerStamp[owner] = this.stamp;
-      this.ownerIndex[owner] = this.ownerCount;
+    if (ownerStamp[owner] !== stamp) {
+      ownerStamp[owner] = stamp;
+      ownerIndex[owner] = this.ownerCount;
       this.owners[this.ownerCount++] = owner;
       // All ones are kept for the shared slot.
       if (owner !== SLOT_SHARED) this.ownerWidth = Math.max(this.ownerWidth, indexBits(owner + 2));
