@@ -103,7 +103,14 @@ class RunningAgent implements Agent {
     this.closers.push(() => server.close());
     this.closers.push(platform.files.watch(settings.policy, () => void this.reload()));
     this.closers.push(platform.files.watch(settings.key, () => void this.reload()));
-    platform.log.info(ROOM, "started", { id: settings.id, name: settings.name, mode: settings.mode });
+    const { engine } = platform;
+    platform.log.info(ROOM, "started", {
+      id: settings.id,
+      name: settings.name,
+      mode: settings.mode,
+      engine: engine.name,
+    });
+    for (const what of engine.cannot) platform.log.info(ROOM, "not possible here", { what, engine: engine.name });
     await this.radius?.start();
     await this.inTurn(() => this.connect(RETRY_FIRST_MS));
     await this.network?.start();
@@ -172,13 +179,14 @@ class RunningAgent implements Agent {
   }
 
   async status(): Promise<AgentStatus> {
-    const { settings } = this;
+    const { settings, platform } = this;
     return {
       name: settings.name,
       id: settings.id,
       version: VERSION,
       mode: settings.mode,
-      uptimeMs: Math.round(this.platform.clock.nowMs() - this.startedMs),
+      uptimeMs: Math.round(platform.clock.nowMs() - this.startedMs),
+      engine: { name: platform.engine.name, cannot: platform.engine.cannot },
       policy: this.policyStatus(),
       ...(this.network && { mqtt: this.network.state }),
       ...(this.radius?.status && { radius: this.radius.status }),

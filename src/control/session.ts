@@ -250,6 +250,7 @@ export class Session {
       log: platform.log,
       crypto: platform.crypto,
       keys: key.keys,
+      warmsUp: platform.engine.warmsUp,
       options: {
         flushMs: replication.flushMs,
         holdMs: replication.holdMs,

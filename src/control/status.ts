@@ -1,5 +1,6 @@
 /** What the control socket answers. Names are for programs too: append, never rename. */
 import type { Mac } from "../base/mac.ts";
+import type { Engine } from "../platform/platform.ts";
 import type { ProxyCounters } from "../proxy/proxy.ts";
 import type { RoamCounters } from "../proxy/roam-api.ts";
 import type { RadiusStatus } from "../radius/radius.ts";
@@ -14,6 +15,8 @@ export interface AgentStatus {
   readonly version: string;
   readonly mode: string;
   readonly uptimeMs: number;
+  /** What the agent runs in, and what cannot be done there. */
+  readonly engine: Pick<Engine, "name" | "cannot">;
   readonly policy: PolicyStatus;
   readonly mqtt?: MqttStatus;
   readonly radius?: RadiusStatus;

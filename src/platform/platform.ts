@@ -3,6 +3,7 @@
  * Nothing here throws for a network's reasons: a datagram that cannot be sent is a lost datagram.
  */
 export interface Platform {
+  readonly engine: Engine;
   readonly clock: Clock;
   readonly log: Log;
   readonly files: Files;
@@ -33,6 +34,15 @@ export interface Platform {
    * ROAMWALL_ERR_INPUT where the URL is wrong, and where this platform cannot speak what it asks for.
    */
   broker(options: BrokerOptions): Promise<Broker>;
+}
+
+export interface Engine {
+  /** As operators know it, with its version. */
+  readonly name: string;
+  /** It has a just-in-time compiler: what has run often runs faster. */
+  readonly warmsUp: boolean;
+  /** What settings may ask for and this platform can not do, each in a few words. Said at the start, not found out later. */
+  readonly cannot: readonly string[];
 }
 
 export interface ProcessHandlers {

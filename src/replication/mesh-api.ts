@@ -31,6 +31,8 @@ export interface MeshParts {
   /** One or two, the older one first. */
   readonly keys: readonly MeshKey[];
   readonly options?: Partial<MeshOptions>;
+  /** False: what runs often runs no faster by it; absent: it does. */
+  readonly warmsUp?: boolean;
   nowMs(): number;
   /** Cryptographically strong. */
   random(bytes: number): Uint8Array;

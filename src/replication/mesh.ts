@@ -28,7 +28,9 @@ export function createMesh(parts: MeshParts): Mesh {
   return {
     handlers: proxy.handlers,
     async start() {
-      rehearse(parts.geometry, parts.crypto, (paper) => new Replicator(paper, MESH_DEFAULTS));
+      if (parts.warmsUp !== false) {
+        rehearse(parts.geometry, parts.crypto, (paper) => new Replicator(paper, MESH_DEFAULTS));
+      }
       await proxy.start();
       replicator.start(parts.nowMs());
       replicator.onSooner();

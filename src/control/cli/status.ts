@@ -27,6 +27,7 @@ function print({ terminal }: Call, status: AgentStatus): void {
       `${policy.revision === undefined ? printable(policy.file) : `the network's, revision ${policy.revision}`}: ${policy.roles} roles, ${policy.clients} clients, ${policy.filters} filters`,
     ],
   ];
+  for (const what of status.engine.cannot) pairs.push(["cannot", `${what} (${status.engine.name})`]);
   if (mqtt) pairs.push(["broker", `${printable(mqtt.url)}: ${brokerText(mqtt, style)}`]);
   if (status.radius) pairs.push(...radiusFacts(status.radius, style));
   if (policy.problem !== undefined) pairs.push(["refused", style.bad(printable(policy.problem))]);

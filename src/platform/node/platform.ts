@@ -23,6 +23,7 @@ export interface NodePlatformOptions {
 export function nodePlatform(options: NodePlatformOptions = {}): Platform {
   const log = lineLog(options.logLevel ?? "info", options.write ?? ((line) => void process.stderr.write(line)));
   return {
+    engine: { name: `Node ${process.version}`, warmsUp: true, cannot: [] },
     clock: nodeClock(),
     log,
     files: nodeFiles(log),

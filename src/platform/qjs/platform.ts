@@ -12,9 +12,12 @@ import { openUdp } from "./udp.ts";
 /** Of a moment before this was written: such a clock was never set. */
 const EARLIEST_SECONDS = Date.UTC(2026, 10, 1) / 1000;
 
+const CANNOT = ["MQTT: the network's policy and what is told to a broker need Node"];
+
 export function hostPlatform(): Platform {
   const log = lineLog("info", (line) => void host.say(2, host.encode(line)));
   return {
+    engine: { name: "QuickJS", warmsUp: false, cannot: CANNOT },
     clock: hostClock,
     log,
     files: hostFiles(log),
