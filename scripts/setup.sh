@@ -27,7 +27,7 @@ quietly() {
 # The package that brings a thing, and how to see that it is there.
 missing_packages() {
 	local wanted=(clang clang make make gcc cc libc6-dev /usr/include/stdio.h libbpf-dev /usr/include/bpf/libbpf.h
-		libelf-dev /usr/include/libelf.h zlib1g-dev /usr/include/zlib.h)
+		libelf-dev /usr/include/libelf.h zlib1g-dev /usr/include/zlib.h musl-tools musl-gcc)
 	case $verb in
 	check) return 0 ;;
 	page-test) wanted=(chromium /usr/bin/chromium fonts-dejavu-core /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf) ;;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* One epoll, and the handles that wait in it. */
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,10 @@
 #include "host.h"
 
 #define EVENTS_AT_ONCE 64
+/* How often what was freed is given back to the machine. */
+#define TRIM_MS 30000
+/* After a start, which takes the most. */
+#define TRIM_FIRST_MS 1000
 #define NS_PER_MS 1e6
 /* An id is a slot and how often it was given out: one that is over names nobody. */
 #define ID_TURN (HANDLES_MAX)
@@ -146,6 +151,19 @@ bool arg_handle(JSValueConst value, const struct handle_ops *ops, struct handle 
 	return true;
 }
 
+/* What the engine freed lies between what it holds: glibc returns it only when it is told to. */
+static void trim(double now_ms)
+{
+	static double last_ms = -TRIM_MS + TRIM_FIRST_MS;
+
+	if (now_ms - last_ms < TRIM_MS)
+		return;
+	last_ms = now_ms;
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}
+
 void loop_run(void)
 {
 	struct epoll_event events[EVENTS_AT_ONCE];
@@ -158,6 +176,7 @@ void loop_run(void)
 		/* Nothing can happen any more. */
 		if (wait < 0 && !handles_open)
 			break;
+		trim(loop_now_ms());
 		count = epoll_wait(epoll, events, EVENTS_AT_ONCE, wait);
 		for (int i = 0; i < count && !is_done; i++) {
 			struct handle *handle = handle_at(events[i].data.u32);

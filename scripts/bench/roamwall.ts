@@ -1,6 +1,7 @@
 /** One Roamwall in a namespace of the lab: its daemon, its agent, and a look into its maps. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type Engine, roamwallAt } from "../../test/lab/support/engine.ts";
 import { cpuSecondsOf, type Lab, LineTool, run, sleep, tool } from "./lab.ts";
 
 const READY_MS = 15_000;
@@ -11,6 +12,9 @@ export interface RoamwallOptions {
   readonly id: number;
   readonly table: string;
   readonly clients: readonly string[];
+  /** Most that roamwalld knows; half of them may be listed. */
+  readonly clientsMax?: number;
+  readonly engine?: Engine;
   readonly mesh: { readonly address: string; readonly peers: readonly string[] } | undefined;
   /** The core of daemon and agent. */
   readonly cpu: number;
@@ -93,7 +97,7 @@ export class Roamwall {
     const { directory, pin, options } = this;
     const socket = `${directory}/daemon.sock`;
     const paths = ["--key", `${directory}/key`, "--pin", pin, "--socket", socket];
-    const table = ["--table", options.table, "--mirrors", "2", "--clients", "64"];
+    const table = ["--table", options.table, "--mirrors", "2", "--clients", `${options.clientsMax ?? 64}`];
     this.spawn("daemon", ["build/roamwalld", "--port", "lan", ...paths, ...table]);
     await this.until(`${socket}`, () => existsSync(socket));
   }
@@ -122,7 +126,8 @@ export class Roamwall {
       }),
     };
     this.write("agent.yaml", JSON.stringify(settings));
-    this.spawn("agent", ["node", "dist/roamwall.cjs", "agent", "--config", `${directory}/agent.yaml`]);
+    const [program, args] = roamwallAt(options.id, options.engine);
+    this.spawn("agent", [program, ...args, "agent", "--config", `${directory}/agent.yaml`]);
     await this.until(this.controlPath, () => existsSync(this.controlPath));
   }
 
@@ -178,8 +183,17 @@ export class Roamwall {
 
   /** Resident memory, MB. */
   residentMb(name: "daemon" | "agent"): number {
+    return this.statusMb(name, "VmRSS");
+  }
+
+  /** The most that was resident, MB. */
+  peakMb(name: "daemon" | "agent"): number {
+    return this.statusMb(name, "VmHWM");
+  }
+
+  private statusMb(name: "daemon" | "agent", field: string): number {
     const status = readFileSync(`/proc/${this.pidOf(name)}/status`, "utf8");
-    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? Number.NaN) / 1024;
+    return Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1] ?? Number.NaN) / 1024;
   }
 
   /** Of one, or of both together. */
