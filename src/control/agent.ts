@@ -1,6 +1,8 @@
 /** The agent: connects the rooms, and keeps them connected. It decides nothing about packets: the kernel does, alone. */
 import { compileAutomata, mayShorten } from "../automata/compile.ts";
+import { TYPE } from "../automata/numbers.ts";
 import { badInput, RoamwallError } from "../base/errors.ts";
+import { RING } from "../datapath/abi.ts";
 import { connectDatapath as connectRoamwalld } from "../datapath/client.ts";
 import type { Datapath } from "../datapath/datapath.ts";
 import { MeshView } from "../mqtt/mesh-view.ts";
@@ -12,9 +14,11 @@ import { createMesh } from "../replication/mesh.ts";
 import { ANSWERS, type Inside } from "./answers.ts";
 import { serveApi } from "./api.ts";
 import { DeniedLog } from "./denied-log.ts";
+import { FlowLog } from "./flow-log.ts";
 import { type KeyFile, readKey } from "./key.ts";
 import type { Figures } from "./metrics/figures.ts";
 import { readUsage } from "./metrics/usage.ts";
+import { Modes } from "./modes.ts";
 import { NetworkPolicy } from "./network-policy.ts";
 import type { PageSource } from "./page/page.ts";
 import { PageAccess } from "./page-access.ts";
@@ -22,6 +26,7 @@ import { RadiusAccess } from "./radius-access.ts";
 import { Session } from "./session.ts";
 import type { MqttSettings, Settings } from "./settings.ts";
 import type { AgentStatus, PolicyStatus } from "./status.ts";
+import { Trial } from "./trial.ts";
 import { type DeniedPacket, deniedPacket } from "./verdict.ts";
 import { VERSION } from "./version.ts";
 
@@ -70,6 +75,9 @@ class RunningAgent implements Agent {
   private keyProblem: string | undefined;
   private session: Session | undefined;
   private readonly deniedLog: DeniedLog;
+  private readonly flowLog: FlowLog;
+  private readonly modes: Modes;
+  private readonly trial: Trial;
   private readonly startedMs: number;
   private stopped = false;
   private cancelRetry = () => {};
@@ -86,9 +94,18 @@ class RunningAgent implements Agent {
   ) {
     this.startedMs = platform.clock.nowMs();
     this.deniedLog = new DeniedLog(() => platform.wallSeconds());
+    this.flowLog = new FlowLog(() => platform.wallSeconds());
     this.others = settings.page && settings.mqtt && new MeshView();
     this.network = settings.mqtt && this.makeNetwork(settings.mqtt);
     this.policy = this.firstPolicy();
+    const changed = () => this.session?.modesChanged();
+    this.modes = new Modes({ platform, path: modesPath(settings.control), changed });
+    const adopt = () => this.adoptInTurn(this.signed);
+    this.trial = new Trial({ platform, policy: settings.policy, adopt });
+    this.closers.push(
+      () => this.modes.stop(),
+      () => this.trial.stop(),
+    );
     const { radius } = settings;
     const { page, name } = settings;
     this.page = page && new PageAccess({ platform, settings: page, name, source: this.pageSource() });
@@ -158,6 +175,14 @@ class RunningAgent implements Agent {
     }
   }
 
+  private async adoptInTurn(network: SignedPolicy | undefined): Promise<string | undefined> {
+    let problem: string | undefined;
+    await this.inTurn(async () => {
+      problem = await this.adopt(network);
+    });
+    return problem;
+  }
+
   /** Compiles and loads what the file and the network's policy say now; answers why not, and then changes nothing. */
   private async adopt(network: SignedPolicy | undefined): Promise<string | undefined> {
     const { log } = this.platform;
@@ -184,10 +209,12 @@ class RunningAgent implements Agent {
       name: settings.name,
       id: settings.id,
       version: VERSION,
-      mode: settings.mode,
+      mode: this.modes.ofAp(settings.mode),
       uptimeMs: Math.round(platform.clock.nowMs() - this.startedMs),
       engine: { name: platform.engine.name, cannot: platform.engine.cannot },
       policy: this.policyStatus(),
+      modes: this.modes.list(),
+      ...(this.trial.status && { trial: this.trial.status }),
       ...(this.network && { mqtt: this.network.state }),
       ...(this.radius?.status && { radius: this.radius.status }),
       ...(this.page && { page: this.page.status }),
@@ -229,13 +256,7 @@ class RunningAgent implements Agent {
       platform,
       settings,
       mqtt,
-      apply: async (policy) => {
-        let problem: string | undefined;
-        await this.inTurn(async () => {
-          problem = await this.adopt(policy);
-        });
-        return problem;
-      },
+      apply: (policy) => this.adoptInTurn(policy),
       status: async () => ({ mode: settings.mode, policy: this.policyStatus(), filtering: this.session !== undefined }),
       counters: async () => {
         const { flatFigures } = await import("./metrics/exposition.ts");
@@ -270,6 +291,9 @@ class RunningAgent implements Agent {
 
   private combined(network: SignedPolicy | undefined): Policy {
     const { platform, settings } = this;
+    // The first policy is read before there can be a trial.
+    const { text, place } = this.trial?.text ?? {};
+    if (text !== undefined) return parsePolicy(text, place!);
     if (!network) return parsePolicy(platform.files.readText(settings.policy), settings.policy);
     this.fileProblem = undefined;
     const whole = parsePolicy(network.text, `policy revision ${network.revision}`);
@@ -315,6 +339,18 @@ class RunningAgent implements Agent {
     },
     get deniedLog() {
       return agent.deniedLog;
+    },
+    get flowLog() {
+      return agent.flowLog;
+    },
+    get modes() {
+      return agent.modes;
+    },
+    get trial() {
+      return agent.trial;
+    },
+    get networkRevision() {
+      return agent.signed?.revision;
     },
     get keyProblem() {
       return agent.keyProblem;
@@ -382,8 +418,13 @@ class RunningAgent implements Agent {
       outranked: (mac) => this.radius?.knows(mac) ?? false,
       superseded: (mac, revoked) => this.radius?.superseded(mac, revoked),
       letGo: async (mac) => this.radius?.letGo(mac) ?? "nobody asked",
-      denied: (event) => {
-        this.deniedLog.add(event);
+      modes: this.modes,
+      passed: (event) => {
+        if (event.kind === RING.opened || event.type === TYPE.SYN) this.flowLog.add(event);
+        this.deniedLog.tellPassed(event);
+      },
+      denied: (event, frame) => {
+        this.deniedLog.add(event, frame);
         this.network?.event("denied", deniedPacket(event));
       },
       lost: () => this.lostDatapath(),
@@ -411,4 +452,9 @@ class RunningAgent implements Agent {
     });
     return this.turn;
   }
+}
+
+/** Beside the control socket: what is kept there ends with the machine's run, as a mode should. */
+function modesPath(control: string): string {
+  return control.replace(/[^/]*$/, "modes.json");
 }

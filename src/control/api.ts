@@ -24,6 +24,12 @@ export const API_VERBS = [
   "client",
   "why",
   "monitor",
+  "trace",
+  "table",
+  "mode",
+  "apply",
+  "confirm",
+  "revert",
 ] as const;
 export type ApiVerb = (typeof API_VERBS)[number];
 
@@ -109,6 +115,14 @@ export function textArgument(request: ApiRequest, name: string): string {
   const value = request[name];
   if (typeof value === "string") return value;
   throw new RoamwallError("ROAMWALL_ERR_INPUT", `request ${request.verb}: no ${name}; accepted: text`);
+}
+
+/** Seconds of a request, undefined where none were given. Throws ROAMWALL_ERR_INPUT. */
+export function secondsArgument(request: ApiRequest, most: number): number | undefined {
+  const value = request["seconds"];
+  if (value === undefined) return undefined;
+  if (typeof value === "number" && value >= 1 && value <= most) return value;
+  throw new RoamwallError("ROAMWALL_ERR_INPUT", `request ${request.verb}: seconds ${value}; accepted: 1 to ${most}`);
 }
 
 /** Asks a running agent. Rejects with what the agent said, or ROAMWALL_ERR_CONNECT. */

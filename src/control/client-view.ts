@@ -4,6 +4,7 @@ import type { Mac } from "../base/mac.ts";
 import type { RoamLine } from "../proxy/roam-history.ts";
 import type { Inside } from "./answers.ts";
 import { type RightsSource, rightsOf } from "./client-rights.ts";
+import type { SeenFlow } from "./flow-log.ts";
 import type { ClientLine } from "./status.ts";
 import { type Verdict, verdictOf } from "./verdict.ts";
 
@@ -21,6 +22,8 @@ export interface ClientView extends ClientLine {
   readonly denials: readonly Verdict[];
   /** Of the last 64 of all clients. */
   readonly roams: readonly SeenRoam[];
+  /** What it opened, or was opened to it, of late: a sample. */
+  readonly flows: readonly SeenFlow[];
 }
 
 export interface SeenRoam extends Omit<RoamLine, "mac" | "atMs"> {
@@ -49,6 +52,7 @@ export async function clientView(inside: Inside, mac: Mac): Promise<ClientView> 
     ownFilters: rights.ownFilters.length,
     denials: denials.map(({ event, seconds }) => verdictOf(event, rights.role ?? null, seconds)),
     roams: roamsOf(inside, mac),
+    flows: inside.flowLog.of(mac),
   };
 }
 

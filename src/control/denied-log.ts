@@ -7,6 +7,8 @@ const KEPT = 256;
 const KEPT_OF_CLIENT = 8;
 const CLIENTS_MAX = 512;
 
+export type Listener = (event: RingEvent, frame?: Uint8Array) => void;
+
 export interface TimedEvent {
   readonly event: RingEvent;
   readonly seconds: number | null;
@@ -16,15 +18,22 @@ export interface TimedEvent {
 export class DeniedLog {
   private readonly kept: RingEvent[] = [];
   private readonly byClient = new Map<Mac, TimedEvent[]>();
-  private readonly listeners = new Set<(event: RingEvent) => void>();
+  private readonly listeners = new Set<Listener>();
+  private readonly passedListeners = new Set<Listener>();
 
   constructor(private readonly wallSeconds: () => number | undefined) {}
 
-  add(event: RingEvent): void {
+  /** `frame`: its first bytes; they are told, not kept. */
+  add(event: RingEvent, frame?: Uint8Array): void {
     this.kept.push(event);
     if (this.kept.length > KEPT) this.kept.shift();
     this.keepOfClient(event);
-    for (const tell of this.listeners) tell(event);
+    for (const tell of this.listeners) tell(event, frame);
+  }
+
+  /** The first packet of a flow, or any of a client that is traced. */
+  tellPassed(event: RingEvent): void {
+    for (const tell of this.passedListeners) tell(event);
   }
 
   list(): DeniedPacket[] {
@@ -35,10 +44,16 @@ export class DeniedLog {
     return this.byClient.get(mac) ?? [];
   }
 
-  /** Answers how to end. */
-  listen(tell: (event: RingEvent) => void): () => void {
+  /** Hears denials. Answers how to end. */
+  listen(tell: Listener): () => void {
     this.listeners.add(tell);
     return () => this.listeners.delete(tell);
+  }
+
+  /** Hears what passed, as far as the datapath tells it. */
+  listenPassed(tell: Listener): () => void {
+    this.passedListeners.add(tell);
+    return () => this.passedListeners.delete(tell);
   }
 
   private keepOfClient(event: RingEvent): void {

@@ -1,5 +1,5 @@
 /** From one packet to the opening of its flow: what a rule would have to say of it. */
-import { TYPE } from "../automata/numbers.ts";
+import { TYPE, TYPE_NAME } from "../automata/numbers.ts";
 import { CONSTANTS, type RingEvent } from "../datapath/abi.ts";
 import type { Opening } from "../policy/explain.ts";
 import type { DeniedFrame } from "../policy/learn.ts";
@@ -50,4 +50,10 @@ export function saysOf(type: number): DeniedFrame["says"] {
   if (type === TYPE.SYN || (OPENED_BY_CLIENT[type] && !HAS_PORTS.includes(type))) return "opens";
   if (type === TYPE.UDP || type === TYPE.UDP_GROUP) return "opens";
   return type === TYPE.SYN_ACK || type === TYPE.ACK || type === TYPE.FIN ? "goes on" : "refuses";
+}
+
+/** The same, by the name that a verdict has of the type. */
+export function saysOfName(name: string): DeniedFrame["says"] {
+  const type = Object.entries(TYPE_NAME).find(([, known]) => known.toLowerCase() === name)?.[0];
+  return saysOf(Number(type ?? 0));
 }

@@ -18,9 +18,11 @@ import type { Ordered } from "../replication/orders.ts";
 import type { Station } from "../replication/records/order.ts";
 import type { NeighbourStatus } from "../replication/status.ts";
 import type { KeyFile } from "./key.ts";
+import type { Modes } from "./modes.ts";
 import { NO_FILTER, recordOfRole } from "./role-record.ts";
 import type { Settings } from "./settings.ts";
 import type { ClientLine, DatapathStatus, KeysStatus, PortStatus } from "./status.ts";
+import { type TableView, tableView } from "./table-view.ts";
 
 const ROOM = "agent";
 const UNKNOWN_CLIENT = "00:00:00:00:00:00" as Mac;
@@ -46,7 +48,11 @@ export interface SessionParts {
   /** See `MeshParts`. */
   superseded(mac: Mac, revoked: boolean): void;
   letGo(mac: Mac): Promise<Station>;
-  denied(event: RingEvent): void;
+  denied(event: RingEvent, frame: Uint8Array | undefined): void;
+  /** The first packet of a flow, or any of a client that is traced. */
+  passed(event: RingEvent): void;
+  /** What the operator set beside the policy. */
+  readonly modes: Pick<Modes, "ofAp" | "flagsOf">;
   lost(): void;
 }
 
@@ -66,11 +72,13 @@ export class Session {
   /** by MAC: the last dump */
   private readonly dumped = new Map<Mac, ClientDump>();
   private readonly ports = new Map<number, PortStatus>();
+  private ticks: { readonly fast: number; readonly slow: number };
 
   private constructor(private readonly parts: SessionParts) {
     const { hello } = parts.datapath;
     this.geometry = parseGeometry(`4x${2 ** hello.bucket_bits}x8/r${hello.remainder_bits}`, "roamwalld's table");
     this.policy = parts.policy;
+    this.ticks = { fast: hello.fast, slow: hello.slow };
   }
 
   /** Loads everything, starts the mesh. What an earlier agent left is taken over; traffic sees no gap. */
@@ -86,19 +94,13 @@ export class Session {
   }
 
   private async start(): Promise<void> {
-    const { datapath, settings } = this.parts;
+    const { datapath } = this.parts;
     this.mesh = this.makeMesh();
     this.wireHandlers();
     datapath.loadAutomata(this.parts.automata(this.geometry));
     this.loadTables(this.policy);
     this.loadSpecialClients(this.policy);
-    datapath.setOptions({
-      mode: settings.mode === "monitor" ? CONSTANTS.MODE_MONITOR : CONSTANTS.MODE_ENFORCE,
-      holdMs: settings.replication.enabled ? settings.replication.holdMs : 0,
-      pickupS: settings.pickupS,
-      flushMs: settings.replication.flushMs,
-      writeThrough: settings.replication.enabled && settings.replication.path === "asymmetric",
-    });
+    this.loadOptions();
     await this.openUdp();
     const before = await this.dumpClients();
     await this.mesh.start();
@@ -106,6 +108,25 @@ export class Session {
     this.grantListed();
     await this.dropFilters(filtersOf(before));
     this.arm();
+  }
+
+  private loadOptions(): void {
+    const { datapath, settings, modes } = this.parts;
+    const { enabled, holdMs, flushMs, path } = settings.replication;
+    datapath.setOptions({
+      mode: modes.ofAp(settings.mode) === "monitor" ? CONSTANTS.MODE_MONITOR : CONSTANTS.MODE_ENFORCE,
+      holdMs: enabled ? holdMs : 0,
+      pickupS: settings.pickupS,
+      flushMs,
+      writeThrough: enabled && path === "asymmetric",
+    });
+  }
+
+  /** Modes of the AP, of roles or of clients are others now. */
+  modesChanged(): void {
+    this.loadOptions();
+    this.loadSpecialClients(this.policy);
+    this.mesh.refreshRoles();
   }
 
   /** New filters first, then the records that name them, then what the old ones meant. */
@@ -199,6 +220,26 @@ export class Session {
     return { geometry: this.geometry, cells: this.mesh.table.cells };
   }
 
+  async tableView(): Promise<TableView> {
+    const { denied, usedCells: used } = await this.status();
+    const bySlot = new Map(this.mesh.clients().map(({ slot, mac }) => [slot, mac]));
+    const held = this.neighbours().filter(({ mirror }) => mirror >= 0);
+    return tableView({
+      geometry: this.geometry,
+      cells: this.mesh.table.cells,
+      owners: this.mesh.table.owners,
+      ...this.ticks,
+      denied,
+      used,
+      mirrors: held.map(({ mirror, id, name, mirroredCells }) => ({
+        mirror,
+        ap: `${id} ${name}`.trim(),
+        usedCells: mirroredCells,
+      })),
+      clientOf: (slot) => (slot === CONSTANTS.SLOT_UNKNOWN ? "(unknown)" : bySlot.get(slot)),
+    });
+  }
+
   async clients(): Promise<ClientLine[]> {
     const dumps = await this.dumpClients();
     const known = new Map(this.mesh.clients().map((client) => [client.mac, client]));
@@ -270,6 +311,7 @@ export class Session {
       exports: (zone) => !this.policy.privateZones.has(zone),
       superseded: (mac, revoked) => this.parts.superseded(mac, revoked),
       letGo: (mac) => this.parts.letGo(mac),
+      flagsOf: (mac, role, flags) => this.parts.modes.flagsOf(mac, role, flags),
     });
   }
 
@@ -283,7 +325,12 @@ export class Session {
         // Later dumps are our own questions: the mesh has its clients.
         if (this.isStarting) mesh.handlers.client(dump);
       },
-      denied: (event) => this.parts.denied(event),
+      denied: (event, frame) => this.parts.denied(event, frame),
+      passed: (event) => this.parts.passed(event),
+      ticks: (fast, slow) => {
+        this.ticks = { fast, slow };
+        mesh.handlers.ticks(fast, slow);
+      },
       port: (event) => {
         const name = String.fromCharCode(...event.name.slice(0, event.name.indexOf(0)));
         this.ports.set(event.ifindex, {
@@ -311,21 +358,23 @@ export class Session {
   /** The records that are nobody's own: who is unknown, and what leaves a port to groups. */
   private loadSpecialClients(policy: CompiledPolicy): void {
     const unknown = policy.unknown === undefined ? undefined : policy.roles.get(policy.unknown);
-    this.loadSpecialClient(UNKNOWN_CLIENT, unknown);
-    this.loadSpecialClient(GROUP_CLIENT, policy.group);
+    this.loadSpecialClient(UNKNOWN_CLIENT, unknown, policy.unknown ?? NO_ROLE);
+    this.loadSpecialClient(GROUP_CLIENT, policy.group, NO_ROLE);
   }
 
-  private loadSpecialClient(mac: Mac, role: CompiledRole | undefined): void {
-    const { datapath } = this.parts;
+  private loadSpecialClient(mac: Mac, role: CompiledRole | undefined, name: string): void {
+    const { datapath, modes } = this.parts;
     if (!role) {
       datapath.deleteClient(mac);
       return;
     }
+    const record = recordOfRole(role);
     datapath.setClient(mac, {
       slot: CONSTANTS.SLOT_UNKNOWN,
       // Remote: so that each stranger's frames say that it arrived.
       presence: CONSTANTS.PRESENCE_REMOTE,
-      ...recordOfRole(role),
+      ...record,
+      flags: modes.flagsOf(mac, name, record.flags),
     });
   }
 

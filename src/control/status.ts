@@ -8,6 +8,8 @@ import type { LocateCounters } from "../replication/locator.ts";
 import type { KeyStatus } from "../replication/rotation.ts";
 import type { ReplicationCounters } from "../replication/status.ts";
 import type { UnheardStatus } from "../replication/unheard.ts";
+import type { ModeLine } from "./modes.ts";
+import type { TrialStatus } from "./trial.ts";
 
 export interface AgentStatus {
   readonly name: string;
@@ -18,6 +20,10 @@ export interface AgentStatus {
   /** What the agent runs in, and what cannot be done there. */
   readonly engine: Pick<Engine, "name" | "cannot">;
   readonly policy: PolicyStatus;
+  /** What the operator set beside the policy. */
+  readonly modes: readonly ModeLine[];
+  /** A policy that goes unless it is confirmed. */
+  readonly trial?: TrialStatus;
   readonly mqtt?: MqttStatus;
   readonly radius?: RadiusStatus;
   readonly page?: PageStatus;

@@ -21,6 +21,7 @@ export interface DeniedPacket {
 }
 
 export interface Verdict extends DeniedPacket {
+  readonly verdict: "denied" | "monitored" | "passed";
   /** Seconds since 1970; null: this machine does not know the time. */
   readonly seconds: number | null;
   readonly role: string | null;
@@ -30,6 +31,10 @@ export interface Verdict extends DeniedPacket {
   readonly rule?: string;
   /** What would let it pass, in words. */
   readonly remedy: string;
+  /** Bytes of the frame. */
+  readonly length: number;
+  /** Verdicts of this client that the kernel did not tell, since the last one that it did. */
+  readonly untold: number;
 }
 
 /** What to do about a denial, where it is not a rule. */
@@ -55,11 +60,14 @@ export function verdictOf(event: RingEvent, role: string | null, seconds: number
   const opening = isForWantOfRule(event) ? openingOf(event) : undefined;
   return {
     ...packet,
+    verdict: event.reason === 0 ? "passed" : packet.monitored ? "monitored" : "denied",
     seconds,
     role,
     type: (TYPE_NAME[event.type] ?? "").toLowerCase(),
     ...(opening && { rule: narrowest(opening) }),
     remedy: REMEDIES[packet.reason as Reason] ?? "",
+    length: event.length,
+    untold: event.lost,
   };
 }
 

@@ -90,10 +90,22 @@ describe("why", () => {
   it.each([
     ["nobody lists it", ask("443", { line: undefined }, OTHER), "no role"],
     ["its rights were revoked", ask("443", { line: { ...ask("443").kernel!, revoked: true } as never }), "revoked"],
-    ["a packet was denied of late", ask("443", { denied: [{ event: event({}), seconds: 990 }] }), '"state"'],
+    [
+      "an opening was refused of late",
+      ask("443", { denied: [{ event: event({ reason: REASON.budget, type: TYPE.SYN }), seconds: 990 }] }),
+      '"budget"',
+    ],
   ])("says so where %s", (_, answer, because) => {
     expect(answer.verdict).toBe("denied");
     expect(answer.because).toContain(because);
+  });
+
+  it("remarks on a stray packet of late", () => {
+    const { verdict, because } = ask("443", { denied: [{ event: event({}), seconds: 990 }] });
+    expect([verdict, because]).toEqual([
+      "allowed",
+      'out tcp/443 to any (file); yet within the last minute a packet of it was denied for "state"',
+    ]);
   });
 
   it("holds no old denial against a rule, nor one of another flow", () => {

@@ -133,7 +133,7 @@ const JUDGEMENTS: readonly ((known: Known, opening: Opening) => Judgement | unde
         }
       : undefined,
   ({ last }) =>
-    last && last.reason !== "acl" && last.reason !== "unknown"
+    last && OPENING_DENIED.includes(last.reason)
       ? {
           verdict: "denied",
           because: `a rule allows it to be opened, but within the last minute a packet of it was denied for "${last.reason}"`,
@@ -142,13 +142,18 @@ const JUDGEMENTS: readonly ((known: Known, opening: Opening) => Judgement | unde
       : undefined,
 ];
 
-const ALLOWED = ({ found, parts: { line } }: Known): Judgement => ({
-  verdict: "allowed",
-  because: found
-    ? `${found.rule.text} (${found.source})${line?.here === false ? "; the client is not at this AP now" : ""}`
-    : "no rule says so: the filters let it pass by chance, or carry rules without words",
-  remedy: "",
-});
+/** For these an opening is denied that a rule allows; for others it is a stray packet that is. */
+const OPENING_DENIED: readonly string[] = ["budget", "full", "busy"];
+
+const ALLOWED = ({ found, last, parts: { line } }: Known): Judgement => {
+  const said = found
+    ? `${found.rule.text} (${found.source})`
+    : "no rule says so: the filters let it pass by chance, or carry rules without words";
+  const elsewhere = line?.here === false ? "; the client is not at this AP now" : "";
+  const isStray = last && last.reason !== "acl" && last.reason !== "unknown";
+  const stray = isStray ? `; yet within the last minute a packet of it was denied for "${last.reason}"` : "";
+  return { verdict: "allowed", because: `${said}${elsewhere}${stray}`, remedy: isStray ? last.remedy : "" };
+};
 
 function isMonitored({ line, mode, policy, rights }: WhyParts): boolean {
   const role = rights.role === undefined ? undefined : policy.roles.get(rights.role);

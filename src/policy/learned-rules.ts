@@ -1,6 +1,5 @@
 /** Openings that were missed, as rules of roles: few and readable, and no wider than they must be. */
 import { formatAddress, type Prefix } from "../base/ip.ts";
-import type { Mac } from "../base/mac.ts";
 import { CONSTANTS } from "../datapath/abi.ts";
 import { isGroupAddress, type Opening, serviceText } from "./explain.ts";
 import type { LearnedRule, Need } from "./learn.ts";
@@ -18,14 +17,12 @@ const SERVICE_RULES_MAX = 4;
 const ROLE_RULES_MAX = 256;
 const NAME_CHARACTERS_MAX = 40;
 
-/** A rule to be: services that share direction and peers. */
+/** Services that share direction and peers. */
 interface Group {
   readonly direction: number;
   readonly services: string[];
   readonly items: ServiceItem[];
-  readonly openings: Opening[];
-  flows: number;
-  readonly clients: Set<Mac>;
+  readonly needs: Need[];
 }
 
 interface Names {
@@ -44,8 +41,8 @@ export function writeRules(
   const added: LearnedRule[] = [];
   let beyond = 0;
   for (const [name, ofRole] of needs) {
-    const groups = groupsOf([...ofRole.values()]).sort((a, b) => b.flows - a.flows);
-    const rules = groups.flatMap((group) => rulesOf(name, group, names));
+    const groups = groupsOf([...ofRole.values()]);
+    const rules = groups.flatMap((group) => rulesOf(name, group, names)).sort((a, b) => b.flows - a.flows);
     beyond += rules.slice(ROLE_RULES_MAX).reduce((sum, { flows }) => sum + flows, 0);
     const taken = rules.slice(0, ROLE_RULES_MAX);
     for (const { rule, flows, clients } of taken) {
@@ -87,54 +84,62 @@ function groupsOf(needs: readonly Need[]): Group[] {
     const { direction, proto, port } = ofService[0]!.opening;
     const peers = ofService.map(({ opening }) => formatAddress(opening.peer)).sort();
     const key = `${direction} ${peers.join()}`;
-    const group = byPeers.get(key) ?? emptyGroup(direction);
+    const group = byPeers.get(key) ?? { direction, services: [], items: [], needs: [] };
     byPeers.set(key, group);
     group.services.push(serviceText(proto, port));
     group.items.push(itemOf(proto, port));
-    if (group.openings.length === 0) group.openings.push(...ofService.map(({ opening }) => opening));
-    for (const { flows, clients } of ofService) {
-      group.flows += flows;
-      for (const mac of clients) group.clients.add(mac);
-    }
+    group.needs.push(...ofService);
   }
   return [...byPeers.values()];
 }
 
-function emptyGroup(direction: number): Group {
-  return { direction, services: [], items: [], openings: [], flows: 0, clients: new Set() };
+/** A rule that is to be written: its word for the service or the peer, and the needs behind the word. */
+interface Word {
+  readonly text: string;
+  covers(opening: Opening): boolean;
 }
 
 function rulesOf(role: string, group: Group, names: Names) {
   const isOut = group.direction === CONSTANTS.DIRECTION_OUT;
-  const services = servicesOf(role, group, names);
   const peers = peersOf(role, group, names);
-  const count = services.length * peers.length;
-  return services.flatMap((service) =>
-    peers.map((peer) => ({
-      rule: parseRule(isOut ? `out ${service} to ${peer}` : `in ${service} from ${peer}`, "learned", names),
-      flows: Math.ceil(group.flows / count),
-      clients: group.clients.size,
-    })),
+  return servicesOf(role, group, names).flatMap((service) =>
+    peers.map((peer) => {
+      const text = isOut ? `out ${service.text} to ${peer.text}` : `in ${service.text} from ${peer.text}`;
+      const needs = group.needs.filter(({ opening }) => service.covers(opening) && peer.covers(opening));
+      return {
+        rule: parseRule(text, "learned", names),
+        flows: needs.reduce((sum, { flows }) => sum + flows, 0),
+        clients: new Set(needs.flatMap(({ clients }) => [...clients])).size,
+      };
+    }),
   );
 }
 
-function servicesOf(role: string, { services, items }: Group, names: Names): string[] {
-  if (services.length <= SERVICE_RULES_MAX) return services;
-  const name = freeName(`${role}-services`, names.services);
-  names.services.set(name, items);
-  return [name];
+function servicesOf(role: string, { services, items }: Group, names: Names): Word[] {
+  if (services.length <= SERVICE_RULES_MAX) {
+    return services.map((text) => ({ text, covers: ({ proto, port }) => serviceText(proto, port) === text }));
+  }
+  const text = freeName(`${role}-services`, names.services);
+  names.services.set(text, items);
+  return [{ text, covers: () => true }];
 }
 
-function peersOf(role: string, { openings, direction, services }: Group, names: Names): string[] {
-  const groups = openings.filter(({ peer }) => direction === CONSTANTS.DIRECTION_OUT && isGroupAddress(peer));
-  const single = openings.filter((opening) => !groups.includes(opening));
-  const forGroups = groups.length > 0 ? ["group"] : [];
-  if (single.length <= PEER_RULES_MAX) return [...forGroups, ...single.map(({ peer }) => formatAddress(peer))];
-  const prefixes = prefixesOf(single);
-  if (prefixes.length > ZONE_PREFIXES_MAX) return ["any"];
-  const name = freeName(`${role}-${services[0]!.replace(/[^A-Za-z0-9]/g, "-")}`, names.zones);
-  names.zones.set(name, prefixes);
-  return [...forGroups, name];
+function peersOf(role: string, { needs, direction, services }: Group, names: Names): Word[] {
+  const isGroup = ({ peer }: Opening) => direction === CONSTANTS.DIRECTION_OUT && isGroupAddress(peer);
+  const openings = needs.map(({ opening }) => opening);
+  const texts = new Map(openings.filter((one) => !isGroup(one)).map((one) => [formatAddress(one.peer), one]));
+  const groups: Word[] = openings.some(isGroup) ? [{ text: "group", covers: isGroup }] : [];
+  if (texts.size <= PEER_RULES_MAX) {
+    const single = [...texts.keys()].map(
+      (text): Word => ({ text, covers: ({ peer }) => formatAddress(peer) === text }),
+    );
+    return [...groups, ...single];
+  }
+  const prefixes = prefixesOf([...texts.values()]);
+  if (prefixes.length > ZONE_PREFIXES_MAX) return [{ text: "any", covers: () => true }];
+  const text = freeName(`${role}-${services[0]!.replace(/[^A-Za-z0-9]/g, "-")}`, names.zones);
+  names.zones.set(text, prefixes);
+  return [...groups, { text, covers: (opening) => !isGroup(opening) }];
 }
 
 function prefixesOf(openings: readonly Opening[]): Prefix[] {

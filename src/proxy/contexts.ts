@@ -68,6 +68,8 @@ export interface ContextParts {
   resolveRole(role: string): RoleGrant | undefined;
   /** Number of a client's own filter; undefined: it has not come yet. */
   filterId(digest: bigint): number | undefined;
+  /** Flags of a record, where this AP's operator said otherwise than the client's rights. */
+  flagsOf?(mac: Mac, role: string, flags: number): number;
   /** What this AP's own policy gives. */
   localRights(mac: Mac): Rights | undefined;
   /** A revocation that outlived the client's slot. */
@@ -181,7 +183,7 @@ export class Contexts {
     return {
       slot: context.slot,
       presence: context.here ? CONSTANTS.PRESENCE_HERE : CONSTANTS.PRESENCE_REMOTE,
-      flags: rights.monitor ? CONSTANTS.CLIENT_MONITOR : 0,
+      flags: this.flagsOf(context.mac, rights),
       filter: Array.from({ length: CONSTANTS.CLIENT_FILTERS }, (_, i) => filters[i] ?? NO_FILTER),
       from: this.from(context),
       zone: rights.zone || context.zone,
@@ -189,6 +191,11 @@ export class Contexts {
       open_in: rights.openIn ?? role.limits.openIn,
       half_open: rights.halfOpen ?? role.limits.halfOpen,
     };
+  }
+
+  private flagsOf(mac: Mac, { role, monitor }: Rights): number {
+    const flags = monitor ? CONSTANTS.CLIENT_MONITOR : 0;
+    return this.parts.flagsOf?.(mac, role, flags) ?? flags;
   }
 
   private make(mac: Mac, slot: number, nowMs: number): Context | undefined {

@@ -6,7 +6,7 @@ import { readRecord } from "../datapath/layout.ts";
 import type { Log } from "../platform/platform.ts";
 import { Audit } from "./audit.ts";
 import { Carry } from "./carry.ts";
-import { type ClientStatus, type Context, Contexts } from "./contexts.ts";
+import { type ClientStatus, type Context, type ContextParts, Contexts } from "./contexts.ts";
 import { type FilterContent, FilterStore, filterDigest } from "./filter-store.ts";
 import { OwnTable } from "./own-table.ts";
 import { PhaseClock } from "./phase.ts";
@@ -55,6 +55,7 @@ export interface ProxyParts {
   exports(zone: number): boolean;
   /** Other rights count for the client than those that were last given here. */
   superseded?(mac: Mac, revoked: boolean): void;
+  readonly flagsOf?: ContextParts["flagsOf"];
 }
 
 /** A neighbour's slot, as it told. */
@@ -124,6 +125,7 @@ export class StateProxy {
       maskOf: (ap) => wire.maskOf(ap),
       cellsOfSlot: (slot) => this.own.cellsOfSlot[slot]!,
       slotFreed: (slot) => wire.announce(slot),
+      ...(parts.flagsOf && { flagsOf: parts.flagsOf }),
     });
     this.filters = new FilterStore({ datapath, named: () => this.namedFilters() });
     const { id, log, handoverLifetimeS, nowMs, exports } = parts;

@@ -44,6 +44,8 @@ export interface MeshParts {
   resolveRole(role: string): RoleGrant | undefined;
   /** The role that this AP's own policy gives a client that no neighbour told about; undefined: no record of its own. */
   localRole(mac: Mac): string | undefined;
+  /** Flags of a client's record in the datapath, where this AP's operator said otherwise than its rights. Read again by `refreshRoles`. */
+  flagsOf?(mac: Mac, role: string, flags: number): number;
   /** False: of clients on ports of that zone nothing is told to other APs. Absent: all may know of all. */
   exports?(zone: number): boolean;
   /** Rights with other content than those of before count for the client, whoever gave them; `revoked`: it has none. */

@@ -70,6 +70,7 @@ export class Replicator {
       localRole: (mac) => parts.localRole(mac),
       exports: (zone) => parts.exports?.(zone) ?? true,
       superseded: (mac, revoked) => parts.superseded?.(mac, revoked),
+      ...(parts.flagsOf && { flagsOf: (mac, role, flags) => parts.flagsOf!(mac, role, flags) }),
     });
     const { ticks, published, own, contexts } = this.proxy;
     const link = parts.link ?? { group: true, peers: [] };

@@ -66,7 +66,11 @@ describe("a limit of openings without an answer", () => {
       (id: number) => udp({ ...OUT, sport: id, dport: 53 }),
       (id: number) => udp({ ...IN, sport: 53, dport: id }),
     ],
-    ["a ping", (id: number) => ping({ ...OUT, identifier: id }), (id: number) => ping({ ...IN, identifier: id, answer: true })],
+    [
+      "a ping",
+      (id: number) => ping({ ...OUT, identifier: id }),
+      (id: number) => ping({ ...IN, identifier: id, answer: true }),
+    ],
   ])("takes an answer of %s for one", (_name, ask, answer) => {
     const sfr = limited(1);
     const asks = (id: number) => sfr.judge({ frame: ask(id), direction: 0 }).pass;

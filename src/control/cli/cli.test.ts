@@ -21,6 +21,9 @@ async function run(words: string[], isTerminal = false): Promise<{ code: number;
     hasColour: isTerminal,
     isErrTerminal: isTerminal,
     columns: 80,
+    rows: 24,
+    directory: "/",
+    outBytes: () => {},
     out(text) {
       said.out += text;
     },

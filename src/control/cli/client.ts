@@ -5,6 +5,7 @@ import { VERDICT_HEADING, verdictCells } from "./flow-text.ts";
 import {
   amount,
   type Cell,
+  clockText,
   columns,
   durationText,
   facts,
@@ -38,6 +39,7 @@ export function clientText(view: ClientView, style: Style): string {
       view.denials.map((one) => verdictCells(one, style)),
       style,
     ),
+    table("opened of late (a sample)", ["time", "by", "flow", "times"], flowsOf(view), style),
     table("roams", ["ago", "what", "ap", "complete after", "expectations", "by"], roamsOf(view), style),
   ].join("");
 }
@@ -76,6 +78,10 @@ function rulesOf({ rules, ownFilters }: ClientView): Cell[][] {
   if (ownFilters > 0 && !rules.some(({ source }) => source === "radius" || source === "coa"))
     rows.push(["mesh", `${ownFilters} filters, whose rules nobody told`, "-"]);
   return rows;
+}
+
+function flowsOf({ flows }: ClientView): Cell[][] {
+  return flows.map(({ seconds, opener, flow, times }) => [clockText(seconds), opener, flow, times]);
 }
 
 function roamsOf({ roams }: ClientView): Cell[][] {

@@ -22,10 +22,6 @@ export function flowText(denied: DeniedPacket & { readonly type?: string }): str
   return `${from} > ${to} ${proto}${type}`;
 }
 
-export function verdictWord({ monitored }: DeniedPacket): string {
-  return monitored ? "monitored" : "denied";
-}
-
 /** What would have to change: a rule, or words. */
 export function remedyText({ rule, remedy }: Verdict): string {
   return rule ?? remedy;
@@ -34,11 +30,11 @@ export function remedyText({ rule, remedy }: Verdict): string {
 export const VERDICT_HEADING = ["time", "verdict", "reason", "client", "role", "packet", "would allow it"] as const;
 
 export function verdictCells(verdict: Verdict, style: Style): string[] {
-  const word = verdictWord(verdict);
+  const paint = { denied: style.bad, monitored: style.warn, passed: style.good }[verdict.verdict];
   return [
     clockText(verdict.seconds),
-    verdict.monitored ? style.warn(word) : style.bad(word),
-    verdict.reason,
+    paint(verdict.verdict),
+    verdict.reason === "pass" ? "-" : verdict.reason,
     verdict.mac,
     printable(verdict.role ?? "-"),
     flowText(verdict),

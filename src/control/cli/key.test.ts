@@ -24,6 +24,9 @@ describe("roamwall key", () => {
       hasColour: false,
       isErrTerminal: false,
       columns: 80,
+      rows: 24,
+      directory: "/",
+      outBytes: () => {},
       out(text) {
         said.out += text;
       },

@@ -11,6 +11,8 @@ export interface Style {
   bad(text: string): string;
   /** To a width, colours not counted. */
   pad(text: string, width: number): string;
+  /** To at most a width, colours not counted. */
+  cut(text: string, width: number): string;
 }
 
 type Paint = (text: string) => string;
@@ -30,6 +32,7 @@ export function styleFor(isAligned: boolean, hasColour = isAligned): Style {
     warn: colour(33),
     bad: colour(31),
     pad: (text, width) => text + " ".repeat(Math.max(0, width - widthOf(text))),
+    cut: (text, width) => (widthOf(text) <= width ? text : `${plainOf(text).slice(0, Math.max(0, width - 1))}~`),
   };
 }
 
@@ -40,8 +43,12 @@ export function styleOf({ isTerminal, hasColour }: Pick<Terminal, "isTerminal" |
 
 /** Characters that a terminal shows. */
 function widthOf(text: string): number {
+  return plainOf(text).length;
+}
+
+function plainOf(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape character is what is looked for
-  return text.replace(/\x1b\[\d+m/g, "").length;
+  return text.replace(/\x1b\[\d+m/g, "");
 }
 
 export type Cell = string | number;
@@ -122,4 +129,16 @@ export function printable(text: string): string {
 /** Bytes: with a unit for people, as they are for scripts. */
 export function amount(bytes: number, style: Style): Cell {
   return style.isAligned ? bytesText(bytes) : bytes;
+}
+
+/** `1 in 3.2 million`, `0.4 %`: a chance as a person can imagine it. */
+export function chanceText(share: number): string {
+  if (share === 0) return "none";
+  if (share >= 0.001) return `${(share * 100).toPrecision(2)} %`;
+  return `1 in ${grouped(Number((1 / share).toPrecision(2)))}`;
+}
+
+/** How full something is, on a terminal. */
+export function fillLine(used: number, cells: number): string {
+  return `${bar(used / cells, 24)}  ${grouped(used)} of ${grouped(cells)} cells`;
 }

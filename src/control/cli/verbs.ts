@@ -1,9 +1,13 @@
 /** The table of verbs: a file beside the program's, which the agent never reads. */
 import { agentVerb } from "./agent.ts";
+import { applyVerb, confirmVerb, revertVerb } from "./apply.ts";
+import { captureVerb } from "./capture.ts";
 import { clientVerb } from "./client.ts";
 import { clientsVerb } from "./clients.ts";
 import { deniedVerb } from "./denied.ts";
 import { keyVerb } from "./key.ts";
+import { learnVerb } from "./learn.ts";
+import { modeVerb } from "./mode.ts";
 import { monitorVerb } from "./monitor.ts";
 import { neighboursVerb } from "./neighbours.ts";
 import { policyVerb } from "./policy.ts";
@@ -12,20 +16,33 @@ import { reloadVerb } from "./reload.ts";
 import { replayVerb } from "./replay.ts";
 import { sessionsVerb } from "./sessions.ts";
 import { statusVerb } from "./status.ts";
+import { tableVerb } from "./table.ts";
+import { topVerb } from "./top.ts";
+import { traceVerb } from "./trace.ts";
 import { uciVerb } from "./uci.ts";
 import type { Verb } from "./verb.ts";
 import { whyVerb } from "./why.ts";
 
+/** In the order of the help: what one looks at, what one changes, what needs no agent. */
 export const VERBS: readonly Verb[] = [
   agentVerb,
   statusVerb,
+  topVerb,
   clientsVerb,
   clientVerb,
   whyVerb,
   monitorVerb,
+  traceVerb,
   deniedVerb,
-  sessionsVerb,
+  captureVerb,
   neighboursVerb,
+  sessionsVerb,
+  tableVerb,
+  modeVerb,
+  learnVerb,
+  applyVerb,
+  confirmVerb,
+  revertVerb,
   reloadVerb,
   replayVerb,
   policyVerb,

@@ -348,7 +348,7 @@ const OUTSIDE: readonly Metric[] = [
 export const METRICS: readonly Metric[] = [...AGENT, ...DATAPATH, ...REPLICATION, ...NEIGHBOURS, ...OUTSIDE];
 
 /** n / 2^(z+r): docs/sizing.md. */
-function falsePositives({ table, usedCells }: DatapathStatus): number {
+export function falsePositives({ table, usedCells }: Pick<DatapathStatus, "table" | "usedCells">): number {
   const { bucketBits, remainderBits } = parseGeometry(table, "the table");
   return usedCells / 2 ** (bucketBits + remainderBits);
 }

@@ -11,7 +11,11 @@ export function nodeTerminal(): Terminal {
     isTerminal: process.stdout.isTTY === true,
     hasColour: wantsColour,
     columns: process.stdout.columns ?? 80,
+    rows: process.stdout.rows ?? 24,
+    directory: process.cwd(),
     out: (text) => void process.stdout.write(text),
+    outBytes: (bytes) => void process.stdout.write(bytes),
+    ...(process.stdin.isTTY && { onKey }),
     isErrTerminal: process.stderr.isTTY === true,
     err: (text) => void process.stderr.write(text),
     onSignal: (signal, run) => void process.on(signal, run),
@@ -19,4 +23,20 @@ export function nodeTerminal(): Terminal {
       process.exitCode = code;
     },
   };
+}
+
+function onKey(run: (key: string) => void): () => void {
+  const { stdin } = process;
+  const hear = (bytes: Buffer) => run(bytes.toString());
+  const end = () => {
+    stdin.off("data", hear);
+    stdin.setRawMode(false);
+    stdin.pause();
+  };
+  stdin.setRawMode(true);
+  stdin.on("data", hear);
+  stdin.resume();
+  // Whatever ends the process, the shell gets its line mode back.
+  process.once("exit", end);
+  return end;
 }

@@ -8,9 +8,14 @@ export function hostTerminal(): Terminal {
     isTerminal: host.columns(1) > 0,
     hasColour: wantsColour,
     columns: host.columns(1) || 80,
+    rows: Number(host.environment("LINES")) || 24,
+    directory: host.environment("PWD") ?? "/",
     out(text) {
       // `roamwall ... | head`: the reader has seen enough.
       if (!host.say(1, host.encode(text))) host.exit(0);
+    },
+    outBytes(bytes) {
+      if (!host.say(1, bytes)) host.exit(0);
     },
     isErrTerminal: host.columns(2) > 0,
     err: (text) => void host.say(2, host.encode(text)),

@@ -66,6 +66,7 @@ const STATUS: AgentStatus = {
   mode: "enforce",
   uptimeMs: 90_000,
   engine: { name: "Node", cannot: [] },
+  modes: [],
   policy: { file: "/etc/roamwall/policy.yaml", revision: 42, roles: 2, clients: 3, filters: 2 },
   mqtt: { url: "mqtt://b", connected: true, problem: "", published: 5, eventsLost: 0, revision: 42, id: "x" },
   radius: {

@@ -1,0 +1,115 @@
+/** The state of an AP on one screen: what is well takes a line, what is not says so. */
+import { REASONS } from "../../datapath/abi.ts";
+import type { NeighbourStatus } from "../../replication/status.ts";
+import { falsePositives } from "../metrics/table.ts";
+import type { AgentStatus, DatapathStatus, MqttStatus } from "../status.ts";
+import { fillText } from "./table.ts";
+import {
+  amount,
+  type Cell,
+  chanceText,
+  columns,
+  durationText,
+  facts,
+  grouped,
+  part,
+  printable,
+  type Style,
+} from "./text.ts";
+
+type Fact = readonly [label: string, value: Cell];
+
+export function statusText(status: AgentStatus, neighbours: readonly NeighbourStatus[], style: Style): string {
+  const { datapath } = status;
+  const pairs = [
+    ...agentFacts(status, style),
+    ...outsideFacts(status, style),
+    ...(datapath ? datapathFacts(datapath, style) : [waiting(style)]),
+    ...(datapath ? neighbourFacts(neighbours, datapath, style) : []),
+  ];
+  return facts(pairs, style) + (datapath ? tables(datapath, style) : "");
+}
+
+function waiting(style: Style): Fact {
+  return ["datapath", style.bad("waiting for roamwalld; the kernel filters by the last policy, if one was loaded")];
+}
+
+function agentFacts(status: AgentStatus, style: Style): Fact[] {
+  const { name, id, uptimeMs, mode, modes, trial, policy, engine } = status;
+  const source = policy.revision === undefined ? printable(policy.file) : `the network's, revision ${policy.revision}`;
+  const lines: Fact[] = [
+    ["ap", `${style.bold(printable(name))} (${id}), up ${durationText(uptimeMs)}`],
+    ["mode", mode === "enforce" ? mode : style.warn(`${mode}: denials pass`)],
+    ["policy", `${source}: ${policy.roles} roles, ${policy.clients} clients, ${policy.filters} filters`],
+  ];
+  for (const what of engine.cannot) lines.push(["cannot", style.warn(`${what} (${engine.name})`)]);
+  const beside = modes.filter(({ scope }) => scope !== "ap");
+  if (beside.length > 0) lines.push(["modes", style.warn(`${beside.length} set beside the policy (roamwall mode)`)]);
+  if (trial) {
+    const text = `${printable(trial.file)}, back in ${trial.leftSeconds} s (roamwall confirm, or revert)`;
+    lines.push(["on trial", style.warn(text)]);
+  }
+  if (policy.problem !== undefined) lines.push(["refused", style.bad(printable(policy.problem))]);
+  return lines;
+}
+
+/** Broker, RADIUS and status page, where they are set. */
+function outsideFacts({ mqtt, radius, page }: AgentStatus, style: Style): Fact[] {
+  const lines: Fact[] = [];
+  if (mqtt) lines.push(["broker", `${printable(mqtt.url)}: ${brokerText(mqtt, style)}`]);
+  if (radius) {
+    const servers = radius.relays[0]?.servers ?? [];
+    const shown = servers.map(({ server, isUp }) => (isUp ? server : style.bad(`${server} silent`)));
+    lines.push(["radius", `${grouped(radius.sessions)} sessions; servers: ${shown.join(", ")}`]);
+    if (radius.das && !radius.das.isClockGood)
+      lines.push(["clock", style.bad("not set: replayed CoA requests are known by memory alone")]);
+  }
+  if (page?.problem !== undefined) lines.push(["page", style.bad(`not served: ${printable(page.problem)}`)]);
+  return lines;
+}
+
+function brokerText({ connected, problem, eventsLost }: MqttStatus, style: Style): string {
+  const lost = eventsLost ? `, ${grouped(eventsLost)} events lost` : "";
+  return `${connected ? style.good("connected") : style.bad(`away: ${printable(problem) || "connecting"}`)}${lost}`;
+}
+
+function datapathFacts(datapath: DatapathStatus, style: Style): Fact[] {
+  const { table, cells, usedCells, passed, bytes, clientsHere, clientsKnown, readiness, eventsLost } = datapath;
+  const lines: Fact[] = [
+    ["clients", `${grouped(clientsHere)} here, ${grouped(clientsKnown)} known`],
+    ["passed", `${grouped(passed)} packets, ${amount(bytes, style)}${style.isAligned ? "" : " bytes"}`],
+    ["table", `${fillText(usedCells, cells, style)} (${table})`],
+    ["by chance", `${chanceText(falsePositives(datapath))} of foreign packets finds an expectation`],
+  ];
+  if (readiness === "restoring") lines.push(["state", style.warn("restoring what neighbours kept of this table")]);
+  if (eventsLost) lines.push(["events lost", style.warn(grouped(eventsLost))]);
+  return lines;
+}
+
+function neighbourFacts(neighbours: readonly NeighbourStatus[], datapath: DatapathStatus, style: Style): Fact[] {
+  const alive = neighbours.filter(({ state }) => state === "alive");
+  const mirrored = alive.filter(({ mirror, syncing }) => mirror >= 0 && !syncing);
+  const unheard = datapath.unheard.length;
+  const text = [
+    `${mirrored.length} of ${neighbours.length} mirrored`,
+    ...(alive.length < neighbours.length ? [style.bad(`${neighbours.length - alive.length} silent`)] : []),
+    ...(unheard > 0 ? [style.bad(`${unheard} not understood (roamwall neighbours)`)] : []),
+  ];
+  const mirrors = mirrored.map(({ name, id, fill }) => `${printable(name) || id} ${Math.round(fill * 100)} %`);
+  return [["neighbours", text.join(", ")], ...(mirrors.length ? [["mirrors", mirrors.join(", ")] as const] : [])];
+}
+
+function tables({ denied, ports }: DatapathStatus, style: Style): string {
+  const meaning = new Map<string, string>(REASONS.map(([name, text]) => [name, text]));
+  const counts = Object.entries(denied).map(([reason, count]) => [reason, count, meaning.get(reason) ?? ""]);
+  const lines = ports.map((port) => [
+    printable(port.name),
+    port.attached ? "filtered" : style.bad("gone"),
+    port.zone,
+    durationText(port.openMs),
+  ]);
+  return [
+    counts.length ? part("denied", style) + columns([["reason", "packets", "meaning"], ...counts], style) : "",
+    lines.length ? part("ports", style) + columns([["port", "state", "zone", "was open for"], ...lines], style) : "",
+  ].join("");
+}
