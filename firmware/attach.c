@@ -227,9 +227,9 @@ bool ebpf_holds(const struct port *port)
 void ebpf_require(const struct port *port)
 {
 	if (settings.attach == ATTACH_TCX)
-		die(EXIT_MISSING, "port %s: this kernel has no tcx (6.6 or newer)", port->setting->name);
-	die(EXIT_INTERFACE, "port %s: neither tcx (kernel 6.6) nor clsact works (kmod-sched-core, kmod-sched-bpf)",
-	    port->setting->name);
+		unfit(EXIT_MISSING, "port %s: this kernel has no tcx (6.6 or newer)", port->setting->name);
+	unfit(EXIT_INTERFACE, "port %s: neither tcx (kernel 6.6) nor clsact works (kmod-sched-core, kmod-sched-bpf)",
+	      port->setting->name);
 }
 
 /* tcx links go with their pins; clsact filters are found by their place and name. */

@@ -4,7 +4,9 @@
  * questions) is the same for every datapath.
  *
  *   datapath.c   which one, and tables that are reached by key
+ *   meta.c       what a table was made for
  *   ebpf.c ...   maps of the kernel, which calls the routine itself: see ebpf.h
+ *   nfqueue.c ... memory of this process, which calls the routine: see nfqueue.h
  */
 #ifndef ROAMWALLD_DATAPATH_H
 #define ROAMWALLD_DATAPATH_H
@@ -44,8 +46,8 @@ struct datapath {
 	/* counters are kept this many times over, and lie side by side */
 	unsigned int (*copies)(void);
 
-	/* Ends the process, or (--datapath auto) begins again with another datapath, if this one cannot work here. */
-	void (*check)(void);
+	/* NULL, or why it cannot work on this machine. */
+	const char *(*check)(void);
 	/* Nobody else has these tables. */
 	void (*lock)(void);
 	/* Tables are there, and `maps` is filled in. */
@@ -54,6 +56,8 @@ struct datapath {
 	void (*commit)(void);
 	/* Events come into the loop from now on. */
 	void (*listen)(void);
+	/* If there is any: what it has to do at times; says when it wants to be called again. */
+	uint64_t (*run)(uint64_t now);
 	/* At the end of the process; says what becomes of the filter. */
 	void (*stop)(void);
 	/* --remove: nothing of us is left. */
@@ -72,6 +76,13 @@ struct datapath {
 /* datapath.c */
 extern const struct datapath *datapath;
 void datapath_choose(void);
+/* Whether this process has a capability, by its number. */
+bool machine_may(unsigned int capability);
+/* What was chosen, and why; for people. */
+const char *datapath_text(void);
+void datapath_remove(void);
+/* This datapath cannot work here after all: ends, or (--datapath auto) begins again with the other one. */
+void unfit(enum exit_code code, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
 int keyed_get(enum keyed table, const void *key, void *value);
 int keyed_put(enum keyed table, const void *key, const void *value);
 int keyed_drop(enum keyed table, const void *key);

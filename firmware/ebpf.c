@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -38,18 +37,9 @@ static int warnings_keep(enum libbpf_print_level level, const char *format, va_l
 
 /* --- what the machine must have --- */
 
-static bool machine_may(unsigned int capability)
+static const char *machine_lacks_bpffs(void)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2] = { 0 };
-
-	if (syscall(SYS_capget, &header, data))
-		return false;
-	return data[capability / 32].effective & (1u << capability % 32);
-}
-
-static void machine_check_bpffs(void)
-{
+	static char text[PATH_BYTES + 64];
 	char parent[PATH_BYTES];
 	struct statfs status;
 	char *slash;
@@ -60,31 +50,38 @@ static void machine_check_bpffs(void)
 		slash = strrchr(parent, '/');
 		if (slash)
 			slash[slash == parent] = 0;
-		if (statfs(slash ? parent : ".", &status))
-			die(EXIT_MISSING, "--pin %s: %s: %s", settings.pin, slash ? parent : ".", strerror(errno));
+		if (statfs(slash ? parent : ".", &status)) {
+			snprintf(text, sizeof(text), "--pin %s: %s", settings.pin, strerror(errno));
+			return text;
+		}
 	}
-	if ((unsigned long)status.f_type != BPF_FS_MAGIC_NUMBER)
-		die(EXIT_MISSING, "--pin %s: no bpffs is mounted there (mount -t bpf bpf /sys/fs/bpf)", settings.pin);
+	if ((unsigned long)status.f_type == BPF_FS_MAGIC_NUMBER)
+		return NULL;
+	snprintf(text, sizeof(text), "--pin %s: no bpffs is mounted there (mount -t bpf bpf /sys/fs/bpf)", settings.pin);
+	return text;
 }
 
-static void ebpf_check(void)
+static const char *ebpf_check(void)
 {
+	static char text[128];
 	int fd;
 
 	libbpf_set_print(warnings_keep);
-	if (!machine_may(CAP_SYS_ADMIN) && !machine_may(CAP_BPF_NUMBER))
-		die(EXIT_MISSING, "CAP_BPF is missing (uid %u): run as root, or with CAP_BPF and CAP_NET_ADMIN",
-		    geteuid());
-	if (!machine_may(CAP_NET_ADMIN))
-		die(EXIT_MISSING, "CAP_NET_ADMIN is missing (uid %u): it is needed to attach to ports", geteuid());
+	if (!machine_may(CAP_SYS_ADMIN) && !machine_may(CAP_BPF_NUMBER)) {
+		snprintf(text, sizeof(text), "CAP_BPF is missing (uid %u): run as root, or with CAP_BPF and CAP_NET_ADMIN",
+			 geteuid());
+		return text;
+	}
 	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "rw_probe", 4, 8, 1, NULL);
 	if (fd < 0 && errno == ENOSYS)
-		die(EXIT_MISSING, "this kernel has no bpf(): it needs CONFIG_BPF_SYSCALL");
-	if (fd < 0)
-		die(EXIT_MISSING, "this kernel refuses bpf(): %s (lockdown, or a capability is missing)",
-		    strerror(errno));
+		return "this kernel has no bpf(): it needs CONFIG_BPF_SYSCALL";
+	if (fd < 0) {
+		snprintf(text, sizeof(text), "this kernel refuses bpf(): %s (lockdown, or a capability is missing)",
+			 strerror(errno));
+		return text;
+	}
 	close(fd);
-	machine_check_bpffs();
+	return machine_lacks_bpffs();
 }
 
 static unsigned int ebpf_cpus(void)
@@ -124,8 +121,8 @@ static void object_load(void)
 		return;
 	fputs(warnings, stderr);
 	if (error == -EPERM || error == -ENOSYS)
-		die(EXIT_MISSING, "--object %s: the kernel refuses to load it: %s", settings.object, strerror(-error));
-	die(EXIT_RUNTIME, "--object %s: cannot be loaded: %s", settings.object, strerror(-error));
+		unfit(EXIT_MISSING, "--object %s: the kernel refuses to load it: %s", settings.object, strerror(-error));
+	unfit(EXIT_RUNTIME, "--object %s: cannot be loaded: %s", settings.object, strerror(-error));
 }
 
 static int map_fd(const char *name)
@@ -178,6 +175,7 @@ static void maps_take(void)
 	maps.opener = map_mapped("opener");
 	maps.half_open = map_mapped("half_open");
 	maps.services = map_mapped("services");
+	maps.service_stride = 8;
 	maps.filter_bits = map_mapped("filter_bits");
 	for (int table = 0; table < KEYED_TABLES; table++)
 		ebpf.keyed[table] = map_fd(keyed[table]);
@@ -252,7 +250,7 @@ static void ebpf_remove(void)
 }
 
 const struct datapath datapath_ebpf = {
-	.name = "eBPF",
+	.name = "ebpf",
 	.get = ebpf_get,
 	.put = ebpf_put,
 	.drop = ebpf_drop,

@@ -120,15 +120,19 @@ static int loop_timeout_ms(uint64_t now, uint64_t until)
 	return until > 3600000 ? 3600000 : (int)until;
 }
 
-void loop_run(void)
+static uint64_t sooner(uint64_t one, uint64_t other)
+{
+	return one < other ? one : other;
+}
+
+void loop_run(uint64_t (*also)(uint64_t now))
 {
 	struct epoll_event ready[16];
 
 	while (!stopping) {
 		uint64_t now = clock_ns();
-		uint64_t sweep = sweep_run(now), agent = agent_run(now);
-		int count = epoll_wait(loop_fd, ready, ARRAY_SIZE(ready),
-				       loop_timeout_ms(clock_ns(), sweep < agent ? sweep : agent));
+		uint64_t until = sooner(sooner(sweep_run(now), agent_run(now)), also ? also(now) : NEVER);
+		int count = epoll_wait(loop_fd, ready, ARRAY_SIZE(ready), loop_timeout_ms(clock_ns(), until));
 
 		for (int i = 0; i < count; i++)
 			if (loop_handler[ready[i].data.fd])

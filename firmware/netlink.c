@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* Netlink: sockets, dumps, and what a link says of itself. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "netlink.h"
@@ -67,3 +69,133 @@ void netlink_dump(uint16_t type, message_fn take, void *context)
 	close(fd);
 }
 
+
+/* --- messages to be sent --- */
+
+void batch_clear(struct netlink_batch *batch)
+{
+	batch->used = batch->message = 0;
+	batch->messages = 0;
+}
+
+static void *batch_room(struct netlink_batch *batch, size_t bytes)
+{
+	size_t at = batch->used, whole = NLMSG_ALIGN(bytes);
+
+	if (at + whole > sizeof(batch->bytes))
+		die(EXIT_RUNTIME, "a netlink message of more than %zu bytes", sizeof(batch->bytes));
+	memset(batch->bytes + at, 0, whole);
+	batch->used += whole;
+	if (at != batch->message || bytes > NLMSG_HDRLEN)
+		((struct nlmsghdr *)(batch->bytes + batch->message))->nlmsg_len = (uint32_t)(batch->used - batch->message);
+	return batch->bytes + at;
+}
+
+struct nlmsghdr *batch_begin(struct netlink_batch *batch, uint16_t type, uint16_t flags, const void *body, size_t bytes)
+{
+	struct nlmsghdr *header;
+
+	batch->message = batch->used;
+	header = batch_room(batch, NLMSG_HDRLEN);
+	header->nlmsg_type = type;
+	header->nlmsg_flags = NLM_F_REQUEST | flags;
+	header->nlmsg_seq = ++batch->messages;
+	header->nlmsg_len = NLMSG_HDRLEN;
+	memcpy(batch_room(batch, bytes), body, bytes);
+	return header;
+}
+
+void batch_bytes(struct netlink_batch *batch, uint16_t type, const void *data, size_t bytes)
+{
+	struct nlattr *attribute = batch_room(batch, NLA_HDRLEN + bytes);
+
+	attribute->nla_type = type;
+	attribute->nla_len = (uint16_t)(NLA_HDRLEN + bytes);
+	if (bytes)
+		memcpy((uint8_t *)attribute + NLA_HDRLEN, data, bytes);
+}
+
+void batch_text(struct netlink_batch *batch, uint16_t type, const char *text)
+{
+	batch_bytes(batch, type, text, strlen(text) + 1);
+}
+
+void batch_be16(struct netlink_batch *batch, uint16_t type, uint16_t value)
+{
+	value = htons(value);
+	batch_bytes(batch, type, &value, sizeof(value));
+}
+
+void batch_be32(struct netlink_batch *batch, uint16_t type, uint32_t value)
+{
+	value = htonl(value);
+	batch_bytes(batch, type, &value, sizeof(value));
+}
+
+size_t batch_nest(struct netlink_batch *batch, uint16_t type)
+{
+	size_t nest = batch->used;
+
+	batch_bytes(batch, type | NLA_F_NESTED, NULL, 0);
+	return nest;
+}
+
+void batch_nest_end(struct netlink_batch *batch, size_t nest)
+{
+	((struct nlattr *)(batch->bytes + nest))->nla_len = (uint16_t)(batch->used - nest);
+}
+
+void batch_want_answer(struct netlink_batch *batch)
+{
+	((struct nlmsghdr *)(batch->bytes + batch->message))->nlmsg_flags |= NLM_F_ACK;
+}
+
+/* The first refusal, or the answer that was wanted; nothing else is waited for. */
+static int batch_answer(const uint8_t *bytes, size_t length, bool *answered)
+{
+	const struct nlmsghdr *message = (const struct nlmsghdr *)bytes;
+
+	for (; NLMSG_OK(message, length); message = NLMSG_NEXT(message, length)) {
+		const struct nlmsgerr *answer = NLMSG_DATA(message);
+
+		if (message->nlmsg_type != NLMSG_ERROR)
+			continue;
+		*answered = true;
+		if (answer->error)
+			return answer->error;
+	}
+	return 0;
+}
+
+int batch_send_over(struct netlink_batch *batch, int fd)
+{
+	uint8_t bytes[16384] __attribute__((aligned(8)));
+	bool answered = false;
+	int error = 0;
+
+	if (send(fd, batch->bytes, batch->used, 0) != (ssize_t)batch->used)
+		return -errno;
+	while (!answered) {
+		ssize_t got = recv(fd, bytes, sizeof(bytes), 0);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got ? -errno : -EPROTO;
+		error = batch_answer(bytes, (size_t)got, &answered);
+	}
+	return error;
+}
+
+int batch_send(struct netlink_batch *batch, int protocol)
+{
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol), error;
+	struct timeval patience = { .tv_sec = 5 };
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	error = batch_send_over(batch, fd);
+	close(fd);
+	return error;
+}

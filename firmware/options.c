@@ -23,13 +23,18 @@ struct settings settings = {
 	.clients = 1024,
 	.filter_words = (1 << 20) / 8,
 	.clock_rate = 1,
+	.queue = 4755,
+	.fail_open = true,
+	.state = "/run/roamwall/tables",
 };
 
 static const char help_text[] =
 	"usage: roamwalld --port IFNAME[,zone=N][,tagged] [--port ...] --key FILE [OPTION...]\n"
-	"       roamwalld --remove [--pin DIR]\n"
+	"       roamwalld --remove [--pin DIR] [--state DIR]\n"
+	"       roamwalld --print-rules nft|iptables --port IFNAME [--queue N] [--fail open|closed]\n"
 	"\n"
-	"Filters the clients behind each port. Runs in the foreground. When it ends, the filter stays in place.\n"
+	"Filters the clients behind each port. Runs in the foreground. When it ends, an eBPF filter stays in place; what\n"
+	"becomes of packets that went to NFQUEUE is for --fail to say.\n"
 	"\n"
 	"  --port IFNAME[,zone=N][,tagged]\n"
 	"                         a netdev with clients behind it; it may appear later. zone 0..65535 (default 0);\n"
@@ -44,8 +49,21 @@ static const char help_text[] =
 	"  --clients N            most clients known at a time, 1..16382 (default 1024)\n"
 	"  --filter-memory BYTES  for all access lists; K and M are understood (default 1M)\n"
 	"  --attach tcx|clsact    how to attach (default: tcx where the kernel has it, else clsact)\n"
-	"  --remove               detach and unpin everything under --pin, then exit\n"
+	"  --datapath auto|ebpf|nfqueue\n"
+	"                         who judges packets: the kernel by eBPF, or this process behind netfilter's queue\n"
+	"                         (default auto: eBPF, and NFQUEUE where that cannot be loaded)\n"
+	"  --remove               detach and unpin everything under --pin and --state, remove rules, then exit\n"
 	"  --help                 this text\n"
+	"\n"
+	"With NFQUEUE:\n"
+	"  --fail open|closed     while this process is gone packets pass unfiltered, or are dropped (default open)\n"
+	"  --queue N              number of the queue, 0..65535 (default 4755)\n"
+	"  --rules auto|nft|iptables|none\n"
+	"                         how packets are led there (default auto: nf_tables, else iptables-restore); none: by\n"
+	"                         rules of your own\n"
+	"  --print-rules nft|iptables\n"
+	"                         print what such rules are, then exit\n"
+	"  --state DIR            the tables, in memory that outlives this process (default /run/roamwall/tables)\n"
 	"\n"
 	"For tests only: --clock-rate N (ticks run N times as fast), --testing (the filter reads the test clock).\n"
 	"\n"
@@ -144,14 +162,51 @@ static void option_port(char *text)
 	settings.port_count++;
 }
 
+/* Number of `text` among `words`, which ends with NULL. */
+static unsigned int option_word(const char *option, const char *text, const char *const words[], const char *accepted)
+{
+	for (unsigned int i = 0; words[i]; i++)
+		if (!strcmp(words[i], text))
+			return i;
+	die(EXIT_USAGE, "%s \"%s\": accepted are %s", option, text, accepted);
+}
+
 static void option_attach(const char *text)
 {
-	if (!strcmp(text, "tcx"))
-		settings.attach = ATTACH_TCX;
-	else if (!strcmp(text, "clsact"))
-		settings.attach = ATTACH_CLSACT;
-	else
-		die(EXIT_USAGE, "--attach \"%s\": accepted are tcx and clsact", text);
+	static const char *const words[] = { "tcx", "clsact", NULL };
+	static const enum attach_kind kinds[] = { ATTACH_TCX, ATTACH_CLSACT };
+
+	settings.attach = kinds[option_word("--attach", text, words, "tcx and clsact")];
+}
+
+static void option_datapath(const char *text)
+{
+	static const char *const words[] = { "auto", "ebpf", "nfqueue", NULL };
+
+	settings.datapath = option_word("--datapath", text, words, "auto, ebpf and nfqueue");
+}
+
+static void option_rules(const char *text)
+{
+	static const char *const words[] = { "auto", "nft", "iptables", "none", NULL };
+
+	settings.rules = option_word("--rules", text, words, "auto, nft, iptables and none");
+}
+
+static void option_fail(const char *text)
+{
+	static const char *const words[] = { "open", "closed", NULL };
+
+	settings.fail_open = !option_word("--fail", text, words, "open and closed");
+}
+
+static void option_print_rules(const char *text)
+{
+	static const char *const words[] = { "nft", "iptables", NULL };
+	static const enum rules_kind kinds[] = { RULES_NFT, RULES_IPTABLES };
+
+	settings.rules = kinds[option_word("--print-rules", text, words, "nft and iptables")];
+	settings.print_rules = true;
 }
 
 static void option_apply(const char *name, char *value)
@@ -176,6 +231,18 @@ static void option_apply(const char *name, char *value)
 		settings.filter_words = option_filter_words(value);
 	else if (!strcmp(name, "attach"))
 		option_attach(value);
+	else if (!strcmp(name, "datapath"))
+		option_datapath(value);
+	else if (!strcmp(name, "fail"))
+		option_fail(value);
+	else if (!strcmp(name, "queue"))
+		settings.queue = (uint16_t)option_number("--queue", value, 0, UINT16_MAX);
+	else if (!strcmp(name, "rules"))
+		option_rules(value);
+	else if (!strcmp(name, "print-rules"))
+		option_print_rules(value);
+	else if (!strcmp(name, "state"))
+		settings.state = value;
 	else if (!strcmp(name, "clock-rate"))
 		settings.clock_rate = (uint32_t)option_number("--clock-rate", value, 1, CLOCK_RATE_MAX);
 	else if (!strcmp(name, "testing"))
@@ -192,6 +259,9 @@ void options_parse(int argc, char **argv)
 		{ "socket", required_argument, NULL, 1 },	 { "object", required_argument, NULL, 1 },
 		{ "mirrors", required_argument, NULL, 1 },	 { "clients", required_argument, NULL, 1 },
 		{ "filter-memory", required_argument, NULL, 1 }, { "attach", required_argument, NULL, 1 },
+		{ "datapath", required_argument, NULL, 1 },	 { "fail", required_argument, NULL, 1 },
+		{ "queue", required_argument, NULL, 1 },	 { "rules", required_argument, NULL, 1 },
+		{ "print-rules", required_argument, NULL, 1 },	 { "state", required_argument, NULL, 1 },
 		{ "clock-rate", required_argument, NULL, 1 },	 { "testing", no_argument, NULL, 1 },
 		{ "remove", no_argument, NULL, 1 },		 { "help", no_argument, NULL, 2 },
 		{ NULL, 0, NULL, 0 },
@@ -199,6 +269,7 @@ void options_parse(int argc, char **argv)
 	static char table[] = "4x1024x8/r26";
 	int index, found;
 
+	settings.arguments = argv;
 	option_table(table);
 	while ((found = getopt_long(argc, argv, "", options, &index)) != -1) {
 		if (found == 2) {
@@ -211,11 +282,11 @@ void options_parse(int argc, char **argv)
 	}
 	if (optind < argc)
 		die(EXIT_USAGE, "\"%s\": accepted are options only; see roamwalld --help", argv[optind]);
-	if (strlen(settings.pin) > PIN_MAX_CHARACTERS)
-		die(EXIT_USAGE, "--pin: accepted are at most %d characters", PIN_MAX_CHARACTERS);
+	if (strlen(settings.pin) > PIN_MAX_CHARACTERS || strlen(settings.state) > PIN_MAX_CHARACTERS)
+		die(EXIT_USAGE, "--pin, --state: accepted are at most %d characters", PIN_MAX_CHARACTERS);
 	if (!settings.remove && !settings.port_count)
 		die(EXIT_USAGE, "--port is missing: name at least one netdev with clients behind it");
-	if (!settings.remove && !settings.key_file)
+	if (!settings.remove && !settings.print_rules && !settings.key_file)
 		die(EXIT_USAGE, "--key is missing: a file with the line `seed <32 hex>`");
 	settings.geometry.fast_ns /= settings.clock_rate;
 	settings.geometry.slow_ns /= settings.clock_rate;

@@ -135,6 +135,14 @@ static void zones_prune(const struct rw_zone_key *wanted, size_t count)
 	}
 }
 
+/* What lies behind the prefix is no part of the key. */
+static const char *zone_put(struct rw_zone_key *key, uint32_t zone)
+{
+	for (uint32_t bit = key->prefix_bits; bit < 128; bit++)
+		key->address[bit / 8] &= (uint8_t)~(0x80 >> bit % 8);
+	return table_put(KEYED_ZONES, key, &zone, "zones");
+}
+
 const char *command_set_zones(const uint8_t *body, size_t bytes)
 {
 	size_t count = bytes / sizeof(struct rw_command_set_zones);
@@ -156,7 +164,7 @@ const char *command_set_zones(const uint8_t *body, size_t bytes)
 			fault = refusal("prefix /%u, zone %u: accepted are /0 to /128, zones below %d",
 					entry.prefix_bits, entry.zone, RW_ZONE_GROUP);
 		else
-			fault = table_put(KEYED_ZONES, &keys[i], &entry.zone, "zones");
+			fault = zone_put(&keys[i], entry.zone);
 	}
 	if (!fault) {
 		qsort(keys, count, sizeof(*keys), zone_key_order);
@@ -178,6 +186,6 @@ const char *command_set_services(const uint8_t *body, size_t bytes)
 		classes[entry.port] = entry.service;
 	}
 	for (size_t port = 0; port < ARRAY_SIZE(classes); port++)
-		*(volatile uint16_t *)&maps.services[port] = classes[port];
+		*(volatile uint16_t *)(maps.services + port * maps.service_stride) = classes[port];
 	return NULL;
 }

@@ -9,7 +9,7 @@
 #include "datapath.h"
 #include "netlink.h"
 
-static const char *const attach_names[] = { "nothing", "tcx", "clsact" };
+static const char *const attach_names[] = { "nothing", "tcx", "clsact", "NFQUEUE" };
 
 static struct port ports[PORTS_MAX];
 static int events_fd = -1;

@@ -45,7 +45,12 @@ enum attach_kind {
 	ATTACH_NONE = 0,
 	ATTACH_TCX = 1,
 	ATTACH_CLSACT = 2,
+	ATTACH_NFQUEUE = 3,
 };
+
+enum datapath_kind { DATAPATH_AUTO, DATAPATH_EBPF, DATAPATH_NFQUEUE };
+
+enum rules_kind { RULES_AUTO, RULES_NFT, RULES_IPTABLES, RULES_NONE };
 
 struct geometry {
 	uint32_t bucket_bits;
@@ -79,6 +84,14 @@ struct settings {
 	uint32_t clients;
 	uint32_t filter_words;
 	enum attach_kind attach; /* ATTACH_NONE: whatever the kernel has */
+	enum datapath_kind datapath;
+	/* of NFQUEUE */
+	const char *state;
+	uint16_t queue;
+	enum rules_kind rules;
+	bool fail_open;
+	bool print_rules;
+	char **arguments;
 	uint32_t clock_rate;
 	bool testing;
 	bool remove;
@@ -116,9 +129,11 @@ struct maps {
 	void *mirror;
 	struct rw_ctl *ctl;
 	struct meta *meta;
-	/* values of 4 and 2 bytes, 8 apart */
+	/* values of 4 bytes, 8 apart */
 	uint64_t *used;
-	uint64_t *services;
+	/* values of 2 bytes, `service_stride` apart */
+	uint8_t *services;
+	size_t service_stride;
 	uint8_t *filter_bits;
 	/* by coordinate: 1 + the side that opened and waits for an answer, 0 = nobody does */
 	uint8_t *opener;
@@ -142,8 +157,8 @@ void loop_start(void);
 int loop_add(int fd, void (*ready)(uint32_t events));
 void loop_change(int fd, void (*ready)(uint32_t events), uint32_t events);
 void loop_remove(int fd);
-/* Until a signal ends it. */
-void loop_run(void);
+/* Until a signal ends it. `also`: what else wants to run at times, or NULL. */
+void loop_run(uint64_t (*also)(uint64_t now));
 
 /* ports.c */
 void ports_start(uint64_t since_ns);

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The datapath in user space, behind netfilter's queue: for kernels that cannot run the program.
+ *
+ *   nfqueue.c   start, stop, ports
+ *   memory.c    the tables: files that are mapped, so that they outlive this process
+ *   routine.c   the routine over those tables
+ *   queue.c     packets in, verdicts out
+ *   stations.c  whose MAC an address has, where netfilter does not say
+ *   rules.c     the rules that lead packets here: as text, and through iptables-restore
+ *   nft.c       the same through nf_tables
+ */
+#ifndef ROAMWALLD_NFQUEUE_H
+#define ROAMWALLD_NFQUEUE_H
+
+#include "datapath.h"
+
+extern const struct datapath datapath_nfqueue;
+
+/* memory.c */
+void memory_lock(void);
+void memory_load(void);
+void memory_remove(void);
+/* Another value, until it is called again: the clock that the routine reads. */
+void memory_set_now(uint64_t now);
+int memory_get(enum keyed table, const void *key, void *value);
+int memory_put(enum keyed table, const void *key, const void *value);
+int memory_drop(enum keyed table, const void *key);
+int memory_next(enum keyed table, const void *key, void *next);
+
+/* routine.c */
+enum { ROUTINE_FRAME_BYTES = RW_PARSE_BYTES };
+
+/* A frame whose first bytes lie in routine_frame(). */
+struct routine_packet {
+	uint32_t length;
+	uint32_t ifindex;
+	bool to_client, tagged, gso;
+	/* `to_client`, and it came from nowhere: routed and bridged packets have a netdev that they came by */
+	bool no_origin;
+};
+
+uint8_t *routine_frame(void);
+/* What the AP itself sends. */
+bool routine_is_own(const struct routine_packet *packet);
+/* True: it may pass. */
+bool routine_judge(const struct routine_packet *packet);
+
+/* queue.c */
+void queue_open(void);
+void queue_start(void);
+uint64_t queue_run(uint64_t now);
+/* A verdict on a packet that was put off. */
+void queue_decide(uint32_t id, bool pass);
+
+/* stations.c */
+/* Addresses are IPv6, or ::ffff:a.b.c.d. */
+void stations_start(void);
+void stations_learn(uint32_t ifindex, const uint8_t address[16], const uint8_t mac[6]);
+bool stations_find(uint32_t ifindex, const uint8_t address[16], uint8_t mac[6]);
+/* Has the kernel look for it. */
+void stations_ask(uint32_t ifindex, const uint8_t address[16]);
+/* Called when more may be known than before. */
+void queue_retry(void);
+
+/* rules.c */
+void rules_print(void);
+/* Returns NULL, or why packets cannot be led here. */
+const char *rules_install(void);
+void rules_remove(void);
+bool rules_hold(void);
+bool rules_see_frames(void);
+
+/* nft.c. 0 or -errno. */
+int nft_install(void);
+int nft_remove(void);
+bool nft_holds(void);
+
+#endif
