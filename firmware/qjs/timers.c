@@ -42,7 +42,12 @@ static bool grow(void)
 		return false;
 	heap = taller;
 	for (uint32_t slot = slots; slot < more; slot++)
-		timers[slot] = (struct timer){ .place = NO_SLOT, .next_free = slot + 1 < more ? slot + 1 : first_free };
+		timers[slot] = (struct timer){
+			.place = NO_SLOT,
+			.next_free = slot + 1 < more ? slot + 1 : first_free,
+			/* 0 is nobody's id: the bundle may cancel what it never set. */
+			.generation = 1,
+		};
 	first_free = slots;
 	slots = more;
 	return true;

@@ -13,6 +13,7 @@ export interface Host {
   now(): number;
   /** Seconds since 1970. */
   wall(): number;
+  /** Never 0. */
   after(ms: number, run: () => void): number;
   cancel(timer: number): void;
   /** At most 65,536 bytes. */

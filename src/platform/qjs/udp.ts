@@ -26,6 +26,7 @@ export function openUdp(options: UdpOptions, log: Log): Udp {
   return {
     local: { address: options.bind, port },
     send(bytes, to) {
+      if (sockets.length === 0) return;
       const lost = host.send(unicast, bytes, to.address, to.port);
       // One line for each kind of trouble: a mesh link that is down would fill the log.
       if (lost === undefined || told.has(lost)) return;
