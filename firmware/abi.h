@@ -352,6 +352,12 @@ struct rw_event_refused {
 };
 _Static_assert(sizeof(struct rw_event_refused) == 4, "rw_event_refused");
 
+#define RW_EVENT_ABOUT 12
+struct rw_event_about {
+	__u32 datapath;
+};
+_Static_assert(sizeof(struct rw_event_about) == 4, "rw_event_about");
+
 #define RW_COMMAND_LOAD_AUTOMATA 1
 
 #define RW_COMMAND_SET_CLIENT 2

@@ -196,6 +196,7 @@ static void agent_accept(uint32_t events)
 	}
 	say("agent: connected");
 	agent_send_hello();
+	agent_send_about();
 	ports_report();
 	sweep_reader_came();
 }

@@ -32,6 +32,7 @@ void cells_report(uint32_t coordinate, uint32_t cell, uint16_t owner);
 void cells_report_dumped(uint32_t coordinate, uint32_t cell, uint16_t owner);
 void cells_send(void);
 void agent_send_hello(void);
+void agent_send_about(void);
 
 /* commands.c */
 void command_run(uint16_t kind, const uint8_t *body, size_t bytes);

@@ -20,6 +20,7 @@ struct port {
 	enum attach_kind attached;
 	int link[2];
 	uint32_t open_ms;
+	bool bridged;
 };
 
 /* Tables that are reached by key; those of `maps` are mapped. */

@@ -166,6 +166,8 @@ static bool tables_map(void)
 		PLAIN(automata, sizeof(struct rw_automata)),
 		PLAIN(windows, slots * sizeof(struct rw_windows)),
 		PLAIN(used, slots * sizeof(u64)),
+		PLAIN(opener, g->cells),
+		PLAIN(half_open, slots * sizeof(struct rw_half_open)),
 		PLAIN(filters, RW_FILTERS_MAX * sizeof(struct rw_filter)),
 		PLAIN(filter_bits, settings.filter_words * 8ull),
 		PLAIN(services, 65536 * sizeof(u16)),
@@ -237,6 +239,8 @@ void memory_load(void)
 	maps.mirror = rw_memory.mirror;
 	maps.ctl = rw_memory.ctl;
 	maps.used = (uint64_t *)rw_memory.used;
+	maps.opener = rw_memory.opener;
+	maps.half_open = rw_memory.half_open;
 	maps.services = (uint8_t *)rw_memory.services;
 	maps.service_stride = sizeof(*rw_memory.services);
 	maps.filter_bits = rw_memory.filter_bits;

@@ -25,6 +25,8 @@ struct rw_memory {
 	struct rw_automata *automata;
 	struct rw_windows *windows;
 	u64 *used;
+	u8 *opener;
+	struct rw_half_open *half_open;
 	struct rw_filter *filters;
 	u8 *filter_bits;
 	u16 *services;
@@ -36,7 +38,7 @@ struct rw_memory {
 
 extern struct rw_memory rw_memory;
 /* Who includes this says what becomes of events. */
-void rw_memory_event(const struct rw_ring_event *event);
+void rw_memory_event(const struct rw_ring_event *event, u32 bytes);
 
 rw_inline u32 rw_seed(u32 index)
 {
@@ -145,6 +147,16 @@ rw_inline u32 rw_used_by(u32 slot)
 	return slot < rw_memory.slots ? (u32) * (const u32 *)&rw_memory.used[slot] : ~0u;
 }
 
+rw_inline struct rw_half_open *rw_half_open_of(u32 slot)
+{
+	return slot < rw_memory.slots ? &rw_memory.half_open[slot] : 0;
+}
+
+rw_inline u8 *rw_opener_row(u32 index)
+{
+	return rw_memory.opener + (unsigned long)index * RW_BUCKET_CELLS;
+}
+
 rw_inline const struct rw_client *rw_client_lookup(const struct rw_client_key *key)
 {
 	return rw_keyed_lookup(rw_memory.clients, key);
@@ -185,9 +197,9 @@ rw_inline void rw_count_client(u32 slot, u32 passed, u32 denied, u32 bytes)
 	counters->bytes += bytes;
 }
 
-rw_inline void rw_emit(const struct rw_ring_event *event)
+rw_inline void rw_emit(const struct rw_ring_event *event, u32 bytes)
 {
-	rw_memory_event(event);
+	rw_memory_event(event, bytes);
 }
 
 rw_inline void rw_dirty_set(u32 coordinate)
@@ -197,7 +209,7 @@ rw_inline void rw_dirty_set(u32 coordinate)
 	rw_memory.dirty[coordinate / RW_DIRTY_CELLS] = 1;
 	if (rw_memory.ctl->armed) {
 		rw_memory.ctl->armed = 0;
-		rw_emit(&wake);
+		rw_emit(&wake, sizeof(wake));
 	}
 }
 

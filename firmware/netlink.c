@@ -11,6 +11,16 @@
 #include "netlink.h"
 #include "roamwalld.h"
 
+static bool link_is_bridged(struct rtattr *information)
+{
+	int bytes = (int)RTA_PAYLOAD(information);
+
+	for (struct rtattr *a = RTA_DATA(information); RTA_OK(a, bytes); a = RTA_NEXT(a, bytes))
+		if (a->rta_type == IFLA_INFO_SLAVE_KIND)
+			return !strcmp(RTA_DATA(a), "bridge");
+	return false;
+}
+
 struct link link_read(struct nlmsghdr *message)
 {
 	struct ifinfomsg *info = NLMSG_DATA(message);
@@ -20,6 +30,8 @@ struct link link_read(struct nlmsghdr *message)
 	for (struct rtattr *a = IFLA_RTA(info); RTA_OK(a, bytes); a = RTA_NEXT(a, bytes)) {
 		if (a->rta_type == IFLA_IFNAME)
 			link.name = RTA_DATA(a);
+		if (a->rta_type == IFLA_LINKINFO)
+			link.bridged = link_is_bridged(a);
 		if (a->rta_type == IFLA_ADDRESS && RTA_PAYLOAD(a) == 6 && !(info->ifi_flags & IFF_LOOPBACK))
 			link.mac = RTA_DATA(a);
 	}

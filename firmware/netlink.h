@@ -16,6 +16,8 @@ struct link {
 	uint32_t ifindex;
 	const char *name;
 	const uint8_t *mac;
+	/* it is a port of a bridge */
+	bool bridged;
 };
 
 typedef void (*message_fn)(struct nlmsghdr *message, void *context);

@@ -33,14 +33,6 @@ static void nfqueue_load(void)
 
 /* --- ports --- */
 
-static bool is_bridged(const char *port)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/sys/class/net/%s/brport", port);
-	return !access(path, F_OK);
-}
-
 static bool bridge_asks_iptables(void)
 {
 	int fd = open("/proc/sys/net/bridge/bridge-nf-call-iptables", O_RDONLY | O_CLOEXEC);
@@ -68,8 +60,7 @@ static int nfqueue_attach(struct port *port)
 		say("netfilter's rules: %s", why);
 		return -EOPNOTSUPP;
 	}
-	if (!rules_see_frames() && settings.rules != RULES_NONE && is_bridged(port->setting->name) &&
-	    !bridge_asks_iptables()) {
+	if (port->bridged && !rules_see_frames() && settings.rules != RULES_NONE && !bridge_asks_iptables()) {
 		say("port %s is in a bridge, which shows iptables nothing: set net.bridge.bridge-nf-call-iptables and "
 		    "-ip6tables to 1",
 		    port->setting->name);

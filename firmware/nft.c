@@ -8,9 +8,7 @@
 #include <errno.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <linux/netfilter/xt_NFQUEUE.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -110,23 +108,7 @@ static void put_queue(struct netlink_batch *batch)
 	expression_end(batch, element, data);
 }
 
-/* Kernels without nft_queue have iptables' target, which rules of nf_tables may use. */
-static void put_queue_target(struct netlink_batch *batch)
-{
-	size_t data, element = expression_begin(batch, "target", &data);
-	union {
-		struct xt_NFQ_info_v3 info;
-		uint64_t aligned;
-	} target = { .info = { .queuenum = settings.queue, .queues_total = 1,
-			       .flags = settings.fail_open ? NFQ_FLAG_BYPASS : 0 } };
-
-	batch_text(batch, NFTA_TARGET_NAME, "NFQUEUE");
-	batch_be32(batch, NFTA_TARGET_REV, 3);
-	batch_bytes(batch, NFTA_TARGET_INFO, &target, sizeof(target));
-	expression_end(batch, element, data);
-}
-
-static void put_rule(struct netlink_batch *batch, uint8_t family, const struct hook *hook, const char *port, bool native)
+static void put_rule(struct netlink_batch *batch, uint8_t family, const struct hook *hook, const char *port)
 {
 	size_t nest;
 
@@ -135,19 +117,16 @@ static void put_rule(struct netlink_batch *batch, uint8_t family, const struct h
 	batch_text(batch, NFTA_RULE_CHAIN, hook->chain);
 	nest = batch_nest(batch, NFTA_RULE_EXPRESSIONS);
 	put_netdev_is(batch, hook->meta, port);
-	if (native)
-		put_queue(batch);
-	else
-		put_queue_target(batch);
+	put_queue(batch);
 	batch_nest_end(batch, nest);
 }
 
-static void put_rules(struct netlink_batch *batch, uint8_t family, bool native)
+static void put_rules(struct netlink_batch *batch, uint8_t family)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(hooks); i++) {
 		put_chain(batch, family, &hooks[i]);
 		for (unsigned int port = 0; port < settings.port_count; port++)
-			put_rule(batch, family, &hooks[i], settings.ports[port].name, native);
+			put_rule(batch, family, &hooks[i], settings.ports[port].name);
 	}
 }
 
@@ -158,7 +137,7 @@ static int batch_run(struct netlink_batch *batch)
 }
 
 /* One transaction: what was there is replaced, or stays if anything is refused. */
-static int tables_make(bool native)
+int nft_install(void)
 {
 	static struct netlink_batch batch;
 
@@ -168,17 +147,10 @@ static int tables_make(bool native)
 		put_table(&batch, NFT_MSG_NEWTABLE, NLM_F_CREATE, families[i]);
 		put_table(&batch, NFT_MSG_DELTABLE, 0, families[i]);
 		put_table(&batch, NFT_MSG_NEWTABLE, NLM_F_CREATE, families[i]);
-		put_rules(&batch, families[i], native);
+		put_rules(&batch, families[i]);
 	}
 	batch_want_answer(&batch);
 	return batch_run(&batch);
-}
-
-int nft_install(void)
-{
-	int error = tables_make(true);
-
-	return error ? tables_make(false) : 0;
 }
 
 int nft_remove(void)

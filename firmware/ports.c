@@ -106,9 +106,10 @@ uint32_t ports_zone(uint32_t ifindex)
 
 /* --- rtnetlink --- */
 
-/* ifindex of each port, as the links are now. */
+/* Of each port, as the links are now. */
 struct links_now {
 	uint32_t ifindex[PORTS_MAX];
+	bool bridged[PORTS_MAX];
 };
 
 static void links_take(struct nlmsghdr *message, void *context)
@@ -119,8 +120,10 @@ static void links_take(struct nlmsghdr *message, void *context)
 	if (message->nlmsg_type != RTM_NEWLINK)
 		return;
 	for (unsigned int i = 0; link.name && i < settings.port_count; i++)
-		if (!strcmp(settings.ports[i].name, link.name))
+		if (!strcmp(settings.ports[i].name, link.name)) {
 			links->ifindex[i] = link.ifindex;
+			links->bridged[i] = link.bridged;
+		}
 }
 
 static void links_sync(uint64_t seen_ns)
@@ -132,6 +135,7 @@ static void links_sync(uint64_t seen_ns)
 	for (unsigned int i = 0; i < settings.port_count; i++) {
 		if (ports[i].ifindex && ports[i].ifindex != links.ifindex[i])
 			port_vanished(&ports[i]);
+		ports[i].bridged = links.bridged[i];
 		if (links.ifindex[i] && !ports[i].ifindex)
 			port_appeared(&ports[i], links.ifindex[i], seen_ns);
 	}

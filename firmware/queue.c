@@ -255,7 +255,6 @@ static bool group_mac(const uint8_t address[16], bool v4, uint8_t mac[6])
 /* A header such as the packet has, or will have, on the client's side. False: the receiver's MAC is not known. */
 static bool frame_head(const struct packet *packet, const struct routine_packet *how, uint8_t address[16], uint8_t *frame)
 {
-	static const uint8_t nobody[6];
 	bool v4 = packet->family == NFPROTO_IPV4, known = true;
 
 	memset(frame, 0, 12);
@@ -265,12 +264,18 @@ static bool frame_head(const struct packet *packet, const struct routine_packet 
 		return true;
 	if (!group_mac(address, v4, frame) && how->to_client)
 		known = stations_find(how->ifindex, address, frame);
-	if (how->to_client || !packet->mac)
-		return known;
-	memcpy(frame + 6, packet->mac, 6);
-	if (ip_address(packet, false, address) && memcmp(packet->mac, nobody, 6))
+	if (!how->to_client && packet->mac)
+		memcpy(frame + 6, packet->mac, 6);
+	return known;
+}
+
+/* Only who may send teaches: a stranger's packets name whatever address he likes. */
+static void learn(const struct packet *packet, const struct routine_packet *how)
+{
+	uint8_t address[16];
+
+	if (packet->family != NFPROTO_BRIDGE && !how->to_client && packet->mac && ip_address(packet, false, address))
 		stations_learn(how->ifindex, address, packet->mac);
-	return true;
 }
 
 static void frame_body(const struct packet *packet, size_t head, struct routine_packet *how, uint8_t *frame)
@@ -336,6 +341,8 @@ static bool packet_judge(const struct packet *packet, bool *pass)
 	if (!known && !routine_is_own(&how) && waits(packet, &how, address))
 		return false;
 	*pass = routine_judge(&how);
+	if (*pass)
+		learn(packet, &how);
 	return true;
 }
 

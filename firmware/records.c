@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent.h"
+#include "nfqueue.h"
 
 /* Above the first mark commands and cells wait for the agent to read; above the second events are dropped. */
 #define OUT_WAIT_BYTES (1 << 20)
@@ -188,6 +189,13 @@ void agent_send_hello(void)
 	};
 
 	record_send(RW_EVENT_HELLO, &body, sizeof(body), NULL, 0);
+}
+
+void agent_send_about(void)
+{
+	struct rw_event_about body = { .datapath = datapath == &datapath_nfqueue };
+
+	record_send(RW_EVENT_ABOUT, &body, sizeof(body), datapath_text(), strlen(datapath_text()));
 }
 
 /* The agent that they were for is gone. */

@@ -5,9 +5,9 @@
 
 static struct rw_sfr state;
 
-void rw_memory_event(const struct rw_ring_event *event)
+void rw_memory_event(const struct rw_ring_event *event, u32 bytes)
 {
-	event_take(event);
+	event_take(event, bytes);
 }
 
 uint8_t *routine_frame(void)

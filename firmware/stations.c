@@ -16,6 +16,8 @@
 #include "nfqueue.h"
 
 #define STATIONS_MAX 4096
+/* An address whose owner was heard so long ago is anybody's. */
+#define SILENT_S 60
 #define NUD_KNOWN (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP)
 
 struct station_key {
@@ -25,7 +27,8 @@ struct station_key {
 
 struct station {
 	uint8_t mac[6];
-	uint16_t pad;
+	/* second of the clock, in so many bits; of those that were heard */
+	uint16_t heard;
 };
 
 static struct rw_keyed *neighbours, *heard;
@@ -58,13 +61,14 @@ static void forget_one(struct rw_keyed *t)
 		rw_keyed_drop(t, entry->words);
 }
 
-static void remember(struct rw_keyed *t, const struct station_key *key, const uint8_t mac[6])
+static struct station *remember(struct rw_keyed *t, const struct station_key *key, const uint8_t mac[6])
 {
 	struct station *station;
 
 	while (!(station = rw_keyed_insert(t, key)))
 		forget_one(t);
 	memcpy(station->mac, mac, sizeof(station->mac));
+	return station;
 }
 
 /* --- the kernel's neighbours --- */
@@ -140,13 +144,17 @@ static void neighbours_ready(uint32_t events)
 
 /* --- what the queue asks --- */
 
+/* Whoever claims another's address does not get what is meant for him: he would have to be silent for that. */
 void stations_learn(uint32_t ifindex, const uint8_t address[16], const uint8_t mac[6])
 {
 	struct station_key key = key_of(ifindex, address);
-	const struct station *known = rw_keyed_lookup(heard, &key);
+	struct station *known = rw_keyed_lookup(heard, &key);
+	uint16_t now = (uint16_t)(clock_ns() / NS_PER_S);
 
-	if (!known || memcmp(known->mac, mac, sizeof(known->mac)))
-		remember(heard, &key, mac);
+	if (!known || (memcmp(known->mac, mac, sizeof(known->mac)) && (uint16_t)(now - known->heard) > SILENT_S))
+		known = remember(heard, &key, mac);
+	if (!memcmp(known->mac, mac, sizeof(known->mac)))
+		known->heard = now;
 }
 
 bool stations_find(uint32_t ifindex, const uint8_t address[16], uint8_t mac[6])

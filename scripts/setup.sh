@@ -33,7 +33,7 @@ missing_packages() {
 	page-test) wanted=(chromium /usr/bin/chromium fonts-dejavu-core /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf) ;;
 	demo) ! is_root || wanted+=(iproute2 ip) ;;
 	# The sanitizers of clang are a package of their own, by version; 14 is Debian 12's.
-	test) wanted+=(libclang-rt-14-dev /usr/lib/llvm-14/lib/clang/14.0.6/share/asan_ignorelist.txt iproute2 ip openssl openssl
+	test) wanted+=(libclang-rt-14-dev /usr/lib/llvm-14/lib/clang/14.0.6/share/asan_ignorelist.txt iproute2 ip openssl openssl iptables iptables nftables nft
 		mosquitto /usr/sbin/mosquitto mosquitto-clients mosquitto_pub freeradius /usr/sbin/freeradius
 		freeradius-utils radclient hostapd /usr/sbin/hostapd wpasupplicant /usr/sbin/wpa_supplicant
 		eapoltest /usr/bin/eapol_test busybox-static busybox llvm llvm-strip) ;;

@@ -73,6 +73,7 @@ export class Session {
   private readonly dumped = new Map<Mac, ClientDump>();
   private readonly ports = new Map<number, PortStatus>();
   private ticks: { readonly fast: number; readonly slow: number };
+  private about = "";
 
   private constructor(private readonly parts: SessionParts) {
     const { hello } = parts.datapath;
@@ -147,6 +148,7 @@ export class Session {
     const denied = REASONS.map(([name], i) => [name, Number(counters.denied[i] ?? 0)] as const);
     return {
       table: this.geometry.text,
+      by: this.about,
       cells: this.geometry.cells,
       usedCells: counters.used_cells,
       pickedUp: datapath.hello.picked_up === 1,
@@ -339,6 +341,9 @@ export class Session {
           attached: event.attached !== 0,
           openMs: event.open_ms,
         });
+      },
+      about: (text) => {
+        this.about = text;
       },
       refused: (command, text) => platform.log.error(ROOM, "roamwalld refused a command", { command, reason: text }),
       closed: () => {

@@ -72,6 +72,8 @@ export interface PageStatus {
 
 export interface DatapathStatus {
   readonly table: string;
+  /** Who judges packets, and why not in the kernel; "" = roamwalld did not say. */
+  readonly by: string;
   readonly cells: number;
   readonly usedCells: number;
   readonly pickedUp: boolean;

@@ -406,6 +406,8 @@ export const EVENTS = {
   synced: { number: 10, body: layout([["token", "u32"]]) },
   /** a command that could not be carried out: number of the command, then text to the end */
   refused: { number: 11, body: layout([["command", "u32"]]) },
+  /** after the greeting: who judges packets (0 eBPF, 1 NFQUEUE), then text to the end: which, and why not the other */
+  about: { number: 12, body: layout([["datapath", "u32"]]) },
 } as const;
 
 /** agent -> roamwalld. All idempotent. */

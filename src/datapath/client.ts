@@ -454,6 +454,9 @@ class Client implements Datapath {
         if (bytes < EVENTS.refused.body.bytes) this.failProtocol(`a refusal of ${bytes} bytes`);
         else this.readRefused(view, at, bytes);
         return;
+      case EVENTS.about.number:
+        this.wired.about?.(textOf(view, at + EVENTS.about.body.bytes, at + bytes));
+        return;
     }
   }
 
@@ -534,7 +537,11 @@ class Client implements Datapath {
 }
 
 function refusalText(view: DataView, at: number, bytes: number): string {
+  return textOf(view, at + EVENTS.refused.body.bytes, at + bytes);
+}
+
+function textOf(view: DataView, from: number, end: number): string {
   let text = "";
-  for (let i = EVENTS.refused.body.bytes; i < bytes; i++) text += String.fromCharCode(view.getUint8(at + i) & 0x7f);
+  for (let at = from; at < end; at++) text += String.fromCharCode(view.getUint8(at) & 0x7f);
   return text;
 }

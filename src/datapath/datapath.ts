@@ -60,6 +60,8 @@ export interface DatapathHandlers {
   client(dump: ClientDump): void;
   port(event: BodyOf<typeof EVENTS.port>): void;
   refused(command: number, text: string): void;
+  /** Who judges packets, in words. */
+  about?(text: string): void;
   closed(): void;
 }
 

@@ -54,6 +54,7 @@ interface Heard {
   ports: { ifindex: number; attached: number; openMs: number }[];
   clients: { slot: number; cells: number; passed: bigint }[];
   ticks: [number, number][];
+  about: string;
   closed: boolean;
 }
 let heard: Heard;
@@ -79,7 +80,7 @@ async function startDaemon(...more: string[]): Promise<void> {
 
 /** Connects as the agent, and takes down what it is told. */
 async function openAgent(): Promise<Datapath> {
-  heard = { cells: new Map(), arrived: [], refused: [], ports: [], clients: [], ticks: [], closed: false };
+  heard = { cells: new Map(), arrived: [], refused: [], ports: [], clients: [], ticks: [], about: "", closed: false };
   const opened = await until("roamwalld to notice that the agent before is gone", PATIENCE_MS, () =>
     connectDatapath(nodePlatform(), socket()).catch((error: Error) => {
       if (!error.message.includes("another agent")) throw error;
@@ -98,6 +99,9 @@ async function openAgent(): Promise<Datapath> {
       heard.clients.push({ slot: dump.record[0]! | (dump.record[1]! << 8), cells: dump.cells, passed: dump.passed }),
     port: (event) => heard.ports.push({ ifindex: event.ifindex, attached: event.attached, openMs: event.open_ms }),
     refused: (command, text) => heard.refused.push([command, text]),
+    about: (text) => {
+      heard.about = text;
+    },
     closed: () => {
       heard.closed = true;
     },
@@ -208,23 +212,35 @@ describe.runIf(isRoot && built)("roamwalld", () => {
       expect(result.code).toBe(2);
     });
 
-    it("names the capability that is missing", () => {
-      const result = spawnSync(
-        "setpriv",
-        ["--bounding-set=-all", "--inh-caps=-all", DAEMON, "--port", PORT, ...options()],
-        {
-          encoding: "utf8",
-        },
-      );
-      expect(result.stderr).toContain("CAP_BPF is missing");
+    it.each([
+      ["-sys_admin,-bpf", "CAP_BPF is missing"],
+      ["-all", "CAP_NET_ADMIN is missing"],
+    ])("names the capability that is missing (%s)", (caps, text) => {
+      const inside = ["--bounding-set", caps, "--inh-caps=-all", DAEMON, "--datapath", "ebpf", "--port", PORT];
+      const result = spawnSync("setpriv", [...inside, ...options()], { encoding: "utf8" });
+      expect(result.stderr).toContain(text);
       expect(result.status).toBe(3);
     });
 
     it("says that no bpffs is mounted", () => {
-      const result = runDaemon("--port", PORT, ...options(), "--pin", join(directory, "pin"));
+      const result = runDaemon("--datapath", "ebpf", "--port", PORT, ...options(), "--pin", join(directory, "pin"));
       expect(result.text).toContain("no bpffs is mounted");
       expect(result.code).toBe(3);
       expect(existsSync(join(directory, "pin"))).toBe(false);
+    });
+
+    it.each([
+      ["nft", 'iifname "cl0" queue num 4755 bypass'],
+      ["iptables", "-i cl0 -j NFQUEUE --queue-num 4755 --queue-bypass"],
+    ])("prints rules for %s, which that program accepts where it can", (form, line) => {
+      const result = runDaemon("--print-rules", form, "--port", PORT);
+      expect(result.code).toBe(0);
+      expect(result.text).toContain(line);
+      if (form === "iptables")
+        execFileSync("nsenter", [`--net=${namespaces.path("ap")}`, "iptables-restore", "-n", "-t"], {
+          input: result.text,
+        });
+      expect(runDaemon("--print-rules", form, "--port", PORT, "--fail", "closed").text).not.toContain("bypass");
     });
 
     it("says that the object is none", () => {
@@ -353,6 +369,46 @@ describe.runIf(isRoot && built)("roamwalld", () => {
     expect(last.ifindex).not.toBe(first.ifindex);
     expect(last.openMs).toBeGreaterThan(0);
     expect(last.openMs).toBeLessThan(1000);
+  });
+
+  it("filters behind netfilter's queue where eBPF cannot be used, says why, and leaves nothing behind", async () => {
+    const state = join(directory, "tables");
+    await startDaemon("--pin", join(directory, "no-bpffs"), "--state", state);
+    expect(logged()).toContain("datapath: NFQUEUE (no eBPF: --pin");
+    expect(logged()).toContain("while this process is gone packets pass unfiltered");
+    const agent = await openAgent();
+    await agent.sync();
+    expect(heard.about).toContain("no bpffs is mounted there");
+    expect(heard.ports.at(-1)).toMatchObject({ attached: 3 });
+    agent.adopt(3, CONSTANTS.MARK_CLEAN, [0], [77], [4]);
+    expect((await dump(agent)).size).toBe(1);
+    expect(heard.refused).toEqual([]);
+    const rules = () => namespaces.exec("ap", "sh", "-c", "nft list ruleset; iptables-save; ip6tables-save");
+    expect(rules()).toContain("roamwall");
+    await processes.stop(daemon);
+    expect(rules()).not.toContain("roamwall");
+    expect(runDaemon("--remove", "--pin", pins(), "--state", state).code).toBe(0);
+    expect(existsSync(state)).toBe(false);
+  });
+
+  it("keeps the table behind netfilter's queue only for the same mesh and geometry", async () => {
+    const queue = ["--datapath", "nfqueue", "--state", join(directory, "tables")];
+    await startDaemon(...queue);
+    let agent = await openAgent();
+    agent.adopt(3, CONSTANTS.MARK_CLEAN, [0], [77], [4]);
+    await agent.sync();
+    await processes.stop(daemon, "SIGKILL");
+    await startDaemon(...queue, "--clients", "77");
+    agent = await openAgent();
+    expect((await dump(agent)).size).toBe(1);
+    await processes.stop(daemon);
+    writeKey("ffeeddccbbaa99887766554433221100");
+    await startDaemon(...queue);
+    agent = await openAgent();
+    expect((await dump(agent)).size).toBe(0);
+    expect(logged()).toContain("does not fit (other seeds): replaced");
+    await processes.stop(daemon);
+    runDaemon("--remove", "--pin", pins(), "--state", join(directory, "tables"));
   });
 
   it("waits for a port that is not there yet, also one with a dot", async () => {

@@ -81,6 +81,7 @@ function datapathFacts(datapath: DatapathStatus, style: Style): Fact[] {
     ["table", `${fillText(usedCells, cells, style)} (${table})`],
     ["by chance", `${chanceText(falsePositives(datapath))} of foreign packets finds an expectation`],
   ];
+  if (datapath.by && datapath.by !== "eBPF") lines.push(["filtered by", printable(datapath.by)]);
   if (readiness === "restoring") lines.push(["state", style.warn("restoring what neighbours kept of this table")]);
   if (eventsLost) lines.push(["events lost", style.warn(grouped(eventsLost))]);
   return lines;

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type ApiVerb, askAgent } from "../../../src/control/api.ts";
 import type { AgentStatus } from "../../../src/control/status.ts";
@@ -55,6 +55,8 @@ export interface ApOptions {
   readonly engine?: Engine;
   /** More of the agent's settings. */
   readonly settings?: object;
+  /** Behind netfilter's queue instead of in the kernel: options of roamwalld that say how. */
+  readonly nfqueue?: readonly string[];
 }
 
 /** roamwalld and the agent of one AP, in its namespace, with files, sockets and pins of their own. */
@@ -88,6 +90,7 @@ export class AccessPoint {
     const socket = join(files, "daemon.sock");
     rmSync(socket, { force: true });
     const table = options.table === undefined ? [] : ["--table", options.table];
+    const datapath = options.nfqueue && ["--datapath", "nfqueue", "--state", this.tables, ...options.nfqueue];
     const paths = [
       "--key",
       join(directory, "key"),
@@ -98,7 +101,8 @@ export class AccessPoint {
       "--object",
       resolve("build/sfr.bpf.o"),
     ];
-    this.daemon = this.run(DAEMON, ["--port", CLIENT_PORT, ...paths, ...table], "roamwalld");
+    const args = ["--port", CLIENT_PORT, ...paths, ...table, ...(datapath ?? [])];
+    this.daemon = this.run(DAEMON, args, "roamwalld");
     await this.awaitFile(this.daemon, socket, "roamwalld");
   }
 
@@ -133,7 +137,17 @@ export class AccessPoint {
     return askAgent<T>(platform, join(this.files, "agent.sock"), verb);
   }
 
-  /** Denials by reason, read from the kernel: true whoever is dead. */
+  /** Where those of a daemon behind a queue are. */
+  get tables(): string {
+    return join(this.files, "tables");
+  }
+
+  /** What roamwalld has said. */
+  get said(): string {
+    return readFileSync(this.log("roamwalld"), "utf8");
+  }
+
+  /** Denials by reason, read from the table: true whoever is dead. */
   denied(): Denied {
     const bytes = this.peek("denied_counters");
     const perCpu = 8;
@@ -146,8 +160,9 @@ export class AccessPoint {
     return Object.fromEntries(REASONS.map(([name], reason) => [name, reason === 0 ? 0 : sum(reason)])) as Denied;
   }
 
-  /** A pinned map's values. */
+  /** A table's values: those of a pinned map, or of a file. */
   peek(map: string): Buffer {
+    if (this.options.nfqueue) return readFileSync(join(this.tables, map));
     return execFileSync(join(BUILT, "peek"), [join(this.pins, map)], { maxBuffer: 1 << 28 });
   }
 

@@ -32,6 +32,8 @@ export interface LabOptions extends Place {
   readonly table?: string;
   /** More of the policy, in place of what has the same name. */
   readonly policy?: object;
+  /** More for single APs. */
+  readonly each?: (ap: Ap) => Partial<ApOptions>;
   /** More of an agent's settings; the folder is the lab's. */
   readonly settings?: (ap: Ap, directory: string) => object;
   /** Called as soon as there is anything to clean up, long before it is ready. */
@@ -73,6 +75,7 @@ export class Lab {
           new AccessPoint(ap, this.namespaces, this.processes, this.directory, {
             ...settings,
             ...(options.settings && { settings: options.settings(ap, this.directory) }),
+            ...options.each?.(ap),
           }),
       );
       this.traffic = new Traffic(this.namespaces, this.processes, options.size);

@@ -8,6 +8,7 @@ const DATAPATH: DatapathStatus = {
   table: "4x1024x8/r26",
   cells: 32_768,
   usedCells: 16_384,
+  by: "eBPF",
   pickedUp: true,
   passed: 12_345,
   bytes: 6_789_012,
