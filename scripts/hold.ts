@@ -5,10 +5,10 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseMac } from "../src/base/mac.ts";
+import { plot } from "../src/control/report/plot.ts";
 import { type Ap, Lab, lcg } from "../src/replication/testing/lab.ts";
 import { filterOf } from "../test/support/firewall.ts";
 import { tcp, udp } from "../test/support/packets.ts";
-import { plot } from "./scale/plot.ts";
 
 const HOLDS_MS = [0, 10, 50, 100, 200, 500, 1_000];
 const DEATHS = 12;

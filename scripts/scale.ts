@@ -5,8 +5,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import { type Panel, plot } from "../src/control/report/plot.ts";
 import { ScaleMesh, type Work } from "./scale/mesh.ts";
-import { type Panel, plot } from "./scale/plot.ts";
 import { full, planar, type Radio } from "./scale/radio.ts";
 
 const USAGE = `usage: node scripts/ts.mjs scripts/scale.ts [--quick] [--seconds N] [--write]

@@ -12,13 +12,16 @@ import { CONSTANTS, REASON, REASONS } from "../datapath/abi.ts";
 import { toEthernet } from "../pcap/ethernet.ts";
 import type { CapturedPacket } from "../pcap/reader.ts";
 import type { Seeds } from "../policy/filter.ts";
+import type { DeniedFrame } from "../policy/learn.ts";
 import type { CompiledPolicy, CompiledRole } from "../policy/policy.ts";
-import { ETHERTYPE, Packet } from "../sfr/packet.ts";
+import { ETHERTYPE, type FrameInput, Packet } from "../sfr/packet.ts";
 import { Sfr } from "../sfr/sfr.ts";
 import { Conversations, type Side } from "./conversations.ts";
 import { recordOfRole } from "./role-record.ts";
 
 export { openCapture } from "../pcap/reader.ts";
+export { replayReport } from "./report/replay-report.ts";
+export { Tally } from "./report/tally.ts";
 
 /** `auto`: whoever speaks first in each conversation. */
 export type ReplayClient = "auto" | { readonly mac: Mac } | { readonly address: Address };
@@ -42,6 +45,8 @@ export interface Judged {
   readonly direction: 0 | 1;
   /** As `10.0.0.1:5000 > 192.0.2.1:443 tcp SYN`. Made when asked for. */
   describe(): string;
+  /** For reports and for learning, from the client's side; undefined: no flow's, or it was not judged. */
+  frame(): DeniedFrame | undefined;
 }
 
 const SLOTS = 4096;
@@ -110,12 +115,21 @@ export class Replay {
       reason: verdict.reason,
       direction: side.direction,
       describe: () => describeFrame(frame, length, gso),
+      frame: () => frameOf({ frame: own, length, direction: side.direction, portTagged: true, gso }),
     };
   }
 
   private skip(packet: CapturedPacket, cause: string): Judged {
     this.skipped.set(cause, (this.skipped.get(cause) ?? 0) + 1);
-    return { packet, skipped: cause, pass: false, reason: 0, direction: 0, describe: () => cause };
+    return {
+      packet,
+      skipped: cause,
+      pass: false,
+      reason: 0,
+      direction: 0,
+      describe: () => cause,
+      frame: () => undefined,
+    };
   }
 
   private sideOf(frame: Uint8Array): Side | undefined {
@@ -174,6 +188,25 @@ export class Replay {
     }
     if (table[speed] < tick) table[speed] = tick;
   }
+}
+
+function frameOf(input: FrameInput): DeniedFrame | undefined {
+  const packet = new Packet();
+  packet.parse(input);
+  if (packet.reason !== 0 || (packet.family !== 4 && packet.family !== 6)) return undefined;
+  const { direction, proto, family, client, peer, clientPort, peerPort } = packet;
+  const mac = macFromBytes(input.frame, direction === 0 ? 6 : 0);
+  return { mac, direction, proto, family, client, peer, clientPort, peerPort, says: saysOf(packet) };
+}
+
+/** From the packet alone: a client that nobody knows is denied before its packet has a type. */
+function saysOf({ class: kind, sub }: Packet): DeniedFrame["says"] {
+  const { CLASS_ERROR, CLASS_TAIL, CLASS_TCP, TCP_RST, TCP_SYN } = CONSTANTS;
+  if (kind === CLASS_ERROR) return "refuses";
+  if (kind === CLASS_TAIL) return "goes on";
+  if (kind !== CLASS_TCP) return "opens";
+  if ((sub & TCP_RST) !== 0) return "refuses";
+  return sub === TCP_SYN ? "opens" : "goes on";
 }
 
 function isAddress(words: Uint32Array, address: Address): boolean {

@@ -1,13 +1,19 @@
 import { badInput } from "../../base/errors.ts";
 import { parseAddress } from "../../base/ip.ts";
-import { parseMac } from "../../base/mac.ts";
+import { type Mac, parseMac } from "../../base/mac.ts";
 import { parseGeometry } from "../../bloom/geometry.ts";
 import { REASONS } from "../../datapath/abi.ts";
 import type { Capture } from "../../pcap/reader.ts";
+import { type Learned, Learner } from "../../policy/learn.ts";
+import { compilePolicy, type Policy, parsePolicy } from "../../policy/policy.ts";
+import { policySources, roleOf } from "../../policy/sources.ts";
+import { policyText } from "../../policy/write.ts";
 import type { Judged, Replay, ReplayClient } from "../replay.ts";
-import { REPLAY_SEEDS, replayPolicy } from "../replay-policy.ts";
+import { permissivePolicy, REPLAY_SEEDS } from "../replay-policy.ts";
+import type { ReplayFacts } from "../report/replay-report.ts";
+import type { Tally } from "../report/tally.ts";
 import { bar, columns, durationText, facts, grouped, printable, styleOf } from "./text.ts";
-import { type Call, EXIT, JSON_OPTION, type Verb } from "./verb.ts";
+import { type Call, EXIT, JSON_OPTION, usage, type Verb } from "./verb.ts";
 
 const TABLE_DEFAULT = "4x1024x8/r26";
 /** Denials shown without --verbose. */
@@ -33,13 +39,24 @@ export const replayVerb: Verb = {
     },
     { name: "role", value: "NAME", text: "role of clients that the policy does not list; default: its `unknown`" },
     { name: "table", value: "GEOMETRY", text: `shape of the table of expectations; default ${TABLE_DEFAULT}` },
+    {
+      name: "learn",
+      text: "print a policy that the capture's traffic passes by: --policy's (else none) and the rules that it lacks",
+    },
+    { name: "unanswered", text: "with --learn: rules also for what nobody answered, as a port scan" },
+    {
+      name: "report",
+      value: "html",
+      text: "print a page: what would be denied, by client, peer and service, and plots",
+    },
     { name: "verbose", text: "a line for every packet" },
     JSON_OPTION,
   ],
   async run(call) {
     const file = call.arguments[0]!;
+    const form = formOf(call);
     // The model of the datapath: a file of its own, which no agent reads.
-    const { openCapture, Replay } = await import("../replay.ts");
+    const { openCapture, Replay, replayReport, Tally } = await import("../replay.ts");
     const replay = new Replay({
       client: parseClient(call.options.get("client") ?? "auto"),
       geometry: parseGeometry(call.options.get("table") ?? TABLE_DEFAULT, "--table"),
@@ -49,6 +66,16 @@ export const replayVerb: Verb = {
     });
     const bytes = call.platform.files.readBytes(file);
     const capture = openCapture(bytes, file);
+    if (form !== "text") {
+      const learner = new Learner();
+      const tally = new Tally(learner);
+      judgeAll(call, replay, capture, bytes.length, tally);
+      if (form === "html")
+        call.terminal.out(replayReport(factsOf(call, replay, file), tally, learnedOf(call, learner)));
+      else printPolicy(call, learnedOf(call, learner));
+      tellProblem(call, capture, file);
+      return EXIT.ok;
+    }
     const denials = call.options.has("json")
       ? runJson(call, replay, capture)
       : runText(call, replay, capture, bytes.length);
@@ -72,9 +99,64 @@ function parseClient(text: string): ReplayClient {
   }
 }
 
-function policyOf({ platform, options }: Call) {
+function policyOf(call: Call) {
+  return compilePolicy(sourceOf(call), REPLAY_SEEDS);
+}
+
+/** What is learned begins at nothing, what is judged at "clients may open anything". */
+function sourceOf({ platform, options }: Call): Policy {
   const file = options.get("policy");
-  return file === undefined ? replayPolicy() : replayPolicy(platform.files.readText(file), file);
+  if (file !== undefined) return parsePolicy(platform.files.readText(file), file);
+  return options.has("learn") ? parsePolicy("{}", "no policy") : permissivePolicy();
+}
+
+function formOf({ options }: Call): "text" | "learn" | "html" {
+  const forms = ["learn", "report", "json"].filter((name) => options.has(name));
+  if (forms.length > 1) throw usage(forms.map((name) => `--${name}`).join(" and "), "one of them");
+  if (options.has("unanswered") && !options.has("learn")) throw usage("--unanswered alone", "--learn --unanswered");
+  const report = options.get("report");
+  if (report !== undefined && report !== "html") throw usage(`--report ${report}`, "--report html");
+  return options.has("learn") ? "learn" : report === undefined ? "text" : "html";
+}
+
+/** Without a word for each packet. */
+function judgeAll({ terminal }: Call, replay: Replay, capture: Capture, bytes: number, tally: Tally): void {
+  const hasBar = terminal.isErrTerminal && bytes >= BAR_BYTES;
+  for (let packet = capture.next(); packet; packet = capture.next()) {
+    const judged = replay.judge(packet);
+    tally.add(judged, Number(packet.timeNs - (replay.firstNs ?? 0n)) / 1e9, replay.usedCells);
+    if (hasBar && packet.number % BAR_EVERY_PACKETS === 0) terminal.err(`\r${bar(capture.offset / bytes, 40)}`);
+  }
+  if (hasBar) terminal.err("\r\x1b[K");
+}
+
+function learnedOf(call: Call, learner: Learner): Learned {
+  const policy = sourceOf(call);
+  const sources = policySources(compilePolicy(policy, REPLAY_SEEDS));
+  const role = (mac: Mac) => call.options.get("role") ?? roleOf(sources, mac)?.role;
+  return learner.learned(policy, role, { unanswered: call.options.has("unanswered") });
+}
+
+/** The policy to a file, what it means to people. */
+function printPolicy({ terminal }: Call, { policy, notes, added, leftOut }: Learned): void {
+  terminal.out(policyText(policy, notes));
+  terminal.err(`${added.length} rules learned\n`);
+  for (const { why, flows } of leftOut) terminal.err(`${grouped(flows)} flows left out: ${why}\n`);
+}
+
+function factsOf({ options }: Call, replay: Replay, file: string): ReplayFacts {
+  const judged = replay.counts.reduce((sum, count) => sum + count, 0);
+  const table = options.get("table") ?? TABLE_DEFAULT;
+  return {
+    file,
+    policy: options.get("policy") ?? "a policy by which clients may open anything, their peers nothing",
+    table,
+    cells: parseGeometry(table, "--table").cells,
+    seconds: replay.firstNs === undefined ? 0 : Number(replay.lastNs - replay.firstNs) / 1e9,
+    judged,
+    passed: replay.counts[0]!,
+    skipped: replay.skipped,
+  };
 }
 
 interface Shown {
@@ -198,6 +280,11 @@ function report(
       `\nThe table (${table}) filled, or limits of the role were met; --table 4x8192x8/r26 shows what a larger one would say.\n`,
     );
   }
+  tellProblem({ terminal }, capture, file);
+}
+
+function tellProblem({ terminal }: Pick<Call, "terminal">, capture: Capture, file: string): void {
+  const style = styleOf({ isTerminal: terminal.isErrTerminal, hasColour: terminal.hasColour });
   if (capture.problem) {
     const left = `the rest of the file was not read`;
     terminal.err(
