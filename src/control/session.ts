@@ -62,6 +62,8 @@ export class Session {
   private mesh!: Mesh;
   private udp: Udp | undefined;
   private cancelUdp = () => {};
+  /** Why there is no socket of the mesh. */
+  private linkProblem: string | undefined;
   private isStarting = true;
   private isStopped = false;
   /** After the goodbye: nothing more is sent or heard. */
@@ -161,6 +163,7 @@ export class Session {
       roams: this.mesh.roamCounters,
       neighbours: this.neighbours().length,
       unheard: this.mesh.unheard(),
+      ...(this.linkProblem !== undefined && { linkProblem: this.linkProblem }),
       readiness: this.mesh.readiness,
       rights: this.mesh.rightsCounters,
       locate: this.mesh.locateCounters,
@@ -454,10 +457,12 @@ export class Session {
           if (!this.isClosed) this.mesh.receive(bytes, from, platform.clock.nowMs(), toGroup ? "group" : "alone");
         },
       });
+      this.linkProblem = undefined;
       if (this.isStopped) this.udp.close();
       else if (told !== "") platform.log.info(ROOM, "the replication socket is open");
     } catch (error) {
       const reason = (error as Error).message;
+      this.linkProblem = reason;
       if (reason !== told) platform.log.warn(ROOM, "no replication yet, trying again", { reason });
       this.cancelUdp = platform.clock.after(UDP_RETRY_MS, () => void this.openUdp(reason));
     }

@@ -87,6 +87,8 @@ export interface DatapathStatus {
   /** What came and went since the agent started: arrivals, claims, handovers, adopted expectations, cloned MACs. */
   readonly roams: RoamCounters;
   readonly neighbours: number;
+  /** Why the socket of the mesh is not open. */
+  readonly linkProblem?: string;
   /** Senders on the mesh link that cannot be read, and why. */
   readonly unheard: readonly UnheardStatus[];
   /** `restoring`: what neighbours kept of a table that was lost has not come yet. Packets are filtered all the same. */

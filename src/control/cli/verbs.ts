@@ -5,6 +5,7 @@ import { captureVerb } from "./capture.ts";
 import { clientVerb } from "./client.ts";
 import { clientsVerb } from "./clients.ts";
 import { deniedVerb } from "./denied.ts";
+import { doctorVerb } from "./doctor.ts";
 import { keyVerb } from "./key.ts";
 import { learnVerb } from "./learn.ts";
 import { modeVerb } from "./mode.ts";
@@ -28,6 +29,7 @@ export const VERBS: readonly Verb[] = [
   agentVerb,
   statusVerb,
   topVerb,
+  doctorVerb,
   clientsVerb,
   clientVerb,
   whyVerb,

@@ -4,7 +4,7 @@ import { type NeighbourStatus, newCounters } from "../../../replication/status.t
 import type { AgentStatus, DatapathStatus } from "../../status.ts";
 import type { Figures } from "../figures.ts";
 
-const DATAPATH: DatapathStatus = {
+export const DATAPATH: DatapathStatus = {
   table: "4x1024x8/r26",
   cells: 32_768,
   usedCells: 16_384,
@@ -60,7 +60,7 @@ export const NEIGHBOUR: NeighbourStatus = {
   keys: [1],
 };
 
-const STATUS: AgentStatus = {
+export const STATUS: AgentStatus = {
   name: "ap1",
   id: 1,
   version: "0.1.0",
