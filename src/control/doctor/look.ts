@@ -131,7 +131,7 @@ async function askAll(
 function readLinks(platform: Platform): Promise<Link[] | undefined> {
   return new Promise((resolve) => {
     let text = "";
-    const process = platform.spawn("ip", ["-json", "address", "show"], {
+    const program = platform.spawn("ip", ["-json", "address", "show"], {
       line: (line) => {
         text += line;
       },
@@ -140,7 +140,7 @@ function readLinks(platform: Platform): Promise<Link[] | undefined> {
         resolve(held(attempt(() => linksOf(JSON.parse(text)))));
       },
     });
-    const cancel = platform.clock.after(PROGRAM_PATIENCE_MS, () => process.stop());
+    const cancel = platform.clock.after(PROGRAM_PATIENCE_MS, () => program.stop());
   });
 }
 
