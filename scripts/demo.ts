@@ -1,4 +1,4 @@
-// npm run demo [-- --routed] [-- --engine node|qjs|mixed] [-- --json]: a client roams between two APs under traffic; then the same without
+// npm run demo [-- --routed] [-- --engine node|qjs|mixed] [-- --memory MIB] [-- --json]: a client roams between two APs under traffic; then the same without
 // replication. Exit status 1 if a flow was lost, a valid packet denied, a bad packet passed, or the control lost none.
 import { parseArgs } from "node:util";
 import { ENGINES, type Engine, engineOf } from "../test/lab/support/engine.ts";
@@ -11,7 +11,7 @@ import { table } from "./demo/table.ts";
 
 const INTERRUPTED = 130;
 
-const { json, routed, model, engine } = readArguments();
+const { json, routed, model, engine, memoryBytes } = readArguments();
 const screen = new Screen(json);
 let lab: Lab | undefined;
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -39,6 +39,7 @@ function tell(): ReturnType<typeof tellStory> {
     return tellStory({
       kind: routed ? "routed" : "bridged",
       engine,
+      memoryBytes,
       screen,
       opened: (opened) => {
         lab = opened;
@@ -50,19 +51,30 @@ function tell(): ReturnType<typeof tellStory> {
   return tellModelStory(screen);
 }
 
-function readArguments(): { json: boolean; routed: boolean; model: boolean; engine: Engine } {
+interface Arguments {
+  readonly json: boolean;
+  readonly routed: boolean;
+  readonly model: boolean;
+  readonly engine: Engine;
+  readonly memoryBytes: number | undefined;
+}
+
+function readArguments(): Arguments {
   const options = {
     json: { type: "boolean" },
     routed: { type: "boolean" },
     model: { type: "boolean" },
     engine: { type: "string" },
+    memory: { type: "string" },
   } as const;
   try {
-    const { json = false, routed = false, model = false, engine } = parseArgs({ options }).values;
-    return { json, routed, model, engine: engineOf(engine) };
+    const { json = false, routed = false, model = false, engine, memory } = parseArgs({ options }).values;
+    const memoryBytes = memory === undefined ? undefined : Number(memory) * 2 ** 20;
+    if (memoryBytes !== undefined && !(memoryBytes > 0)) throw new Error(`--memory ${memory}: MiB of each agent`);
+    return { json, routed, model, engine: engineOf(engine), memoryBytes };
   } catch (error) {
     console.error(
-      `demo: ${(error as Error).message}\naccepted: --json, --routed, --model (what is shown without root), --engine ${ENGINES.join("|")}`,
+      `demo: ${(error as Error).message}\naccepted: --json, --routed, --model (what is shown without root), --engine ${ENGINES.join("|")}, --memory MIB`,
     );
     process.exit(2);
   }

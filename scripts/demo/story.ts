@@ -21,6 +21,8 @@ const PROGRESS_PERIOD_MS = 250;
 export interface Stage {
   readonly kind: Kind;
   readonly engine: Engine;
+  /** What each agent may use. */
+  readonly memoryBytes: number | undefined;
   readonly screen: Screen;
   /** Tells whoever cleans up after Ctrl-C what there is. */
   readonly opened: (lab: Lab | undefined) => void;
@@ -43,8 +45,16 @@ async function act<T>(
   firewall: LabOptions["firewall"],
   play: (lab: Lab, stage: Stage) => Promise<T>,
 ): Promise<T> {
-  const { kind, engine } = stage;
-  const lab = await Lab.open({ prefix: PREFIX, kind, engine, size: SIZE, firewall, built: stage.opened });
+  const { kind, engine, memoryBytes } = stage;
+  const lab = await Lab.open({
+    prefix: PREFIX,
+    kind,
+    engine,
+    size: SIZE,
+    firewall,
+    built: stage.opened,
+    ...(memoryBytes !== undefined && { memoryBytes }),
+  });
   let failed = true;
   try {
     const outcome = await play(lab, stage);
@@ -75,12 +85,19 @@ async function roamWithReplication(lab: Lab, { screen, kind }: Stage): Promise<S
   const report = await watch(lab, screen, AFTER_ROAM_MS);
   lab.intruder.pause();
   await pause(DRAIN_MS);
+  tellMemory(lab, screen);
   return conclude(lab, report, {
     title: `A client roams between two APs (${kind}; kernel datapath, real traffic)`,
     roams,
     seconds: (performance.now() - startedMs) / 1_000,
     cost: difference(lab.replicated(), costAtStart),
   });
+}
+
+function tellMemory({ aps }: Lab, screen: Screen): void {
+  const peaks = aps.map((ap) => ap.memoryPeakBytes).filter((bytes) => bytes !== undefined);
+  if (peaks.length > 0)
+    screen.step(`agents used ${peaks.map((bytes) => (bytes / 2 ** 20).toFixed(1)).join(" and ")} MiB at most`);
 }
 
 async function roam(lab: Lab, screen: Screen, to: Ap): Promise<DemoDetails["roams"][number]> {

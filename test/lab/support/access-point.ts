@@ -9,6 +9,7 @@ import { nodePlatform } from "../../../src/platform/node/platform.ts";
 import type { ModeName } from "../../../src/replication/modes.ts";
 import { BUILT } from "./build.ts";
 import { type Engine, roamwallAt } from "./engine.ts";
+import { MemoryGroup } from "./memory-group.ts";
 import { isOrphan, type Namespaces } from "./namespaces.ts";
 import { type Processes, tail, until } from "./processes.ts";
 import { type Ap, BACKHAUL, CLIENT, CLIENT_PORT } from "./topology.ts";
@@ -53,6 +54,8 @@ export interface ApOptions {
   readonly path?: "symmetric" | "asymmetric";
   readonly table?: string;
   readonly engine?: Engine;
+  /** Of the agent. */
+  readonly memoryBytes?: number;
   /** More of the agent's settings. */
   readonly settings?: object;
   /** Behind netfilter's queue instead of in the kernel: options of roamwalld that say how. */
@@ -64,6 +67,7 @@ export class AccessPoint {
   private daemon: ChildProcess | undefined;
   private agent: ChildProcess | undefined;
   private readonly pins: string;
+  private readonly memory: MemoryGroup | undefined;
   private readonly files: string;
 
   constructor(
@@ -76,6 +80,8 @@ export class AccessPoint {
     mountBpffs();
     this.pins = join(BPFFS, namespaces.full(`ap${ap}`));
     this.files = join(directory, `ap${ap}`);
+    const { memoryBytes } = options;
+    this.memory = memoryBytes === undefined ? undefined : new MemoryGroup(namespaces.full(`ap${ap}`), memoryBytes);
     mkdirSync(this.files, { recursive: true });
     this.writeSettings();
   }
@@ -110,8 +116,9 @@ export class AccessPoint {
   async startAgent(): Promise<void> {
     const socket = join(this.files, "agent.sock");
     rmSync(socket, { force: true });
-    const [program, args] = roamwallAt(this.ap, this.options.engine);
-    this.agent = this.run(program, [...args, "agent", "--config", join(this.files, "agent.yaml")], "agent");
+    const [program, first] = roamwallAt(this.ap, this.options.engine);
+    const args = [...first, "agent", "--config", join(this.files, "agent.yaml")];
+    this.agent = this.run(...(this.memory?.around(program, args) ?? [program, args]), "agent");
     await this.awaitFile(this.agent, socket, "agent");
     // A socket is there before somebody answers on it.
     const loaded = () =>
@@ -166,8 +173,14 @@ export class AccessPoint {
     return execFileSync(join(BUILT, "peek"), [join(this.pins, map)], { maxBuffer: 1 << 28 });
   }
 
+  /** The most that the agent used, where that is limited. */
+  get memoryPeakBytes(): number | undefined {
+    return this.memory?.peakBytes;
+  }
+
   /** Kernel pins outlive their daemon: that is their purpose, so a lab must remove them. */
   removePins(): void {
+    this.memory?.remove();
     rmSync(this.pins, { recursive: true, force: true });
   }
 

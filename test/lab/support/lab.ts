@@ -29,6 +29,7 @@ export interface LabOptions extends Place {
   readonly mode?: ApOptions["mode"];
   readonly path?: ApOptions["path"];
   readonly engine?: ApOptions["engine"];
+  readonly memoryBytes?: ApOptions["memoryBytes"];
   readonly table?: string;
   /** More of the policy, in place of what has the same name. */
   readonly policy?: object;
@@ -68,6 +69,7 @@ export class Lab {
         ...(options.mode && { mode: options.mode }),
         ...(options.path && { path: options.path }),
         ...(options.engine && { engine: options.engine }),
+        ...(options.memoryBytes !== undefined && { memoryBytes: options.memoryBytes }),
         ...(options.table && { table: options.table }),
       };
       this.aps = (options.firewall === "none" ? [] : this.topology.aps).map(
