@@ -4,10 +4,11 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Engine, engineOf, roamwallAt } from "./support/engine.ts";
 import { Processes, tail, until } from "./support/processes.ts";
 
 /**
- * A real broker (mosquitto, TLS and passwords), real agents, the real command line. No roamwalld: what is shown here is
+ * A real broker (mosquitto, passwords, and TLS where the engine has it), real agents, the real command line. No roamwalld: what is shown here is
  * which policy comes into force, and an agent says that without one.
  */
 const hasMosquitto = existsSync("/usr/sbin/mosquitto");
@@ -32,7 +33,7 @@ class World {
   readonly agents = new Map<number, ReturnType<Processes["start"]>>();
   publicKey = "";
 
-  constructor() {
+  constructor(private readonly engine: Engine) {
     mkdirSync(this.path("logs"));
     this.processes = new Processes(this.path("logs"));
   }
@@ -47,7 +48,11 @@ class World {
   }
 
   get url(): string {
-    return `mqtts://localhost:${this.port}`;
+    return `${this.hasTls ? "mqtts" : "mqtt"}://localhost:${this.port}`;
+  }
+
+  get hasTls(): boolean {
+    return this.engine === "node";
   }
 
   async prepare(): Promise<void> {
@@ -63,9 +68,7 @@ class World {
     this.write(
       "mosquitto.conf",
       `listener ${this.port} 127.0.0.1
-cafile ${this.path("ca.pem")}
-certfile ${this.path("server.pem")}
-keyfile ${this.path("server.key")}
+${this.hasTls ? `cafile ${this.path("ca.pem")}\ncertfile ${this.path("server.pem")}\nkeyfile ${this.path("server.key")}` : ""}
 password_file ${this.path("passwords")}
 allow_anonymous false
 persistence false
@@ -153,14 +156,15 @@ persistence false
         keys: [this.publicKey],
         user: "mesh",
         "password-file": this.path("password"),
-        ca: this.path("ca.pem"),
+        ...(this.hasTls && { ca: this.path("ca.pem") }),
         store: this.path(`${id}.signed`),
         every: "1s",
       },
     };
     this.write(`${id}.yaml`, JSON.stringify(settings));
-    const args = ["dist/roamwall.cjs", "agent", "--config", this.path(`${id}.yaml`)];
-    this.agents.set(id, this.processes.start(process.execPath, args, { log: this.path(`logs/${id}.log`) }));
+    const [program, first] = roamwallAt(id, this.engine);
+    const args = [...first, "agent", "--config", this.path(`${id}.yaml`)];
+    this.agents.set(id, this.processes.start(program, args, { log: this.path(`logs/${id}.log`) }));
   }
 
   async stopAgent(id: number): Promise<void> {
@@ -169,7 +173,9 @@ persistence false
 
   run(words: readonly string[]): Promise<Ran> {
     return new Promise((resolve) => {
-      execFile(process.execPath, ["dist/roamwall.cjs", ...words], (error, out, err) => {
+      // At the AP of QuickJS's, where the engines are mixed.
+      const [program, first] = roamwallAt(2, this.engine);
+      execFile(program, [...first, ...words], (error, out, err) => {
         resolve({ code: error ? Number(error.code) : 0, out, err });
       });
     });
@@ -183,8 +189,7 @@ persistence false
       "mesh",
       "--password-file",
       this.path("password"),
-      "--ca",
-      this.path("ca.pem"),
+      ...(this.hasTls ? ["--ca", this.path("ca.pem")] : []),
     ];
     return this.run([
       "policy",
@@ -207,8 +212,7 @@ persistence false
       "localhost",
       "-p",
       `${this.port}`,
-      "--cafile",
-      this.path("ca.pem"),
+      ...(this.hasTls ? ["--cafile", this.path("ca.pem")] : []),
       "-u",
       "mesh",
       "-P",
@@ -258,8 +262,10 @@ function freePort(): Promise<number> {
   });
 }
 
-describe.runIf(hasMosquitto && hasBundle)("the policy of a mesh, by a real broker", () => {
-  const world = new World();
+const ENGINES = engineOf() === "node" ? (["node", "mixed"] as const) : [engineOf()];
+
+describe.runIf(hasMosquitto && hasBundle).each(ENGINES)("the policy of a mesh, by a real broker (%s)", (engine) => {
+  const world = new World(engine);
   const signed = async (revision: number, text: string, ...more: string[]) => {
     const file = world.write("signed.yaml", text);
     const key = ["--sign-key", world.path("policy.key"), "--mesh", MESH, "--revision", `${revision}`];
@@ -347,7 +353,7 @@ describe.runIf(hasMosquitto && hasBundle)("the policy of a mesh, by a real broke
     expect(JSON.parse(out).aps[1].reason).toContain("offline");
   }, 120_000);
 
-  it("a broker with another certificate, and a wrong password, are told as what they are", async () => {
+  it("a wrong password, and a broker with another certificate, are told as what they are", async () => {
     const password = world.write("wrong-password", "guess\n");
     const words = [
       "policy",
@@ -361,9 +367,15 @@ describe.runIf(hasMosquitto && hasBundle)("the policy of a mesh, by a real broke
       "2",
     ];
     const login = ["--broker", world.url, "--user", "mesh"];
-    const guessed = await world.run([...words, ...login, "--password-file", password, "--ca", world.path("ca.pem")]);
+    const ca = world.hasTls ? ["--ca", world.path("ca.pem")] : [];
+    const guessed = await world.run([...words, ...login, "--password-file", password, ...ca]);
     expect(guessed).toMatchObject({ code: 1 });
     expect(guessed.err).toMatch(/not authori[sz]ed/i);
+    if (!world.hasTls) {
+      const secret = ["--broker", world.url.replace("mqtt:", "mqtts:"), "--password-file", world.path("password")];
+      expect((await world.run([...words, ...secret])).err).toContain("TLS needs Node");
+      return;
+    }
     const unknown = await world.run([...words, ...login, "--password-file", world.path("password")]);
     expect(unknown).toMatchObject({ code: 1 });
     expect(unknown.err).toMatch(/certificate/i);

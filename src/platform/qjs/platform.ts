@@ -1,7 +1,7 @@
 /** Linux, by roamwall-qjs: for access points where Node does not fit or does not run. */
-import { badInput } from "../../base/errors.ts";
 import { lineLog } from "../log.ts";
 import type { Clock, Platform } from "../platform.ts";
+import { openBroker } from "./broker.ts";
 import { hostCrypto, hostEd25519 } from "./ciphers.ts";
 import { hostFiles } from "./files.ts";
 import { host } from "./host.ts";
@@ -12,7 +12,7 @@ import { openUdp } from "./udp.ts";
 /** Of a moment before this was written: such a clock was never set. */
 const EARLIEST_SECONDS = Date.UTC(2026, 10, 1) / 1000;
 
-const CANNOT = ["MQTT: the network's policy and what is told to a broker need Node"];
+const CANNOT = ["TLS to an MQTT broker (mqtts://)"];
 
 export function hostPlatform(): Platform {
   const log = lineLog("info", (line) => void host.say(2, host.encode(line)));
@@ -35,9 +35,7 @@ export function hostPlatform(): Platform {
     beside: (name) => `${host.folder}/${name}`,
     spawn: (command, args, handlers) => spawnProgram(command, args, handlers, log),
     ed25519: hostEd25519,
-    async broker({ url }) {
-      throw badInput("broker", `"${url}"`, "none: MQTT needs Node");
-    },
+    broker: openBroker,
   };
 }
 
