@@ -322,6 +322,7 @@ function settingsOf(id: Ap, directory: string, replication: boolean): Settings {
     mode: "enforce",
     policy: join(directory, "policy.yaml"),
     // Picking running flows up would hide what replication does.
+    arrival: "first-frame",
     salt: 0,
     pickupS: 0,
     replication: {

@@ -313,6 +313,51 @@ describe("startAgent", () => {
     expect(sent.length).toBeGreaterThan(0);
   });
 
+  it.each([
+    ["hostapd", 1],
+    // The control: without the setting, nobody is asked, and a station is here with its first frame.
+    ["first-frame", 0],
+  ] as const)("takes a station's login for its arrival: %s", async (arrival, arrivals) => {
+    const started: string[] = [];
+    let hear = (_line: string) => {};
+    const spawn: Platform["spawn"] = (command, args, on) => {
+      started.push(command);
+      if (args[0] === "list") on.line("hostapd.phy0-ap0");
+      if (args[0] === "list") queueMicrotask(() => on.exit(0));
+      else if (command === "sh") hear = on.line;
+      return { stop() {} };
+    };
+    agent = await startAgent({ ...world.platform, spawn }, { ...world.settings, arrival }, world.rooms());
+    await settle();
+    expect(started.includes("sh")).toBe(arrivals === 1);
+    const name = [...new TextEncoder().encode("phy0-ap0"), ...new Array<number>(8).fill(0)];
+    world.datapath!.handlers.port({ ifindex: 5, zone: 0, attached: 1, open_ms: 2, name });
+    for (const netdev of ["phy0-ap0", "phy1-ap9"]) {
+      hear(`{ "sta-authorized": {"address":"${CLIENT}","ifname":"${netdev}","auth-alg":"ft"} }`);
+    }
+    const { datapath, risks } = await agent.status();
+    expect(datapath!.roams).toMatchObject({ arrivals });
+    expect(datapath!.ports).toEqual([
+      { name: "phy0-ap0", zone: 0, attached: true, present: true, openMs: 2, unfilteredMs: 0 },
+    ]);
+    expect(risks).toEqual([]);
+  });
+
+  it("tells a port that is gone from one that is not filtered, and for how long it is not", async () => {
+    agent = await world.start();
+    const name = [...new TextEncoder().encode("lan1"), ...new Array<number>(12).fill(0)];
+    const tell = (ifindex: number, attached: number) =>
+      world.datapath!.handlers.port({ ifindex, zone: 0, attached, open_ms: 0, name });
+    tell(5, 0);
+    world.pass(62_000);
+    const [open] = (await agent.status()).datapath!.ports;
+    expect(open).toMatchObject({ attached: false, present: true, unfilteredMs: 62_000 });
+    tell(0, 0);
+    expect((await agent.status()).datapath!.ports).toMatchObject([{ present: false, unfilteredMs: 0 }]);
+    tell(6, 1);
+    expect((await agent.status()).datapath!.ports).toMatchObject([{ attached: true, present: true, unfilteredMs: 0 }]);
+  });
+
   it("answers the control socket, and survives strangers there", async () => {
     agent = await world.start();
     const node = nodePlatform();

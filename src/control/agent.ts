@@ -16,6 +16,7 @@ import { serveApi } from "./api.ts";
 import { DeniedLog } from "./denied-log.ts";
 import { FlowLog } from "./flow-log.ts";
 import { type KeyFile, readKey } from "./key.ts";
+import { MachineWatch } from "./machine-watch.ts";
 import type { Figures } from "./metrics/figures.ts";
 import { readUsage } from "./metrics/usage.ts";
 import { Modes } from "./modes.ts";
@@ -68,6 +69,7 @@ class RunningAgent implements Agent {
   private readonly radius: RadiusAccess | undefined;
   private readonly others: MeshView | undefined;
   private readonly page: PageAccess | undefined;
+  private readonly machine: MachineWatch;
   private policyProblem: string | undefined;
   /** The network's policy in force. */
   private signed: SignedPolicy | undefined;
@@ -109,6 +111,7 @@ class RunningAgent implements Agent {
     const { radius } = settings;
     const { page, name } = settings;
     this.page = page && new PageAccess({ platform, settings: page, name, source: this.pageSource() });
+    this.machine = new MachineWatch({ platform, settings, session: () => this.session });
     this.radius = radius && new RadiusAccess({ platform, settings: radius, key, policy: () => this.policy });
   }
 
@@ -132,6 +135,7 @@ class RunningAgent implements Agent {
     await this.inTurn(() => this.connect(RETRY_FIRST_MS));
     await this.network?.start();
     await this.page?.start();
+    this.machine.start();
   }
 
   private pageSource(): PageSource {
@@ -218,6 +222,7 @@ class RunningAgent implements Agent {
       ...(this.network && { mqtt: this.network.state }),
       ...(this.radius?.status && { radius: this.radius.status }),
       ...(this.page && { page: this.page.status }),
+      risks: this.machine.risks,
       ...(this.session && { datapath: await this.session.status() }),
     };
   }
@@ -243,6 +248,7 @@ class RunningAgent implements Agent {
     this.cancelRetry();
     for (const close of this.closers.splice(0).reverse()) close();
     this.page?.stop();
+    this.machine.stop();
     await this.network?.stop();
     this.radius?.stop();
     await this.inTurn(async () => this.session?.stop());
@@ -359,6 +365,7 @@ class RunningAgent implements Agent {
       return agent.live();
     },
     status: () => agent.status(),
+    risks: () => agent.machine.look(),
     reload: async () => {
       await agent.reload();
       const problem = agent.keyProblem ?? agent.policyProblem;
@@ -427,6 +434,7 @@ class RunningAgent implements Agent {
         this.deniedLog.add(event, frame);
         this.network?.event("denied", deniedPacket(event));
       },
+      portsChanged: () => this.machine.portsChanged(),
       lost: () => this.lostDatapath(),
     });
   }

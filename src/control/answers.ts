@@ -14,6 +14,7 @@ import type { FlowLog } from "./flow-log.ts";
 import type { KeyFile } from "./key.ts";
 import { MODE_SECONDS_MAX, type Modes, readScope } from "./modes.ts";
 import type { RadiusAccess } from "./radius-access.ts";
+import type { Risk } from "./risks/risk.ts";
 import type { Session } from "./session.ts";
 import type { Settings } from "./settings.ts";
 import type { AgentStatus } from "./status.ts";
@@ -39,6 +40,8 @@ export interface Inside {
   /** Throws ROAMWALL_ERR_CONNECT while roamwalld is away. */
   readonly session: Session;
   status(): Promise<AgentStatus>;
+  /** Looked for now. */
+  risks(): Promise<readonly Risk[]>;
   /** Throws ROAMWALL_ERR_INPUT with what was refused. */
   reload(): Promise<void>;
 }
@@ -67,6 +70,7 @@ export const ANSWERS: Readonly<Record<ApiVerb, Answer>> = {
     await trial.goBack("the operator said so");
     return {};
   },
+  risks: ({ risks }) => risks(),
   sessions: async ({ radius }) => radius?.sessions() ?? [],
   neighbours: async ({ session }) => session.neighbours(),
   denied: async ({ deniedLog }) => deniedLog.list(),

@@ -30,6 +30,7 @@ export const API_VERBS = [
   "apply",
   "confirm",
   "revert",
+  "risks",
 ] as const;
 export type ApiVerb = (typeof API_VERBS)[number];
 

@@ -1,5 +1,8 @@
 import type { Platform } from "../platform/platform.ts";
 
+/** Runs a program to its end; undefined when it is not there or failed. */
+export type Run = (command: string, ...args: string[]) => Promise<readonly string[] | undefined>;
+
 /** More than any program that we ask prints; what is beyond is not kept. */
 const LINES_MAX = 20_000;
 const WITHIN_MS = 5_000;

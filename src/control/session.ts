@@ -53,6 +53,7 @@ export interface SessionParts {
   passed(event: RingEvent): void;
   /** What the operator set beside the policy. */
   readonly modes: Pick<Modes, "ofAp" | "flagsOf">;
+  portsChanged(): void;
   lost(): void;
 }
 
@@ -73,9 +74,10 @@ export class Session {
   private dumping: Promise<unknown> = Promise.resolve();
   /** by MAC: the last dump */
   private readonly dumped = new Map<Mac, ClientDump>();
-  private readonly ports = new Map<number, PortStatus>();
   private ticks: { readonly fast: number; readonly slow: number };
   private about = "";
+  /** by netdev, with the time of the last change */
+  private readonly ports = new Map<string, Omit<PortStatus, "unfilteredMs"> & { readonly atMs: number }>();
 
   private constructor(private readonly parts: SessionParts) {
     const { hello } = parts.datapath;
@@ -158,7 +160,7 @@ export class Session {
       bytes: Number(counters.bytes),
       denied: Object.fromEntries(denied.filter(([, count], i) => i > 0 && count > 0)),
       eventsLost: counters.ring_lost,
-      ports: [...this.ports.values()],
+      ports: this.portList(),
       replication: this.mesh.counters,
       roams: this.mesh.roamCounters,
       neighbours: this.neighbours().length,
@@ -270,6 +272,19 @@ export class Session {
     });
   }
 
+  portList(): PortStatus[] {
+    const nowMs = this.parts.platform.clock.nowMs();
+    return [...this.ports.values()].map(({ atMs, ...port }) => {
+      return { ...port, unfilteredMs: port.present && !port.attached ? Math.round(nowMs - atMs) : 0 };
+    });
+  }
+
+  /** hostapd let it in. Whose netdev is no client port is not filtered here. */
+  stationCame(mac: Mac, netdev: string): void {
+    const port = this.ports.get(netdev);
+    if (port && !this.isStarting && !this.isStopped) this.mesh.handlers.arrived(mac, 0, port.zone);
+  }
+
   /** Also when the datapath is gone: then nothing is waited for. */
   async stop(): Promise<void> {
     if (this.isStopped) return;
@@ -338,12 +353,15 @@ export class Session {
       },
       port: (event) => {
         const name = String.fromCharCode(...event.name.slice(0, event.name.indexOf(0)));
-        this.ports.set(event.ifindex, {
+        this.ports.set(name, {
           name,
           zone: event.zone,
           attached: event.attached !== 0,
+          present: event.ifindex !== 0,
           openMs: event.open_ms,
+          atMs: platform.clock.nowMs(),
         });
+        this.parts.portsChanged();
       },
       about: (text) => {
         this.about = text;

@@ -19,6 +19,7 @@ export interface Settings {
   readonly key: string;
   readonly mode: "enforce" | "monitor";
   readonly policy: string;
+  readonly arrival: "first-frame" | "hostapd";
   readonly salt: number;
   readonly pickupS: number;
   readonly replication: ReplicationSettings;
@@ -102,6 +103,13 @@ export const SETTINGS: readonly SettingText[] = [
     default: "/etc/roamwall/policy.yaml",
     effect:
       "Rules and clients ([policy.md](policy.md)). Read again when it changes, and at SIGHUP; whole or not at all.",
+  },
+  {
+    name: "arrival",
+    form: "first-frame, hostapd",
+    default: "first-frame",
+    effect:
+      "What says that a client is here. `hostapd`: also its station events on OpenWrt's ubus, which come before the first frame; the client's state is fetched that much earlier. Without hostapd or ubus the first frame is enough.",
   },
   {
     name: "salt",
@@ -278,6 +286,7 @@ export function readSettings(top: Field, place: string): Settings {
     "policy",
     "salt",
     "pickup",
+    "arrival",
     "replication",
     "mqtt",
     "radius",
@@ -293,6 +302,7 @@ export function readSettings(top: Field, place: string): Settings {
     key: f.key?.text("a path") ?? DEFAULTS.key,
     mode: f.mode?.oneOf(["enforce", "monitor"]) ?? "enforce",
     policy: f.policy?.text("a path") ?? DEFAULTS.policy,
+    arrival: f.arrival?.oneOf(["first-frame", "hostapd"]) ?? "first-frame",
     salt: f.salt?.integer(0, 0xffff) ?? 0,
     pickupS: Math.ceil(readDuration(f.pickup, 300_000, 0, 3_600_000) / 1000),
     replication: readReplication(f.replication, place),

@@ -9,6 +9,7 @@ import type { KeyStatus } from "../replication/rotation.ts";
 import type { ReplicationCounters } from "../replication/status.ts";
 import type { UnheardStatus } from "../replication/unheard.ts";
 import type { ModeLine } from "./modes.ts";
+import type { Risk } from "./risks/risk.ts";
 import type { TrialStatus } from "./trial.ts";
 
 export interface AgentStatus {
@@ -27,6 +28,8 @@ export interface AgentStatus {
   readonly mqtt?: MqttStatus;
   readonly radius?: RadiusStatus;
   readonly page?: PageStatus;
+  /** What can bypass or blind the filter, as of the last look. */
+  readonly risks: readonly Risk[];
   /** Absent while roamwalld is away. */
   readonly datapath?: DatapathStatus;
 }
@@ -103,6 +106,10 @@ export interface PortStatus {
   readonly name: string;
   readonly zone: number;
   readonly attached: boolean;
+  /** The netdev is there. */
+  readonly present: boolean;
+  /** How long it has been there without the filter, until now. */
+  readonly unfilteredMs: number;
   /** Time that it was up before it was filtered. */
   readonly openMs: number;
 }

@@ -2,7 +2,8 @@
 import { REASONS } from "../../datapath/abi.ts";
 import type { NeighbourStatus } from "../../replication/status.ts";
 import { falsePositives } from "../metrics/table.ts";
-import type { AgentStatus, DatapathStatus, MqttStatus } from "../status.ts";
+import type { Risk } from "../risks/risk.ts";
+import type { AgentStatus, DatapathStatus, MqttStatus, PortStatus } from "../status.ts";
 import { fillText } from "./table.ts";
 import {
   amount,
@@ -27,7 +28,7 @@ export function statusText(status: AgentStatus, neighbours: readonly NeighbourSt
     ...(datapath ? datapathFacts(datapath, style) : [waiting(style)]),
     ...(datapath ? neighbourFacts(neighbours, datapath, style) : []),
   ];
-  return facts(pairs, style) + (datapath ? tables(datapath, style) : "");
+  return facts(pairs, style) + (datapath ? tables(datapath, style) : "") + riskText(status.risks, style);
 }
 
 function waiting(style: Style): Fact {
@@ -100,12 +101,26 @@ function neighbourFacts(neighbours: readonly NeighbourStatus[], datapath: Datapa
   return [["neighbours", text.join(", ")], ...(mirrors.length ? [["mirrors", mirrors.join(", ")] as const] : [])];
 }
 
+function portState({ attached, present, unfilteredMs }: PortStatus, style: Style): Cell {
+  if (attached) return "filtered";
+  return style.bad(present ? `NOT FILTERED for ${durationText(unfilteredMs)}` : "gone");
+}
+
+/** With the remedy: who reads it here need not ask anywhere else. */
+function riskText(risks: readonly Risk[], style: Style): string {
+  const lines = risks.flatMap(({ severity, finding, remedy }) => {
+    const shown = severity === "high" ? style.bad(printable(finding)) : style.warn(printable(finding));
+    return [`${severity}: ${shown}\n  remedy: ${printable(remedy)}\n`];
+  });
+  return lines.length ? part("risks", style) + lines.join("") : "";
+}
+
 function tables({ denied, ports }: DatapathStatus, style: Style): string {
   const meaning = new Map<string, string>(REASONS.map(([name, text]) => [name, text]));
   const counts = Object.entries(denied).map(([reason, count]) => [reason, count, meaning.get(reason) ?? ""]);
   const lines = ports.map((port) => [
     printable(port.name),
-    port.attached ? "filtered" : style.bad("gone"),
+    portState(port, style),
     port.zone,
     durationText(port.openMs),
   ]);

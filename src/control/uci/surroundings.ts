@@ -1,6 +1,6 @@
 /** What the platform's daemons say of this machine, as far as a configuration needs it. */
 import type { Platform } from "../../platform/platform.ts";
-import { linesOf } from "../programs.ts";
+import { linesOf, type Run } from "../programs.ts";
 import type { Surroundings } from "./read.ts";
 
 /** Fields of `ubus call network.interface dump`. */
@@ -16,7 +16,7 @@ interface Networks {
 export async function lookAround(platform: Pick<Platform, "spawn" | "clock">): Promise<Surroundings> {
   const networks = (await ask<Networks>(platform, "network.interface", "dump"))?.interface ?? [];
   return {
-    wireless: await accessPointInterfaces(platform),
+    wireless: await accessPointInterfaces((command, ...args) => linesOf(platform, command, args)),
     address(name) {
       const network = networks.find((one) => one.interface === name);
       return (network?.["ipv4-address"]?.[0] ?? network?.["ipv6-address"]?.[0])?.address;
@@ -25,10 +25,10 @@ export async function lookAround(platform: Pick<Platform, "spawn" | "clock">): P
 }
 
 /** AP interfaces as the kernel has them, those of single VLANs and stations (`AP/VLAN`) too. Where there is no `iw`: none. */
-export async function accessPointInterfaces(platform: Pick<Platform, "spawn" | "clock">): Promise<string[]> {
+export async function accessPointInterfaces(run: Run): Promise<string[]> {
   const names: string[] = [];
   let name = "";
-  for (const line of (await linesOf(platform, "iw", ["dev"])) ?? []) {
+  for (const line of (await run("iw", "dev")) ?? []) {
     name = /^\s*Interface (\S+)$/.exec(line)?.[1] ?? name;
     if (/^\s*type AP(\/VLAN)?$/.test(line)) names.push(name);
   }

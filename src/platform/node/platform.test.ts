@@ -1,8 +1,10 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { buildSync } from "esbuild";
 import { afterAll, describe, expect, it } from "vitest";
 import { lineLog } from "../log.ts";
 import type { Stream } from "../platform.ts";
@@ -40,6 +42,25 @@ describe("spawn", () => {
 
   it("ends with no code when there is no such program", async () => {
     expect(await run("roamwall-no-such-program")).toEqual({ lines: [], code: undefined });
+  });
+
+  it("is stopped before it is known that there is no such program, and nobody else is hurt", async () => {
+    const contents = `import { spawnProgram } from "./spawn.ts";
+      const log: any = { debug() {} };
+      spawnProgram("roamwall-no-such-program", [], { line() {}, exit: (code) => console.log("ended", code) }, log).stop();`;
+    const stdin = { contents, resolveDir: import.meta.dirname, loader: "ts" as const };
+    const { outputFiles } = buildSync({ stdin, bundle: true, platform: "node", format: "cjs", write: false });
+    // In a group of its own: without the precaution this is who would be ended.
+    const child = spawn(process.execPath, ["-e", outputFiles[0]!.text], {
+      detached: true,
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    let stdout = "";
+    child.stdout.on("data", (bytes) => {
+      stdout += bytes;
+    });
+    const status = await new Promise((resolve) => child.on("close", resolve));
+    expect([status, stdout]).toEqual([0, "ended undefined\n"]);
   });
 
   it("hands arguments over as they are: there is no shell", async () => {

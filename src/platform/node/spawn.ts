@@ -6,7 +6,8 @@ export function spawnProgram(command: string, args: readonly string[], on: Proce
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
   // Who inherited its output may hold it open for longer.
   const stop = () => {
-    child.kill();
+    // A program that was not found has no number yet, and Node would signal our own process group.
+    if (child.pid !== undefined) child.kill();
     child.stdout.destroy();
     child.stderr.destroy();
   };

@@ -14,7 +14,7 @@ export const DATAPATH: DatapathStatus = {
   bytes: 6_789_012,
   denied: { acl: 7, state: 2 },
   eventsLost: 1,
-  ports: [{ name: "phy0-ap0", zone: 1, attached: true, openMs: 250 }],
+  ports: [{ name: "phy0-ap0", zone: 1, attached: true, present: true, unfilteredMs: 0, openMs: 250 }],
   replication: { ...newCounters(), datagramsSent: 90, datagramsDropped: { forged: 3 } },
   roams: { ...newRoamCounters(), arrivals: 4 },
   neighbours: 1,
@@ -68,6 +68,7 @@ export const STATUS: AgentStatus = {
   uptimeMs: 90_000,
   engine: { name: "Node", cannot: [] },
   modes: [],
+  risks: [],
   policy: { file: "/etc/roamwall/policy.yaml", revision: 42, roles: 2, clients: 3, filters: 2 },
   mqtt: { url: "mqtt://b", connected: true, problem: "", published: 5, eventsLost: 0, revision: 42, id: "x" },
   radius: {
