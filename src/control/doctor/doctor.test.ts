@@ -64,7 +64,11 @@ const FAULTS: [id: string, fault: Partial<World>, remedy: string][] = [
   ["clock", { wallSeconds: undefined as never }, "time server"],
   ["mesh-address", link(0, { addresses: ["10.9.0.7"] }), "replication.bind"],
   ["mesh-mtu", link(0, { mtu: 1280 }), "mtu 1500"],
-  ["port", datapath({ ports: [{ name: "phy0-ap0", zone: 0, attached: false, openMs: 0 }] }), "bring phy0-ap0 up"],
+  [
+    "port",
+    datapath({ ports: [{ name: "phy0-ap0", zone: 0, attached: false, present: false, openMs: 0, unfilteredMs: 0 }] }),
+    "bring phy0-ap0 up",
+  ],
   ["port", link(1, { isUp: false }), "ip link set phy0-ap0 up"],
   ["daemon", { daemon: { problem: "nobody listens there" } }, "start"],
   ["agent", { agent: { problem: "nobody listens there" } }, "start"],

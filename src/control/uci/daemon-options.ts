@@ -63,6 +63,44 @@ export const DAEMON_OPTIONS: readonly DaemonOption[] = [
     effect: "The compiled filter.",
     read: readPath,
   },
+  {
+    name: "datapath",
+    form: "auto, ebpf, nfqueue",
+    default: "auto",
+    effect:
+      "Who judges packets: the kernel by eBPF, or roamwalld itself behind netfilter's queue, which is slower. `auto`: eBPF, and NFQUEUE where that cannot be loaded.",
+    read: (field) => field.oneOf(["auto", "ebpf", "nfqueue"]),
+  },
+  {
+    name: "fail",
+    form: "open, closed",
+    default: "open",
+    effect:
+      "With NFQUEUE: what becomes of packets while roamwalld is gone. `open`: they pass unfiltered; `closed`: they are dropped.",
+    read: (field) => field.oneOf(["open", "closed"]),
+  },
+  {
+    name: "queue",
+    form: "0 to 65535",
+    default: "4755",
+    effect: "With NFQUEUE: the number of the queue.",
+    read: (field) => `${field.integer(0, 65_535)}`,
+  },
+  {
+    name: "rules",
+    form: "auto, nft, iptables, none",
+    default: "auto",
+    effect:
+      "With NFQUEUE: how packets are led there. `auto`: nf_tables, else iptables-restore; `none`: by rules of your own.",
+    read: (field) => field.oneOf(["auto", "nft", "iptables", "none"]),
+  },
+  {
+    name: "state",
+    form: "path",
+    default: "/run/roamwall/tables",
+    effect: "With NFQUEUE: the tables, in memory that outlives the process.",
+    read: readPath,
+  },
 ];
 
 function readTable(field: Field): string {

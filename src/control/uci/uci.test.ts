@@ -180,7 +180,8 @@ describe("the table of options", () => {
     const help = readFileSync("firmware/options.c", "utf8");
     const text = help.slice(help.indexOf("static const char help_text"), help.indexOf("For tests only"));
     const offered = [...text.matchAll(/^\t" {2}--([a-z-]+)/gm)].map(([, name]) => name!);
-    const known = [...DAEMON_OPTIONS.map(({ name }) => name), "port", "key", "socket", "remove", "help"];
+    const others = ["port", "key", "socket", "remove", "print-rules", "help"];
+    const known = [...DAEMON_OPTIONS.map(({ name }) => name), ...others];
     expect(known.sort()).toEqual([...offered].sort());
   });
 
