@@ -1,4 +1,5 @@
-// node scripts/ts.mjs test/lab/mesh.ts [--aps 4] [--flows 200] [--roams 30] [--loss 0,5,20] [--control] [--seed 1] [--json]
+// node scripts/ts.mjs test/lab/mesh.ts [--aps 4] [--flows 200] [--roams 30] [--loss 0,5,20] [--control] [--seed 1] [--engine node|qjs|mixed]
+// [--json]
 // A client roams through a mesh that loses datagrams between its access points (per cent). --control adds the same without
 // any firewall (what a roam itself does), with firewalls that tell each other nothing, and at the highest loss the case in
 // which the access point that the client leaves is cut off, so that only mirrors can serve it: with repairs, and without.
@@ -6,6 +7,7 @@
 import { parseArgs } from "node:util";
 import { Screen } from "../../scripts/demo/screen.ts";
 import type { ModeName } from "../../src/replication/modes.ts";
+import { engineOf } from "./support/engine.ts";
 import type { Lab } from "./support/lab.ts";
 import { type Gaps, type MeshResult, REPAIR_ROUND_MS, runMesh } from "./support/mesh-run.ts";
 import type { TrafficSize } from "./support/traffic/plan.ts";
@@ -22,7 +24,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   });
 }
 
-const { aps, flows, roams, losses, control, seed, json } = readArguments();
+const { aps, flows, roams, losses, control, seed, engine, json } = readArguments();
 const screen = new Screen(json);
 const results: MeshResult[] = [];
 if (control) results.push(await run("none", 0), await run("alone", 0));
@@ -55,6 +57,7 @@ async function run(
     size: sizeOf(flows),
     roams,
     seed,
+    engine,
     firewall,
     mode,
     cut,
@@ -126,6 +129,7 @@ function readArguments() {
     roams: text("30"),
     loss: text("0,5,20"),
     seed: text("1"),
+    engine: { type: "string" },
     control: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
   } as const;
@@ -145,6 +149,7 @@ function readArguments() {
       roams: number("roams", 1),
       seed: number("seed", 0),
       losses,
+      engine: engineOf(values.engine),
       control,
       json,
     };
