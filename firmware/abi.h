@@ -5,7 +5,7 @@
 
 #include <linux/types.h>
 
-#define RW_ABI_VERSION 4
+#define RW_ABI_VERSION 5
 #define RW_MAGIC 1380800305
 #define RW_SUBTABLES 4
 #define RW_BUCKET_CELLS 8
@@ -28,6 +28,7 @@
 #define RW_PRESENCE_HERE 1
 #define RW_CLIENT_MONITOR 1
 #define RW_CLIENT_TRACE 2
+#define RW_CLIENT_GENERATION 4
 #define RW_PORT_TAGGED 1
 #define RW_SIDE_CLIENT 0
 #define RW_SIDE_PEER 1
@@ -158,6 +159,11 @@ struct rw_client_counters {
 	__u64 bytes;
 };
 _Static_assert(sizeof(struct rw_client_counters) == 24, "rw_client_counters");
+
+struct rw_service {
+	__u16 of[2];
+};
+_Static_assert(sizeof(struct rw_service) == 4, "rw_service");
 
 struct rw_filter {
 	__u32 base;
@@ -395,16 +401,13 @@ _Static_assert(sizeof(struct rw_command_delete_filter) == 4, "rw_command_delete_
 
 #define RW_COMMAND_SET_ZONES 6
 struct rw_command_set_zones {
-	__u8 address[16];
-	__u32 prefix_bits;
-	__u32 zone;
+	__u32 generation;
 };
-_Static_assert(sizeof(struct rw_command_set_zones) == 24, "rw_command_set_zones");
+_Static_assert(sizeof(struct rw_command_set_zones) == 4, "rw_command_set_zones");
 
 #define RW_COMMAND_SET_SERVICES 7
 struct rw_command_set_services {
-	__u16 port;
-	__u16 service;
+	__u32 generation;
 };
 _Static_assert(sizeof(struct rw_command_set_services) == 4, "rw_command_set_services");
 
@@ -477,6 +480,19 @@ struct rw_command_sync {
 	__u32 token;
 };
 _Static_assert(sizeof(struct rw_command_sync) == 4, "rw_command_sync");
+
+struct rw_zone_entry {
+	__u8 address[16];
+	__u32 prefix_bits;
+	__u32 zone;
+};
+_Static_assert(sizeof(struct rw_zone_entry) == 24, "rw_zone_entry");
+
+struct rw_service_entry {
+	__u16 port;
+	__u16 service;
+};
+_Static_assert(sizeof(struct rw_service_entry) == 4, "rw_service_entry");
 
 struct rw_mirror_cell {
 	__u32 coordinate;

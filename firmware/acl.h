@@ -9,8 +9,8 @@
 rw_inline u32 rw_seed(u32 index);
 rw_inline const struct rw_filter *rw_filter_lookup(u32 id);
 rw_inline const u8 *rw_filter_word(u32 index);
-rw_inline u32 rw_zone_lookup(const struct rw_packet *p);
-rw_inline u32 rw_service_lookup(u32 port);
+rw_inline u32 rw_zone_lookup(const struct rw_packet *p, u32 generation);
+rw_inline u32 rw_service_lookup(u32 port, u32 generation);
 
 #define RW_TEMPLATES_ALL ((1 << RW_TEMPLATES) - 1)
 /* What may answer a question that was put to a group: any service, since the answer's port was never named. */
@@ -20,6 +20,7 @@ rw_inline u32 rw_service_lookup(u32 port);
 struct rw_question {
 	u32 direction;
 	u32 group; /* the peer is a group, whatever its address says */
+	u32 generation; /* of zones and services: those that the filters were made for */
 	u32 asked; /* templates of any filter */
 	u32 peer[3], service[3]; /* words of the keys, by kind */
 	u64 key; /* the two hash lanes of one template's key */
@@ -99,8 +100,8 @@ rw_inline u32 rw_ask_words(const struct rw_packet *p, struct rw_question *q, u32
 	q->service[RW_SERVICE_PORT] = port;
 	q->service[RW_SERVICE_ANY] = 0;
 	if (templates & RW_TEMPLATES_OF_ZONES)
-		q->peer[RW_PEER_ZONE] = q->group ? RW_ZONE_GROUP : rw_zone_lookup(p);
-	q->service[RW_SERVICE_CLASS] = rw_service_lookup(port);
+		q->peer[RW_PEER_ZONE] = q->group ? RW_ZONE_GROUP : rw_zone_lookup(p, q->generation);
+	q->service[RW_SERVICE_CLASS] = rw_service_lookup(port, q->generation);
 	rw_forget();
 	if (!q->peer[RW_PEER_ZONE])
 		templates &= ~RW_TEMPLATES_OF_ZONES;
@@ -117,6 +118,7 @@ rw_inline void rw_ask(const struct rw_packet *p, struct rw_question *q, const st
 	u32 i, all = 0;
 
 	q->direction = direction;
+	q->generation = client->flags / RW_CLIENT_GENERATION & 1;
 	rw_unrolled for (i = 0; i < RW_CLIENT_FILTERS; i++) {
 		q->mask[i] = 0;
 		q->filter[i] = client->filter[i];

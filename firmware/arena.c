@@ -39,6 +39,12 @@ static void ranges_reclaim(bool all)
 	range_count = kept;
 }
 
+/* Waits until every packet has been judged that was under way. */
+void readers_leave(void)
+{
+	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0);
+}
+
 static bool range_find(uint32_t words, size_t *at, uint32_t *base)
 {
 	*base = 0;
@@ -56,8 +62,7 @@ bool arena_allocate(uint32_t words, uint32_t id, uint32_t *base)
 
 	ranges_reclaim(false);
 	if (range_count == ARRAY_SIZE(ranges) || !range_find(words, &at, base)) {
-		/* waits until no packet looks at retired bits */
-		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0);
+		readers_leave();
 		ranges_reclaim(true);
 		if (range_count == ARRAY_SIZE(ranges) || !range_find(words, &at, base))
 			return false;

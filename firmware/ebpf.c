@@ -161,6 +161,7 @@ static void maps_take(void)
 		[KEYED_DENIED_COUNTERS] = "denied_counters",
 		[KEYED_FILTERS] = "filters",
 		[KEYED_ZONES] = "zones",
+		[KEYED_ZONES_1] = "zones_1",
 		[KEYED_PORTS] = "ports",
 		[KEYED_OWN_MACS] = "own_macs",
 		[KEYED_LOCAL_ADDRS] = "local_addrs",

@@ -57,11 +57,13 @@ const char *automata_fault(const struct rw_automata *automata)
 	return fault;
 }
 
+#define CLIENT_FLAGS (RW_CLIENT_MONITOR | RW_CLIENT_TRACE | RW_CLIENT_GENERATION)
+
 const char *client_fault(const struct rw_client *client)
 {
 	if (client->slot > settings.clients)
 		return refusal("slot %u: accepted are 0 to %u (--clients)", client->slot, settings.clients);
-	if (client->presence > RW_PRESENCE_HERE || client->flags & ~(RW_CLIENT_MONITOR | RW_CLIENT_TRACE))
+	if (client->presence > RW_PRESENCE_HERE || client->flags & ~CLIENT_FLAGS)
 		return refusal("presence %u, flags %u: unknown", client->presence, client->flags);
 	if (client->from >> settings.mirrors)
 		return refusal("from 0x%x: there are %u mirrors", client->from, settings.mirrors);

@@ -170,7 +170,7 @@ static bool tables_map(void)
 		PLAIN(half_open, slots * sizeof(struct rw_half_open)),
 		PLAIN(filters, RW_FILTERS_MAX * sizeof(struct rw_filter)),
 		PLAIN(filter_bits, settings.filter_words * 8ull),
-		PLAIN(services, 65536 * sizeof(u16)),
+		PLAIN(services, 65536 * sizeof(struct rw_service)),
 		PLAIN(client_counters, slots * sizeof(struct rw_client_counters)),
 		PLAIN(denied_counters, RW_COUNTERS * sizeof(u64)),
 		PLAIN(zone_lengths, RW_PREFIX_LENGTHS * sizeof(u32)),
@@ -179,6 +179,7 @@ static bool tables_map(void)
 		KEYED(own_macs, OWN_MACS_MAX, sizeof(struct rw_client_key), 4),
 		KEYED(local_addrs, LOCAL_ADDRS_MAX, 16, 4),
 		KEYED(zones, PREFIXES_MAX, sizeof(struct rw_zone_key), 4),
+		KEYED(zones_1, PREFIXES_MAX, sizeof(struct rw_zone_key), 4),
 	};
 	bool whole = true;
 
@@ -188,16 +189,22 @@ static bool tables_map(void)
 	return whole;
 }
 
-static void zone_lengths_count(void)
+static void zone_lengths_add(enum keyed table)
 {
 	struct rw_zone_key key;
-	bool more = !memory_next(KEYED_ZONES, NULL, &key);
+	bool more = !memory_next(table, NULL, &key);
 
-	memset(rw_memory.zone_lengths, 0, RW_PREFIX_LENGTHS * sizeof(u32));
 	while (more) {
 		rw_memory.zone_lengths[key.prefix_bits]++;
-		more = !memory_next(KEYED_ZONES, &key, &key);
+		more = !memory_next(table, &key, &key);
 	}
+}
+
+static void zone_lengths_count(void)
+{
+	memset(rw_memory.zone_lengths, 0, RW_PREFIX_LENGTHS * sizeof(u32));
+	zone_lengths_add(KEYED_ZONES);
+	zone_lengths_add(KEYED_ZONES_1);
 }
 
 void memory_lock(void)
@@ -294,6 +301,8 @@ static struct rw_keyed *keyed_of(enum keyed table)
 		return rw_memory.clients;
 	case KEYED_ZONES:
 		return rw_memory.zones;
+	case KEYED_ZONES_1:
+		return rw_memory.zones_1;
 	case KEYED_PORTS:
 		return rw_memory.ports;
 	case KEYED_OWN_MACS:
@@ -311,6 +320,11 @@ static void *element(const struct array *array, const void *key)
 
 	memcpy(&index, key, sizeof(index));
 	return index < array->entries ? (uint8_t *)array->at + index * array->bytes : NULL;
+}
+
+static bool has_prefixes(enum keyed table)
+{
+	return table == KEYED_ZONES || table == KEYED_ZONES_1;
 }
 
 static int fail(int error)
@@ -341,7 +355,7 @@ int memory_put(enum keyed table, const void *key, const void *value)
 	if (!place)
 		return fail(E2BIG);
 	memcpy(place, value, keyed ? keyed->value_bytes : array.bytes);
-	if (table == KEYED_ZONES && keyed->count > count)
+	if (has_prefixes(table) && keyed->count > count)
 		rw_memory.zone_lengths[((const struct rw_zone_key *)key)->prefix_bits]++;
 	return 0;
 }
@@ -350,7 +364,7 @@ int memory_drop(enum keyed table, const void *key)
 {
 	if (!rw_keyed_drop(keyed_of(table), key))
 		return fail(ENOENT);
-	if (table == KEYED_ZONES)
+	if (has_prefixes(table))
 		rw_memory.zone_lengths[((const struct rw_zone_key *)key)->prefix_bits]--;
 	return 0;
 }

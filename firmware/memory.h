@@ -29,11 +29,11 @@ struct rw_memory {
 	struct rw_half_open *half_open;
 	struct rw_filter *filters;
 	u8 *filter_bits;
-	u16 *services;
+	struct rw_service *services;
 	struct rw_client_counters *client_counters;
 	u64 *denied_counters;
-	struct rw_keyed *clients, *ports, *own_macs, *local_addrs, *zones;
-	u32 *zone_lengths; /* how many prefixes of each length there are */
+	struct rw_keyed *clients, *ports, *own_macs, *local_addrs, *zones, *zones_1;
+	u32 *zone_lengths; /* how many prefixes of each length there are, of either generation */
 };
 
 extern struct rw_memory rw_memory;
@@ -86,8 +86,9 @@ rw_inline void rw_zone_key_mask(struct rw_zone_key *key)
 }
 
 /* The longest prefix that holds the peer: one look for each length that is in use. */
-static inline u32 rw_zone_lookup(const struct rw_packet *p)
+static inline u32 rw_zone_lookup(const struct rw_packet *p, u32 generation)
 {
+	const struct rw_keyed *zones = generation ? rw_memory.zones_1 : rw_memory.zones;
 	struct rw_zone_key key;
 	u32 address[4], length, *zone;
 
@@ -98,16 +99,16 @@ static inline u32 rw_zone_lookup(const struct rw_packet *p)
 			continue;
 		key.prefix_bits = length;
 		rw_zone_key_mask(&key);
-		zone = rw_keyed_lookup(rw_memory.zones, &key);
+		zone = rw_keyed_lookup(zones, &key);
 		if (zone)
 			return *zone;
 	}
 	return 0;
 }
 
-rw_inline u32 rw_service_lookup(u32 port)
+rw_inline u32 rw_service_lookup(u32 port, u32 generation)
 {
-	return rw_memory.services[port & 0xffff];
+	return rw_memory.services[port & 0xffff].of[generation & 1];
 }
 
 /* Rows of 8 cells of 32 or 16 bits. */

@@ -115,47 +115,46 @@ const char *command_delete_filter(const uint8_t *body, size_t bytes)
 	return fault;
 }
 
-/* --- whole sets --- */
+/* --- whole sets, by generation --- */
+
+static const char *generation_take(const uint8_t *body, uint32_t *generation)
+{
+	memcpy(generation, body, sizeof(*generation));
+	return *generation > 1 ? refusal("generation %u: accepted are 0 and 1", *generation) : NULL;
+}
 
 static int zone_key_order(const void *left, const void *right)
 {
 	return memcmp(left, right, sizeof(struct rw_zone_key));
 }
 
-static void zones_prune(const struct rw_zone_key *wanted, size_t count)
+static void zones_prune(enum keyed table, const struct rw_zone_key *wanted, size_t count)
 {
 	struct rw_zone_key key, next;
-	bool more = !keyed_next(KEYED_ZONES, NULL, &next);
+	bool more = !keyed_next(table, NULL, &next);
 
 	while (more) {
 		key = next;
-		more = !keyed_next(KEYED_ZONES, &key, &next);
+		more = !keyed_next(table, &key, &next);
 		if (!bsearch(&key, wanted, count, sizeof(key), zone_key_order))
-			keyed_drop(KEYED_ZONES, &key);
+			keyed_drop(table, &key);
 	}
 }
 
 /* What lies behind the prefix is no part of the key. */
-static const char *zone_put(struct rw_zone_key *key, uint32_t zone)
+static const char *zone_put(enum keyed table, struct rw_zone_key *key, uint32_t zone)
 {
 	for (uint32_t bit = key->prefix_bits; bit < 128; bit++)
 		key->address[bit / 8] &= (uint8_t)~(0x80 >> bit % 8);
-	return table_put(KEYED_ZONES, key, &zone, "zones");
+	return table_put(table, key, &zone, "zones");
 }
 
-const char *command_set_zones(const uint8_t *body, size_t bytes)
+static const char *zones_put(enum keyed table, const uint8_t *body, struct rw_zone_key *keys, size_t count)
 {
-	size_t count = bytes / sizeof(struct rw_command_set_zones);
-	struct rw_zone_key *keys;
 	const char *fault = NULL;
 
-	if (count > ZONES_MAX)
-		return refusal("%zu prefixes: accepted are %d", count, ZONES_MAX);
-	keys = calloc(count + 1, sizeof(*keys));
-	if (!keys)
-		return "out of memory";
 	for (size_t i = 0; !fault && i < count; i++) {
-		struct rw_command_set_zones entry;
+		struct rw_zone_entry entry;
 
 		memcpy(&entry, body + i * sizeof(entry), sizeof(entry));
 		keys[i].prefix_bits = entry.prefix_bits;
@@ -164,11 +163,33 @@ const char *command_set_zones(const uint8_t *body, size_t bytes)
 			fault = refusal("prefix /%u, zone %u: accepted are /0 to /128, zones below %d",
 					entry.prefix_bits, entry.zone, RW_ZONE_GROUP);
 		else
-			fault = zone_put(&keys[i], entry.zone);
+			fault = zone_put(table, &keys[i], entry.zone);
 	}
+	return fault;
+}
+
+/* Records of this generation were replaced a moment ago: who still reads it has one of those. */
+const char *command_set_zones(const uint8_t *body, size_t bytes)
+{
+	size_t count = (bytes - sizeof(struct rw_command_set_zones)) / sizeof(struct rw_zone_entry);
+	struct rw_zone_key *keys;
+	uint32_t generation;
+	const char *fault = generation_take(body, &generation);
+	enum keyed table;
+
+	if (fault)
+		return fault;
+	if (count > ZONES_MAX)
+		return refusal("%zu prefixes: accepted are %d", count, ZONES_MAX);
+	table = generation ? KEYED_ZONES_1 : KEYED_ZONES;
+	keys = calloc(count + 1, sizeof(*keys));
+	if (!keys)
+		return "out of memory";
+	readers_leave();
+	fault = zones_put(table, body + sizeof(struct rw_command_set_zones), keys, count);
 	if (!fault) {
 		qsort(keys, count, sizeof(*keys), zone_key_order);
-		zones_prune(keys, count);
+		zones_prune(table, keys, count);
 	}
 	free(keys);
 	return fault;
@@ -177,15 +198,22 @@ const char *command_set_zones(const uint8_t *body, size_t bytes)
 const char *command_set_services(const uint8_t *body, size_t bytes)
 {
 	static uint16_t classes[65536];
+	uint32_t generation;
+	const char *fault = generation_take(body, &generation);
 
+	if (fault)
+		return fault;
 	memset(classes, 0, sizeof(classes));
-	for (size_t at = 0; at < bytes; at += sizeof(struct rw_command_set_services)) {
-		struct rw_command_set_services entry;
+	for (size_t at = sizeof(struct rw_command_set_services); at < bytes; at += sizeof(struct rw_service_entry)) {
+		struct rw_service_entry entry;
 
 		memcpy(&entry, body + at, sizeof(entry));
 		classes[entry.port] = entry.service;
 	}
-	for (size_t port = 0; port < ARRAY_SIZE(classes); port++)
-		*(volatile uint16_t *)(maps.services + port * maps.service_stride) = classes[port];
+	for (size_t port = 0; port < ARRAY_SIZE(classes); port++) {
+		struct rw_service *service = (struct rw_service *)(maps.services + port * maps.service_stride);
+
+		*(volatile uint16_t *)&service->of[generation] = classes[port];
+	}
 	return NULL;
 }

@@ -131,7 +131,7 @@ struct maps {
 	struct meta *meta;
 	/* values of 4 bytes, 8 apart */
 	uint64_t *used;
-	/* values of 2 bytes, `service_stride` apart */
+	/* struct rw_service, `service_stride` apart */
 	uint8_t *services;
 	size_t service_stride;
 	uint8_t *filter_bits;
@@ -200,6 +200,7 @@ void sweep_clear_mirror(uint32_t mirror);
 void sweep_mirror_ticks(uint32_t mirror, uint32_t fast, uint32_t slow);
 
 /* arena.c */
+void readers_leave(void);
 /* What a former process laid there is in use. */
 void arena_pick_up(void);
 bool arena_allocate(uint32_t words, uint32_t id, uint32_t *base);

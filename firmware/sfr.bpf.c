@@ -48,7 +48,7 @@ RW_ARRAY(opener, struct rw_row_openers, RW_ROWS, BPF_F_MMAPABLE);
 RW_ARRAY(half_open, struct rw_half_open, 1024, BPF_F_MMAPABLE);
 RW_ARRAY(filters, struct rw_filter, RW_FILTERS_MAX, 0);
 RW_ARRAY(filter_bits, __u64, 1024, BPF_F_MMAPABLE);
-RW_ARRAY(services, __u16, 65536, 0);
+RW_ARRAY(services, struct rw_service, 65536, 0);
 RW_ARRAY(automata, struct rw_automata, 1, 0);
 
 #define RW_HASH(name, key_type, of, entries)              \
@@ -80,13 +80,18 @@ RW_HASH(local_addrs, struct rw_address, __u32, 256);
 RW_PERCPU(client_counters, struct rw_client_counters, 1024);
 RW_PERCPU(denied_counters, __u64, RW_COUNTERS);
 
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, 1024);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct rw_zone_key);
-	__type(value, __u32);
-} zones SEC(".maps");
+#define RW_ZONES(name)                                    \
+	struct {                                          \
+		__uint(type, BPF_MAP_TYPE_LPM_TRIE);      \
+		__uint(max_entries, 1024);                \
+		__uint(map_flags, BPF_F_NO_PREALLOC);     \
+		__type(key, struct rw_zone_key);          \
+		__type(value, __u32);                     \
+	} name SEC(".maps")
+
+/* By generation of the policy. */
+RW_ZONES(zones);
+RW_ZONES(zones_1);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -132,22 +137,28 @@ rw_inline void rw_mapped_address(u32 *to, u32 family, const u32 *from)
 		to[i] = rw_be32(family == 6 ? from[i] : i == 2 ? 0xffff : i == 3 ? from[0] : 0);
 }
 
-rw_inline u32 rw_zone_lookup(const struct rw_packet *p)
+rw_inline u32 rw_zone_lookup(const struct rw_packet *p, u32 generation)
 {
 	struct rw_zone_key key = { .prefix_bits = 128 };
 	u32 address[4], *zone;
 
 	rw_mapped_address(address, p->family, p->peer);
 	__builtin_memcpy(key.address, address, 16);
-	zone = bpf_map_lookup_elem(&zones, &key);
+	/* two calls: of one that may mean either map the kernel would not know the map, and call slowly */
+	if (generation) {
+		zone = bpf_map_lookup_elem(&zones_1, &key);
+		rw_forget();
+	} else {
+		zone = bpf_map_lookup_elem(&zones, &key);
+	}
 	return zone ? *zone : 0;
 }
 
-rw_inline u32 rw_service_lookup(u32 port)
+rw_inline u32 rw_service_lookup(u32 port, u32 generation)
 {
-	const u16 *service = rw_at(services, port & 0xffff);
+	const struct rw_service *service = rw_at(services, port & 0xffff);
 
-	return service ? *service : 0;
+	return service ? service->of[generation & 1] : 0;
 }
 
 rw_inline void *rw_table_row(u32 index)

@@ -61,13 +61,15 @@ rw_inline const u8 *rw_filter_word(u32 index)
 	return index < HOST_FILTER_BYTES / 8 ? host.filter_bits + index * 8 : 0;
 }
 
-rw_inline u32 rw_zone_lookup(const struct rw_packet *p)
+rw_inline u32 rw_zone_lookup(const struct rw_packet *p, u32 generation)
 {
+	(void)generation;
 	return p->peer[0] & 3;
 }
 
-rw_inline u32 rw_service_lookup(u32 port)
+rw_inline u32 rw_service_lookup(u32 port, u32 generation)
 {
+	(void)generation;
 	return port & 3;
 }
 

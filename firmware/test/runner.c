@@ -64,6 +64,7 @@ struct shape {
 static struct bpf_object *object;
 static struct shape shape;
 static uint32_t rows, cells, mirrors, slots;
+static uint16_t *services; /* 8 bytes apart */
 static uint8_t *table, *owners, *mirror, *dirty, *opener, *shadow_table, *shadow_owners;
 static struct rw_half_open *half_open;
 static struct rw_ctl *ctl;
@@ -184,6 +185,7 @@ static void load(char **argv)
 	size_map("table", row_bytes, rows);
 	size_map("mirror", row_bytes, rows * (mirrors ? mirrors : 1));
 	size_map("owner", 0, rows);
+	bpf_map__set_map_flags(bpf_object__find_map_by_name(object, "services"), BPF_F_MMAPABLE);
 	size_map("dirty", 0, cells / 512 / 8 ? cells / 512 / 8 : 1);
 	size_map("windows", 0, slots);
 	size_map("used", 0, slots);
@@ -203,6 +205,7 @@ static void load(char **argv)
 	opener = map_memory("opener");
 	half_open = map_memory("half_open");
 	ctl = map_memory("ctl");
+	services = map_memory("services");
 	shadow_table = calloc(rows, row_bytes);
 	shadow_owners = calloc(rows, 16);
 	ring = ring_buffer__new(map_fd("events"), on_ring, NULL, NULL);
@@ -332,31 +335,34 @@ static void set_filter(const uint8_t *body, size_t bytes)
 
 static void set_zones(const uint8_t *body, size_t bytes)
 {
-	map_clear("zones", sizeof(struct rw_zone_key));
-	for (; bytes >= sizeof(struct rw_command_set_zones); bytes -= sizeof(struct rw_command_set_zones)) {
-		struct rw_command_set_zones of;
+	const char *zones = *(const uint32_t *)body ? "zones_1" : "zones";
+
+	map_clear(zones, sizeof(struct rw_zone_key));
+	for (body += 4, bytes -= 4; bytes >= sizeof(struct rw_zone_entry); bytes -= sizeof(struct rw_zone_entry)) {
+		struct rw_zone_entry of;
 		struct rw_zone_key key;
 
 		memcpy(&of, body, sizeof(of));
 		body += sizeof(of);
 		key.prefix_bits = of.prefix_bits;
 		memcpy(key.address, of.address, 16);
-		map_set("zones", &key, &of.zone);
+		map_set(zones, &key, &of.zone);
 	}
+}
+
+static void clear_services(int generation)
+{
+	for (uint32_t port = 0; port < 65536; port++)
+		services[port * 4 + generation] = 0;
 }
 
 static void set_services(const uint8_t *body, size_t bytes)
 {
-	static uint32_t ports[4096], count;
-	uint16_t none = 0;
+	int generation = *(const uint32_t *)body & 1;
 
-	while (count)
-		map_set("services", &ports[--count], &none);
-	for (; bytes >= 4; bytes -= 4, body += 4) {
-		uint32_t port = ports[count++ % 4096] = ((const uint16_t *)body)[0];
-
-		map_set("services", &port, body + 2);
-	}
+	clear_services(generation);
+	for (body += 4, bytes -= 4; bytes >= 4; bytes -= 4, body += 4)
+		services[((const uint16_t *)body)[0] * 4 + generation] = ((const uint16_t *)body)[1];
 }
 
 static void set_keys(const char *name, const uint8_t *body, size_t bytes, size_t key_bytes)
@@ -434,7 +440,8 @@ static void reset(void)
 	memset(opener, 0, cells);
 	memset(half_open, 0, slots * sizeof(*half_open));
 	take_dirty();
-	set_services(NULL, 0);
+	clear_services(0);
+	clear_services(1);
 	clear_array("windows", slots);
 	clear_array("used", slots);
 	clear_array("filters", FILTERS);
@@ -444,6 +451,7 @@ static void reset(void)
 	map_clear("own_macs", 8);
 	map_clear("local_addrs", 16);
 	map_clear("zones", sizeof(struct rw_zone_key));
+	map_clear("zones_1", sizeof(struct rw_zone_key));
 }
 
 static void obey(uint16_t kind, const uint8_t *body, size_t bytes)

@@ -201,8 +201,8 @@ class RunningAgent implements Agent {
     const previous = this.policy;
     this.policy = next;
     this.signed = network;
-    await this.session?.changePolicy(next, previous);
-    await this.radius?.policyChanged();
+    const { session, radius } = this;
+    await session?.changePolicy(next, previous, () => radius?.regrant(session));
     log.info(ROOM, "policy loaded", { roles: next.roles.size, clients: next.clients.size });
     return undefined;
   }

@@ -91,9 +91,16 @@ export class RadiusAccess implements RadiusRights {
     for (const go of this.waiting.splice(0)) go(session);
   }
 
-  /** What rules mean may have changed. */
-  async policyChanged(): Promise<void> {
-    await this.radius?.reapply();
+  /** What rules mean may have changed: gives all clients their rights again, at once. */
+  regrant(session: Session): void {
+    for (const { mac, grant } of this.radius?.standing() ?? []) {
+      try {
+        session.giveRights(mac, this.meaningOf(grant));
+      } catch (error) {
+        const reason = (error as Error).message;
+        this.parts.platform.log.error("radius", "rights could not be given again", { mac, reason });
+      }
+    }
   }
 
   async grant(mac: Mac, grant: RadiusGrant): Promise<void> {

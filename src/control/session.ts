@@ -32,6 +32,8 @@ const NO_ROLE = "";
 /** Of the RAM, for mirrors. */
 const MEMORY_SHARE = 16;
 const UDP_RETRY_MS = 2_000;
+/** No packet is under way so long. */
+const GRACE_MS = 100;
 /** A goodbye is a courtesy: who stops does not wait for it. */
 const STOP_MS = 1_000;
 
@@ -60,6 +62,11 @@ export interface SessionParts {
 export class Session {
   readonly geometry: Geometry;
   private policy: CompiledPolicy;
+  /** Of the client records that are written now: 0 or CLIENT_GENERATION. */
+  private generation = 0;
+  /** Filters of earlier policies. */
+  private readonly droppable = new Set<number>();
+  private cancelDrop = () => {};
   private mesh!: Mesh;
   private udp: Udp | undefined;
   private cancelUdp = () => {};
@@ -103,15 +110,17 @@ export class Session {
     this.mesh = this.makeMesh();
     this.wireHandlers();
     datapath.loadAutomata(this.parts.automata(this.geometry));
-    this.loadTables(this.policy);
+    const before = await this.dumpClients();
+    // Records that an earlier agent wrote go on with the tables that it wrote.
+    this.generation = CONSTANTS.CLIENT_GENERATION - generationOf(before);
+    this.loadTables(this.policy, this.generation);
     this.loadSpecialClients(this.policy);
     this.loadOptions();
     await this.openUdp();
-    const before = await this.dumpClients();
     await this.mesh.start();
     this.isStarting = false;
     this.grantListed();
-    await this.dropFilters(filtersOf(before));
+    this.dropSoon(filtersOf(before));
     this.arm();
   }
 
@@ -134,15 +143,24 @@ export class Session {
     this.mesh.refreshRoles();
   }
 
-  /** New filters first, then the records that name them, then what the old ones meant. */
-  async changePolicy(next: CompiledPolicy, previous: CompiledPolicy): Promise<void> {
+  /**
+   * Filters under new numbers, zones and services beside the old ones; then each client's record changes from all of the old
+   * to all of the new at once, its own filters (`regrant`) included. What the old ones meant goes when nobody reads it.
+   * All of it within one turn, so that nothing else writes a record meanwhile.
+   */
+  async changePolicy(next: CompiledPolicy, previous: CompiledPolicy, regrant: () => void): Promise<void> {
+    const isOther = tablesText(next) !== tablesText(previous);
+    const generation = isOther ? this.generation ^ CONSTANTS.CLIENT_GENERATION : this.generation;
+    this.loadTables(next, generation);
     this.policy = next;
-    this.loadTables(next);
+    this.generation = generation;
     this.loadSpecialClients(next);
+    regrant();
     for (const { mac } of this.mesh.clients()) this.grant(mac, this.roleOf(mac) ?? NO_ROLE);
     this.grantListed();
     this.mesh.refreshRoles();
-    await this.dropFilters(new Set(previous.filters.map((filter) => filter.id)));
+    this.dropSoon(new Set(previous.filters.map((filter) => filter.id)));
+    await this.parts.datapath.sync();
   }
 
   async status(): Promise<DatapathStatus> {
@@ -176,12 +194,17 @@ export class Session {
 
   /** Rights that outrank the policy's; without a role, the policy's own is given with the same authority. In force when it resolves. */
   async setRights(mac: Mac, grant: Partial<Grant>): Promise<void> {
-    this.mesh.setRights(mac, this.wholeGrant(mac, grant));
+    this.giveRights(mac, grant);
     await this.parts.datapath.sync();
     const kept = this.mesh.granted(mac)?.filters ?? [];
     if (kept.length !== (grant.filters?.length ?? 0)) {
       throw new RoamwallError("ROAMWALL_ERR_FULL", `${mac}: no room for the client, or for its filters`);
     }
+  }
+
+  /** As `setRights`, but nobody waits for it. */
+  giveRights(mac: Mac, grant: Partial<Grant>): void {
+    this.mesh.setRights(mac, this.wholeGrant(mac, grant));
   }
 
   /** As `setRights`, or the end of all rights: in force where the client is served when it resolves. */
@@ -294,6 +317,7 @@ export class Session {
     await Promise.race([this.mesh?.stop().catch(() => {}), late]);
     this.isClosed = true;
     this.cancelWake();
+    this.cancelDrop();
     this.cancelUdp();
     this.udp?.close();
     this.parts.datapath.close();
@@ -329,6 +353,7 @@ export class Session {
       resolveRole: (role) => this.resolveRole(role),
       localRole: (mac) => (this.parts.outranked(mac) ? undefined : this.roleOf(mac)),
       exports: (zone) => !this.policy.privateZones.has(zone),
+      generation: () => this.generation,
       superseded: (mac, revoked) => this.parts.superseded(mac, revoked),
       letGo: (mac) => this.parts.letGo(mac),
       flagsOf: (mac, role, flags) => this.parts.modes.flagsOf(mac, role, flags),
@@ -374,11 +399,12 @@ export class Session {
     mesh.onSooner = () => this.arm();
   }
 
-  private loadTables(policy: CompiledPolicy): void {
+  private loadTables(policy: CompiledPolicy, flag: number): void {
     const { datapath } = this.parts;
     for (const filter of policy.filters) datapath.setFilter(filter);
-    datapath.setZones(policy.zones);
-    datapath.setServices(policy.services);
+    const generation = flag === 0 ? 0 : 1;
+    datapath.setZones(generation, policy.zones);
+    datapath.setServices(generation, policy.services);
   }
 
   /** The records that are nobody's own: who is unknown, and what leaves a port to groups. */
@@ -400,7 +426,7 @@ export class Session {
       // Remote: so that each stranger's frames say that it arrived.
       presence: CONSTANTS.PRESENCE_REMOTE,
       ...record,
-      flags: modes.flagsOf(mac, name, record.flags),
+      flags: modes.flagsOf(mac, name, record.flags) | this.generation,
     });
   }
 
@@ -436,6 +462,20 @@ export class Session {
   /** What the file says of a client, listed or not. */
   private roleOf(mac: Mac): string | undefined {
     return roleOf(policySources(this.policy), mac)?.role;
+  }
+
+  /** A packet may still be judged by a record of a moment ago. */
+  private dropSoon(candidates: ReadonlySet<number>): void {
+    const { clock, log } = this.parts.platform;
+    this.cancelDrop();
+    for (const id of candidates) this.droppable.add(id);
+    this.cancelDrop = clock.after(GRACE_MS, () => {
+      const ids = new Set(this.droppable);
+      this.droppable.clear();
+      this.dropFilters(ids).catch((error: Error) =>
+        log.debug(ROOM, "old filters stay until the next start", { reason: error.message }),
+      );
+    });
   }
 
   /** Drops filters that the policy no longer has and no record names any more. */
@@ -525,6 +565,16 @@ function isLittleEndian(): boolean {
 function filtersOf(dumps: ReadonlyMap<Mac, ClientDump>): Set<number> {
   const ids = [...dumps.values()].flatMap((dump) => recordOf(dump).filter);
   return new Set(ids.filter((id) => id !== NO_FILTER));
+}
+
+/** That of most: of a change that an agent's end cut short, the fewer records name the other one. */
+function generationOf(dumps: ReadonlyMap<Mac, ClientDump>): number {
+  const flags = [...dumps.values()].map((dump) => recordOf(dump).flags & CONSTANTS.CLIENT_GENERATION);
+  return flags.filter((flag) => flag !== 0).length * 2 > flags.length ? CONSTANTS.CLIENT_GENERATION : 0;
+}
+
+function tablesText({ zones, services }: CompiledPolicy): string {
+  return JSON.stringify([zones, services]);
 }
 
 function specialRole(mac: Mac, policy: CompiledPolicy): string | undefined {

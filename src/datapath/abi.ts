@@ -7,7 +7,7 @@
 import { type Fields, type Layout, layout, type RecordOf } from "./layout.ts";
 
 /** Raised with every change of a record, a number or a meaning below. A pin of another version is replaced. */
-export const ABI_VERSION = 4;
+export const ABI_VERSION = 5;
 
 /** Numbers that both sides need. APPEND ONLY within a group: they are stored in pinned maps. */
 export const CONSTANTS = {
@@ -45,6 +45,8 @@ export const CONSTANTS = {
   /** `client.flags`: denials pass; each verdict is told, while somebody watches */
   CLIENT_MONITOR: 1,
   CLIENT_TRACE: 2,
+  /** Which of two tables of zones and services is meant with the client's filters. */
+  CLIENT_GENERATION: 4,
 
   /** `port.flags` */
   PORT_TAGGED: 1,
@@ -211,6 +213,8 @@ export const MAP_RECORDS = {
     ["denied", "u64"],
     ["bytes", "u64"],
   ]),
+  /** class of a port, by generation */
+  service: layout([["of", "u16", 2]]),
   filter: layout([
     /** first 64-bit word in the arena */
     ["base", "u32"],
@@ -442,23 +446,10 @@ export const COMMANDS = {
     ]),
   },
   delete_filter: { number: 5, body: layout([["id", "u32"]]) },
-  /** body[]: the whole set; what is not in it goes */
-  set_zones: {
-    number: 6,
-    body: layout([
-      ["address", "u8", 16],
-      ["prefix_bits", "u32"],
-      ["zone", "u32"],
-    ]),
-  },
-  /** body[]: the whole set of (port -> class); other ports are class 0 */
-  set_services: {
-    number: 7,
-    body: layout([
-      ["port", "u16"],
-      ["service", "u16"],
-    ]),
-  },
+  /** then zone_entry[]: the whole set of this generation; waits until no packet reads what it had before */
+  set_zones: { number: 6, body: layout([["generation", "u32"]]) },
+  /** then service_entry[]: the whole set of this generation; other ports are class 0 */
+  set_services: { number: 7, body: layout([["generation", "u32"]]) },
   set_options: {
     number: 8,
     body: layout([
@@ -519,6 +510,15 @@ export const COMMANDS = {
 
 /** Entries of the lists that follow a command's fixed body. */
 export const LISTS = {
+  zone_entry: layout([
+    ["address", "u8", 16],
+    ["prefix_bits", "u32"],
+    ["zone", "u32"],
+  ]),
+  service_entry: layout([
+    ["port", "u16"],
+    ["service", "u16"],
+  ]),
   mirror_cell: layout([
     ["coordinate", "u32"],
     ["cell", "u32"],

@@ -155,23 +155,17 @@ class Client implements Datapath {
     this.sendRecord(COMMANDS.delete_filter, { id });
   }
 
-  setZones(entries: readonly ZoneEntry[]): void {
-    const { number, body } = COMMANDS.set_zones;
-    this.send(number, entries.length * body.bytes, (view) => {
-      entries.forEach((entry, i) => {
-        const value = { address: [...entry.address], prefix_bits: entry.prefixBits, zone: entry.zone };
-        writeRecord(body, view, HEADER + i * body.bytes, value, this.le);
-      });
-    });
+  setZones(generation: number, entries: readonly ZoneEntry[]): void {
+    const values = entries.map(({ address, prefixBits, zone }) => ({
+      address: [...address],
+      prefix_bits: prefixBits,
+      zone,
+    }));
+    this.sendTable(COMMANDS.set_zones, generation, LISTS.zone_entry, values);
   }
 
-  setServices(entries: readonly ServiceEntry[]): void {
-    const { number, body } = COMMANDS.set_services;
-    this.send(number, entries.length * body.bytes, (view) => {
-      entries.forEach((entry, i) => {
-        writeRecord(body, view, HEADER + i * body.bytes, entry, this.le);
-      });
-    });
+  setServices(generation: number, entries: readonly ServiceEntry[]): void {
+    this.sendTable(COMMANDS.set_services, generation, LISTS.service_entry, entries);
   }
 
   setOptions(options: DatapathOptions): void {
@@ -261,6 +255,21 @@ class Client implements Datapath {
 
   private sendRecord<F extends Fields>(of: { number: number; body: Layout<F> }, value: Partial<RecordOf<F>>): void {
     this.send(of.number, of.body.bytes, (view) => writeRecord(of.body, view, HEADER, value, this.le));
+  }
+
+  private sendTable<F extends Fields>(
+    of: { readonly number: number; readonly body: Layout<Fields> },
+    generation: number,
+    item: Layout<F>,
+    values: readonly Partial<RecordOf<F>>[],
+  ): void {
+    const head = of.body.bytes;
+    this.send(of.number, head + values.length * item.bytes, (view) => {
+      view.setUint32(HEADER, generation, this.le);
+      values.forEach((value, i) => {
+        writeRecord(item, view, HEADER + head + i * item.bytes, value, this.le);
+      });
+    });
   }
 
   /** A list of {x, code}, cut into records of at most LIST_MAX_BYTES; `fill` writes the body before it. */

@@ -18,8 +18,12 @@ export interface Datapath {
   deleteClient(mac: Mac): void;
   setFilter(filter: FilterBits): void;
   deleteFilter(id: number): void;
-  setZones(entries: readonly ZoneEntry[]): void;
-  setServices(entries: readonly ServiceEntry[]): void;
+  /**
+   * Two generations stand side by side, 0 and 1: a client's record names the one that its filters were made for, so that it
+   * goes over from one policy to the next at once. The whole set of one, which no record should name while it is written.
+   */
+  setZones(generation: number, entries: readonly ZoneEntry[]): void;
+  setServices(generation: number, entries: readonly ServiceEntry[]): void;
   setOptions(options: DatapathOptions): void;
 
   /** `pairs`: coordinate and cell of each of `count` cells, as the stream carries them. */

@@ -150,12 +150,12 @@ export class FakeDatapath implements Datapath {
     this.sfr.deleteFilter(id);
   }
 
-  setZones(entries: readonly ZoneEntry[]): void {
-    this.sfr.setZones(entries);
+  setZones(generation: number, entries: readonly ZoneEntry[]): void {
+    this.sfr.setZones(entries, generation);
   }
 
-  setServices(entries: readonly ServiceEntry[]): void {
-    this.sfr.setServices(entries);
+  setServices(generation: number, entries: readonly ServiceEntry[]): void {
+    this.sfr.setServices(entries, generation);
   }
 
   setOptions(options: DatapathOptions): void {

@@ -70,6 +70,8 @@ export interface ContextParts {
   filterId(digest: bigint): number | undefined;
   /** Flags of a record, where this AP's operator said otherwise than the client's rights. */
   flagsOf?(mac: Mac, role: string, flags: number): number;
+  /** Which of the datapath's two tables of zones and services the filters were made for: 0, or CLIENT_GENERATION. */
+  generation(): number;
   /** What this AP's own policy gives. */
   localRights(mac: Mac): Rights | undefined;
   /** A revocation that outlived the client's slot. */
@@ -183,7 +185,7 @@ export class Contexts {
     return {
       slot: context.slot,
       presence: context.here ? CONSTANTS.PRESENCE_HERE : CONSTANTS.PRESENCE_REMOTE,
-      flags: this.flagsOf(context.mac, rights),
+      flags: this.flagsOf(context.mac, rights) | this.parts.generation(),
       filter: Array.from({ length: CONSTANTS.CLIENT_FILTERS }, (_, i) => filters[i] ?? NO_FILTER),
       from: this.from(context),
       zone: rights.zone || context.zone,

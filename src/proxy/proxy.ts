@@ -53,6 +53,8 @@ export interface ProxyParts {
   resolveRole(role: string): RoleGrant | undefined;
   localRole(mac: Mac): string | undefined;
   exports(zone: number): boolean;
+  /** See `ContextParts`. */
+  generation(): number;
   /** Other rights count for the client than those that were last given here. */
   superseded?(mac: Mac, revoked: boolean): void;
   readonly flagsOf?: ContextParts["flagsOf"];
@@ -119,6 +121,7 @@ export class StateProxy {
       datapath,
       slots,
       resolveRole,
+      generation: () => this.parts.generation(),
       filterId: (digest) => this.filters.idOf(digest),
       localRights,
       tombstone: (mac) => this.tombstones.get(mac),

@@ -84,6 +84,8 @@ export interface Radius {
   superseded(mac: Mac, revoked: boolean): void;
   /** Asks hostapd to let the station go. Undefined: there is no hostapd to ask. */
   letGo(mac: Mac): Promise<Disconnected | undefined>;
+  /** What counts of what was given here. */
+  standing(): { readonly mac: Mac; readonly grant: RadiusGrant }[];
   /** Gives every client its rights again, to a datapath that lost them. */
   reapply(): Promise<void>;
   close(): void;
@@ -171,15 +173,23 @@ class RunningRadius implements Radius {
     return session && grantNow(session, this.parts.platform.clock.nowMs());
   }
 
+  standing(): { mac: Mac; grant: RadiusGrant }[] {
+    const nowMs = this.parts.platform.clock.nowMs();
+    this.known.forgetEnded(nowMs);
+    // What another AP gave since came with the mesh, and comes again.
+    const ours = this.known.all().filter(({ isSuperseded }) => !isSuperseded);
+    return ours.map((session) => ({ mac: session.mac, grant: grantNow(session, nowMs) }));
+  }
+
   async reapply(): Promise<void> {
     const { rights, platform } = this.parts;
-    this.known.forgetEnded(platform.clock.nowMs());
-    for (const session of this.known.all()) {
-      // What another AP gave since came with the mesh, and comes again.
-      if (session.isSuperseded) continue;
-      const give = () => rights.grant(session.mac, grantNow(session, platform.clock.nowMs()));
-      await this.inTurn(session.mac, give).catch((error: Error) => {
-        platform.log.error(ROOM, "rights could not be given again", { mac: session.mac, reason: error.message });
+    for (const { mac } of this.standing()) {
+      const give = async () => {
+        const session = this.known.of(mac);
+        if (session) await rights.grant(mac, grantNow(session, platform.clock.nowMs()));
+      };
+      await this.inTurn(mac, give).catch((error: Error) => {
+        platform.log.error(ROOM, "rights could not be given again", { mac, reason: error.message });
       });
     }
   }

@@ -48,6 +48,8 @@ export interface MeshParts {
   flagsOf?(mac: Mac, role: string, flags: number): number;
   /** False: of clients on ports of that zone nothing is told to other APs. Absent: all may know of all. */
   exports?(zone: number): boolean;
+  /** The flag of client records whose filters were made for the present policy. Absent: 0. */
+  generation?(): number;
   /** Rights with other content than those of before count for the client, whoever gave them; `revoked`: it has none. */
   superseded?(mac: Mac, revoked: boolean): void;
   /** A client that is served here was revoked at another AP: hostapd may let it go. */

@@ -69,6 +69,7 @@ export class Replicator {
       resolveRole: (role) => parts.resolveRole(role),
       localRole: (mac) => parts.localRole(mac),
       exports: (zone) => parts.exports?.(zone) ?? true,
+      generation: () => parts.generation?.() ?? 0,
       superseded: (mac, revoked) => parts.superseded?.(mac, revoked),
       ...(parts.flagsOf && { flagsOf: (mac, role, flags) => parts.flagsOf!(mac, role, flags) }),
     });

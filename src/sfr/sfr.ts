@@ -107,8 +107,10 @@ export class Sfr {
   readonly #clients = new Map<number, ClientRecord>();
   readonly #ownMacs = new Set<number>();
   readonly #filters: (AclFilter | undefined)[] = [];
-  readonly #zones = new Zones();
-  readonly #services = new Uint16Array(65536);
+  /** by generation of the policy, as the next */
+  readonly #zones = [new Zones(), new Zones()] as const;
+  readonly #services = [new Uint16Array(65536), new Uint16Array(65536)] as const;
+  #generation: 0 | 1 = 0;
   readonly #localAddresses = new Set<string>();
   #program: Program | undefined;
 
@@ -190,13 +192,14 @@ export class Sfr {
     this.#filters[id] = undefined;
   }
 
-  setZones(entries: readonly ZoneEntry[]): void {
-    this.#zones.set(entries);
+  setZones(entries: readonly ZoneEntry[], generation = 0): void {
+    this.#zones[bitOf(generation)].set(entries);
   }
 
-  setServices(entries: readonly ServiceEntry[]): void {
-    this.#services.fill(0);
-    for (const { port, service } of entries) this.#services[port] = service;
+  setServices(entries: readonly ServiceEntry[], generation = 0): void {
+    const services = this.#services[bitOf(generation)];
+    services.fill(0);
+    for (const { port, service } of entries) services[port] = service;
   }
 
   /** 16 bytes each, IPv4 mapped: the AP's own addresses. Who speaks to them is the AP's own firewall's business. */
@@ -338,6 +341,7 @@ export class Sfr {
   }
 
   #pickFilters(client: ClientRecord): void {
+    this.#generation = bitOf(client.flags & CONSTANTS.CLIENT_GENERATION);
     const filters = this.#activeFilters;
     for (let i = 0; i < CONSTANTS.CLIENT_FILTERS; i++) {
       const id = client.filter[i]!;
@@ -352,14 +356,19 @@ export class Sfr {
     question.proto = packet.proto;
     question.peer = packet.peer;
     if (group) question.zoneClass = CONSTANTS.ZONE_GROUP;
-    else question.zoneClass = packet.family === 4 ? this.#zones.of4(packet.peer[0]!) : this.#zones.of6(packet.peer);
+    else question.zoneClass = this.#zoneOf(packet);
+  }
+
+  #zoneOf({ family, peer }: Packet): number {
+    const zones = this.#zones[this.#generation];
+    return family === 4 ? zones.of4(peer[0]!) : zones.of6(peer);
   }
 
   #allows(aclDirection: number, mask?: number): boolean {
     const packet = this.#packet;
     const service = aclDirection === DIRECTION_OUT || packet.isQuery() ? packet.peerPort : packet.clientPort;
     this.#question.service = service;
-    this.#question.serviceClass = this.#services[service]!;
+    this.#question.serviceClass = this.#services[this.#generation][service]!;
     return aclMatches(this.#activeFilters, aclDirection, this.#question, this.#aclKey, mask);
   }
 
@@ -562,6 +571,10 @@ function tupleOf(
     client_port: packet.clientPort,
     peer_port: packet.peerPort,
   };
+}
+
+function bitOf(generation: number): 0 | 1 {
+  return generation === 0 ? 0 : 1;
 }
 
 function isMonitored(client: ClientRecord | undefined): boolean {

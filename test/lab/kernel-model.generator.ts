@@ -134,13 +134,14 @@ export class ScriptGenerator {
       { address: mapped("2001:db8:1::"), prefixBits: 48, zone: 1 },
       { address: mapped("10.1.0.2"), prefixBits: 128, zone: 2 },
     ];
-    return { kind: "zones", entries: all.filter(() => r.chance(70)) };
+    return { kind: "zones", generation: r.below(2), entries: all.filter(() => r.chance(70)) };
   }
 
   #services(): Step {
     const r = this.#random;
     return {
       kind: "services",
+      generation: r.below(2),
       entries: PORTS.filter(() => r.chance(60)).map((port) => ({ port, service: r.below(3) })),
     };
   }
@@ -158,7 +159,10 @@ export class ScriptGenerator {
       record: record({
         slot: index,
         presence: r.chance(70) ? 1 : 0,
-        flags: (r.chance(8) ? CONSTANTS.CLIENT_MONITOR : 0) | (r.chance(8) ? CONSTANTS.CLIENT_TRACE : 0),
+        flags:
+          (r.chance(8) ? CONSTANTS.CLIENT_MONITOR : 0) |
+          (r.chance(8) ? CONSTANTS.CLIENT_TRACE : 0) |
+          (r.chance(30) ? CONSTANTS.CLIENT_GENERATION : 0),
         filter,
         from: r.chance(40) ? r.below(256) : 0,
         zone: r.chance(80) ? 0 : r.below(3),

@@ -1,7 +1,7 @@
 import { compileAutomata } from "../../src/automata/compile.ts";
 import { macToBytes, parseMac } from "../../src/base/mac.ts";
 import { type Geometry, parseGeometry } from "../../src/bloom/geometry.ts";
-import { COMMANDS, CONSTANTS, EVENTS, MAP_RECORDS, RING_EVENT } from "../../src/datapath/abi.ts";
+import { COMMANDS, CONSTANTS, EVENTS, LISTS, MAP_RECORDS, RING_EVENT } from "../../src/datapath/abi.ts";
 import { type Fields, type Layout, type RecordOf, writeRecord } from "../../src/datapath/layout.ts";
 import { Sfr } from "../../src/sfr/sfr.ts";
 import { SEEDS } from "../support/firewall.ts";
@@ -152,19 +152,21 @@ export class Pair {
         return;
       }
       case "zones":
-        model.setZones(step.entries);
+        model.setZones(step.entries, step.generation);
         runner.send(
           COMMANDS.set_zones.number,
+          words(step.generation),
           ...step.entries.map(({ address, prefixBits, zone }) =>
-            bytesOf(COMMANDS.set_zones.body, { address: [...address], prefix_bits: prefixBits, zone }),
+            bytesOf(LISTS.zone_entry, { address: [...address], prefix_bits: prefixBits, zone }),
           ),
         );
         return;
       case "services":
-        model.setServices(step.entries);
+        model.setServices(step.entries, step.generation);
         runner.send(
           COMMANDS.set_services.number,
-          ...step.entries.map((entry) => bytesOf(COMMANDS.set_services.body, entry)),
+          words(step.generation),
+          ...step.entries.map((entry) => bytesOf(LISTS.service_entry, entry)),
         );
         return;
       case "port": {

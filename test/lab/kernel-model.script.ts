@@ -18,8 +18,8 @@ export type Step =
     }
   | { readonly kind: "client"; readonly mac: string; readonly record: ClientRecord | undefined }
   | { readonly kind: "filter"; readonly filter: FilterBits }
-  | { readonly kind: "zones"; readonly entries: readonly ZoneEntry[] }
-  | { readonly kind: "services"; readonly entries: readonly ServiceEntry[] }
+  | { readonly kind: "zones"; readonly generation: number; readonly entries: readonly ZoneEntry[] }
+  | { readonly kind: "services"; readonly generation: number; readonly entries: readonly ServiceEntry[] }
   | { readonly kind: "port"; readonly ifindex: number; readonly zone: number; readonly tagged: boolean }
   | { readonly kind: "local"; readonly addresses: readonly (readonly number[])[] }
   | { readonly kind: "own"; readonly macs: readonly string[] }

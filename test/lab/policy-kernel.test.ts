@@ -45,8 +45,8 @@ describe.skipIf(!isRoot || !built)("a policy in the kernel", () => {
     const compiled = compilePolicy(policy, SEEDS);
     // One role, so one filter or none; the runner has few places for them.
     for (const filter of compiled.filters) pair.apply({ kind: "filter", filter: { ...filter, id: 0 } });
-    pair.apply({ kind: "zones", entries: compiled.zones });
-    pair.apply({ kind: "services", entries: compiled.services });
+    pair.apply({ kind: "zones", generation: 0, entries: compiled.zones });
+    pair.apply({ kind: "services", generation: 0, entries: compiled.services });
     const filter = [compiled.filters.length > 0 ? 0 : NO_FILTER, NO_FILTER, NO_FILTER, NO_FILTER];
     const record = {
       slot: 1,

@@ -6,6 +6,7 @@ import { serveQuestions } from "./program.ts";
 const PATIENCE_MS = 700;
 const open = new Map<number, Socket>();
 const flooding: Socket[] = [];
+const hammered = { isOn: false, sent: 0 };
 
 function within<T>(ms: number, late: T, run: (done: (value: T) => void) => void): Promise<T> {
   return new Promise((resolve) => {
@@ -45,6 +46,23 @@ serveQuestions({
   },
   calm: () => {
     for (const socket of flooding.splice(0)) socket.destroy();
+  },
+  /** Datagrams as fast as they go, from now on. */
+  hammer: ({ address, port }: { address: string; port: number }) => {
+    const socket = createSocket("udp4");
+    const send = () => {
+      for (let i = 0; i < 32; i++) socket.send("?", port, address);
+      hammered.sent += 32;
+      if (hammered.isOn) setImmediate(send);
+      else socket.close();
+    };
+    hammered.isOn = true;
+    send();
+  },
+  /** How many there were. */
+  rest: () => {
+    hammered.isOn = false;
+    return hammered.sent;
   },
   /** The answer to a datagram, and how long it took. */
   datagram: ({ address, port, hex }: { address: string; port: number; hex: string }) =>
