@@ -6,7 +6,7 @@ import type { Terminal } from "../../platform/terminal.ts";
 import { VERSION } from "../version.ts";
 import { agentVerb } from "./agent.ts";
 import { styleFor } from "./text.ts";
-import { EXIT, parseCall, usage, type Verb, verbHelp } from "./verb.ts";
+import { EXIT, headline, parseCall, usage, type Verb, verbHelp } from "./verb.ts";
 
 /** Runs what was typed; answers the exit code. Never throws. */
 export async function runCli(terminal: Terminal, platform: Platform): Promise<number> {
@@ -57,9 +57,9 @@ async function allVerbs(): Promise<readonly Verb[]> {
 }
 
 function help(verbs: readonly Verb[]): string {
-  const calls = verbs.map((verb) => [[verb.name, ...verb.arguments].join(" "), verb.summary.split(". ")[0]!] as const);
+  const calls = verbs.map((verb) => [[verb.name, ...verb.arguments].join(" "), headline(verb)] as const);
   const width = Math.max(...calls.map(([call]) => call.length));
-  const lines = calls.map(([call, text]) => `  ${call.padEnd(width)}  ${text.replace(/\.$/, "")}\n`).join("");
+  const lines = calls.map(([call, text]) => `  ${call.padEnd(width)}  ${text}\n`).join("");
   return `roamwall COMMAND [ARGUMENT...] [OPTION...]\n\nA firewall that roams with the client.\n\n${lines}
   roamwall COMMAND --help tells the options of a command; --json is understood by all that print.
   Exit codes: 0 done, 1 failed, 2 wrong usage.\n`;

@@ -97,6 +97,14 @@ export function usage(found: string, accepted: string): RoamwallError {
   return new RoamwallError("ROAMWALL_ERR_USAGE", badInput("command line", found, accepted).message);
 }
 
+/** The first sentence of what a verb does. */
+export function headline({ summary }: Verb): string {
+  return summary
+    .split("\n")[0]!
+    .split(/[.:;] /)[0]!
+    .replace(/\.$/, "");
+}
+
 /** Printed from the table: it cannot say other than what is parsed. */
 export function verbHelp(verb: Verb): string {
   const call = ["roamwall", verb.name, ...verb.arguments].join(" ");

@@ -4,10 +4,12 @@ import { applyVerb, confirmVerb, revertVerb } from "./apply.ts";
 import { captureVerb } from "./capture.ts";
 import { clientVerb } from "./client.ts";
 import { clientsVerb } from "./clients.ts";
+import { completionVerb } from "./completion.ts";
 import { deniedVerb } from "./denied.ts";
 import { doctorVerb } from "./doctor.ts";
 import { keyVerb } from "./key.ts";
 import { learnVerb } from "./learn.ts";
+import { manualVerb } from "./manual.ts";
 import { modeVerb } from "./mode.ts";
 import { monitorVerb } from "./monitor.ts";
 import { neighboursVerb } from "./neighbours.ts";
@@ -51,4 +53,6 @@ export const VERBS: readonly Verb[] = [
   keyVerb,
   radiusVerb,
   uciVerb,
+  manualVerb(() => VERBS),
+  completionVerb(() => VERBS),
 ];

@@ -19,6 +19,8 @@ function withoutConsequences(found: readonly Finding[], { settings, agent }: Wor
   const has = (id: string) => found.some((one) => one.id === id);
   const isDead = !held(agent);
   return found.filter(({ id }) => {
+    // Where it listens the settings say.
+    if (id === "daemon") return !has("settings");
     if (id === "agent") return !(has("settings") || has("key") || has("policy"));
     if (id === "policy") return isDead || !has("policy-refused") || !held(settings);
     if (id === "mesh-socket") return !has("mesh-address");

@@ -26,8 +26,6 @@ function each(
   };
 }
 
-const isHeard = ({ state }: NeighbourStatus) => state === "alive" || state === "suspect";
-
 export const MESH_CHECKS: readonly Check[] = [
   {
     id: "mesh-socket",
@@ -90,7 +88,7 @@ export const MESH_CHECKS: readonly Check[] = [
     const lacks = !heardGroup ? "by multicast" : !heardAlone ? "by unicast" : "";
     return {
       finding:
-        isHeard(neighbour) &&
+        neighbour.state === "alive" &&
         groupHere &&
         (lacks ? `does not come ${lacks}` : !hearsGroup && "does not hear our multicast"),
       remedy:
