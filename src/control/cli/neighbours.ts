@@ -4,7 +4,7 @@ import { ask, SOCKET_OPTION } from "./ask.ts";
 import { columns, durationText, printable, type Style, styleFor } from "./text.ts";
 import { EXIT, JSON_OPTION, type Verb } from "./verb.ts";
 
-const HEADING = ["ap", "name", "address", "state", "content", "behind", "lost", "fill", "mirror"];
+const HEADING = ["ap", "name", "address", "state", "content", "behind", "lost", "round trip", "fill", "mirror", "keys"];
 
 export const neighboursVerb: Verb = {
   name: "neighbours",
@@ -14,17 +14,17 @@ export const neighboursVerb: Verb = {
   async run(call) {
     const neighbours = await ask<NeighbourStatus[]>(call, "neighbours");
     if (!neighbours) return EXIT.ok;
-    const { isTerminal } = call.terminal;
-    call.terminal.out(neighbours.length ? neighboursText(neighbours, isTerminal) : "no neighbours\n");
+    const { isTerminal, hasColour } = call.terminal;
+    const style = styleFor(isTerminal, isTerminal && hasColour);
     const { datapath } = (await ask<AgentStatus>(call, "status"))!;
-    if (datapath) call.terminal.out(unheardText(datapath, isTerminal));
+    call.terminal.out(neighbours.length ? neighboursText(neighbours, style) : whyNone(datapath));
+    if (datapath) call.terminal.out(unheardText(datapath, style));
     return EXIT.ok;
   },
 };
 
 /** A line each, and below a line for each trouble. */
-export function neighboursText(neighbours: readonly NeighbourStatus[], isTerminal: boolean): string {
-  const style = styleFor(isTerminal);
+export function neighboursText(neighbours: readonly NeighbourStatus[], style: Style): string {
   const rows = neighbours.map((n) => [
     n.id,
     printable(n.name),
@@ -33,10 +33,24 @@ export function neighboursText(neighbours: readonly NeighbourStatus[], isTermina
     contentOf(n),
     n.lagMs > 0 ? durationText(n.lagMs) : "-",
     `${percent(n.lossHere)} here, ${percent(n.lossThere)} there`,
+    n.rttMs === null ? "-" : durationText(n.rttMs),
     percent(n.fill),
     n.mirror < 0 ? "-" : `${n.mirror}: ${n.mirroredCells} cells`,
+    n.keys
+      .filter((key) => key !== 0)
+      .map((key) => key.toString(16).padStart(8, "0"))
+      .join(" ") || "-",
   ]);
   return columns([HEADING, ...rows], style) + troubles(neighbours, style);
+}
+
+/** Nobody is there: what one can tell of the cause. */
+function whyNone(datapath: DatapathStatus | undefined): string {
+  if (datapath?.linkProblem !== undefined) return `no neighbours: ${printable(datapath.linkProblem)}\n`;
+  const sent = datapath?.replication.datagramsSent ?? 0;
+  return sent === 0
+    ? "no neighbours: replication is off, or nothing was sent yet\n"
+    : "no neighbours: nobody answers (is UDP let through, is the group or replication.peers right? roamwall doctor)\n";
 }
 
 function contentOf(n: NeighbourStatus): string {
@@ -47,8 +61,7 @@ function contentOf(n: NeighbourStatus): string {
 }
 
 /** Who sends and cannot be read: what one looks for when a neighbour is missing. */
-export function unheardText({ unheard, replication }: DatapathStatus, isTerminal: boolean): string {
-  const style = styleFor(isTerminal);
+export function unheardText({ unheard, replication }: DatapathStatus, style: Style): string {
   const lines = unheard.map(({ address, reason, count }) => `${address} is not understood: ${reason} (${count} times)`);
   if ((replication as ReplicationCounters).duplicateIds > 0)
     lines.push("another AP uses our number: give each its own");

@@ -50,6 +50,8 @@ function agentFacts(status: AgentStatus, style: Style): Fact[] {
     const text = `${printable(trial.file)}, back in ${trial.leftSeconds} s (roamwall confirm, or revert)`;
     lines.push(["on trial", style.warn(text)]);
   }
+  for (const { severity, finding } of status.risks.filter((risk) => risk.severity !== "low"))
+    lines.push(["risk", (severity === "high" ? style.bad : style.warn)(printable(finding))]);
   if (policy.problem !== undefined) lines.push(["refused", style.bad(printable(policy.problem))]);
   return lines;
 }
