@@ -75,7 +75,7 @@ function packFor(architecture: Architecture): void {
   }
   for (const recipe of RECIPES.filter(({ isForAll }) => !isForAll)) {
     if (recipe.name === "roamwall-qjs" && !built.binaries.has("roamwall-qjs")) {
-      console.log("  left out: roamwall-qjs, which was not built");
+      console.log(`  left out: roamwall-qjs: ${built.noEngine}`);
       continue;
     }
     const tree = recipe.tree(built.binaries);

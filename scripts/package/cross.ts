@@ -10,6 +10,8 @@ export interface Architecture {
   readonly name: string;
   /** What opkg takes on a device: the feeds' names for CPUs that run the same program. */
   readonly feeds: readonly string[];
+  /** Of the library that the package @suchipi/quickjs brings; absent: it has none. */
+  readonly engine?: string;
   /** Debian's name, and of its compiler; absent: Debian's tools cannot make a program that runs there. */
   readonly debian?: { readonly name: string; readonly triplet: string; readonly gcc: string };
   readonly isBigEndian: boolean;
@@ -24,12 +26,14 @@ export const ARCHITECTURES: readonly Architecture[] = [
   {
     name: "x86-64",
     feeds: ["x86_64"],
+    engine: "x86_64-unknown-linux-musl",
     debian: { name: "amd64", triplet: "x86_64-linux-gnu", gcc: "gcc-x86-64-linux-gnu" },
     isBigEndian: false,
     needs: "x86-64, Linux 5.10; static, no libc of the device",
   },
   {
     name: "arm64",
+    engine: "aarch64-unknown-linux-musl",
     feeds: ["aarch64_cortex-a53", "aarch64_cortex-a72", "aarch64_generic"],
     debian: { name: "arm64", triplet: "aarch64-linux-gnu", gcc: "gcc-aarch64-linux-gnu" },
     isBigEndian: false,
@@ -46,10 +50,12 @@ export const ARCHITECTURES: readonly Architecture[] = [
   { name: "mips", feeds: ["mips_24kc"], isBigEndian: true, needs: NO_MIPS },
 ];
 
-const LIBRARIES = ["libbpf-dev", "libelf-dev", "zlib1g-dev"];
+const LIBRARIES = ["libbpf-dev", "libelf-dev", "zlib1g-dev", "musl-dev"];
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-export type Built = { readonly binaries: ReadonlyMap<string, Uint8Array> } | { readonly leftOut: string };
+export type Built =
+  | { readonly binaries: ReadonlyMap<string, Uint8Array>; readonly noEngine?: string }
+  | { readonly leftOut: string };
 
 /** Builds in `<build>/<architecture>`. */
 export function buildFor(architecture: Architecture, build: string): Built {
@@ -72,24 +78,43 @@ export function buildFor(architecture: Architecture, build: string): Built {
   const object = isBigEndian ? "sfr.bpfeb.o" : "sfr.bpf.o";
   const binaries = new Map<string, Uint8Array>([["roamwalld", readFileSync(join(output, "roamwalld"))]]);
   binaries.set(object, filterObject(object, resolve(build)));
-  const engine = engineFor(debian.triplet, compiler, output);
-  if (engine) binaries.set("roamwall-qjs", engine);
-  return { binaries };
+  const noEngine = buildEngine(architecture, compiler, root, output, binaries);
+  return { binaries, ...(noEngine !== undefined && { noEngine }) };
 }
 
-/** With musl where it is this machine's architecture: 2 MB less in memory. Undefined: QuickJS comes as no library for it. */
-function engineFor(triplet: string, compiler: string, output: string): Uint8Array | undefined {
-  const machine = triplet.split("-")[0]!;
-  const engines = resolve(`node_modules/@suchipi/quickjs/build/${machine}-unknown-linux`);
-  if (!existsSync(`${engines}-gnu`)) return undefined;
-  const isHere = execFileSync("uname", ["-m"], { encoding: "utf8" }).trim() === machine;
-  const toolchain = isHere ? [] : ["MUSL=", `CC=${compiler}`];
-  const variables = [`BUILD=${output}`, `ENGINES=${engines}`, "CFLAGS=-Os", "LDFLAGS=-static -s -Wl,--build-id=none"];
-  // The C library's warning that a static program asks names by the device's configuration alone: that is what is wanted.
-  execFileSync("make", ["-s", "-C", "firmware/qjs", ...variables, ...toolchain], {
-    stdio: ["ignore", "inherit", "ignore"],
-  });
-  return readFileSync(join(output, "roamwall-qjs"));
+/** Answers why not. With musl: glibc's way to ask for a broker's address needs its shared libraries, which no device has. */
+function buildEngine(
+  { engine, debian }: Architecture,
+  compiler: string,
+  root: string,
+  output: string,
+  binaries: Map<string, Uint8Array>,
+): string | undefined {
+  if (engine === undefined) {
+    return "the engine's package has no library for this architecture; the feed's Makefile builds it with OpenWrt's `quickjs`";
+  }
+  const library = resolve("node_modules/@suchipi/quickjs/build", engine);
+  if (!existsSync(library)) return "no engine here (npm ci)";
+  const musl = debian!.triplet.replace(/-gnu(eabihf)?$/, "-musl$1");
+  const objects = `${root}/usr/lib/${musl}`;
+  if (!existsSync(`${objects}/crt1.o`)) return "no musl here (apt-get install musl-dev)";
+  const own = execFileSync(compiler, ["-print-file-name=include"], { encoding: "utf8" }).trim();
+  const kernel = existsSync(`/usr/${debian!.triplet}/include`)
+    ? [`/usr/${debian!.triplet}/include`]
+    : ["/usr/include", `/usr/include/${debian!.triplet}`];
+  const include = [
+    "-nostdinc",
+    `-isystem ${root}/usr/include/${musl}`,
+    `-isystem ${own}`,
+    ...kernel.map((path) => `-idirafter ${path}`),
+  ];
+  const link = `-nostdlib -static -s -Wl,--build-id=none ${objects}/crt1.o ${objects}/crti.o -Wl,--start-group ${objects}/libc.a -lgcc -Wl,--end-group ${objects}/crtn.o`;
+  const wrapper = join(output, "musl-cc");
+  writeFileSync(wrapper, `#!/bin/sh\nexec ${compiler} ${include.join(" ")} "$@" ${link}\n`, { mode: 0o755 });
+  const variables = [`BUILD=${output}`, "MUSL=", `CC=${wrapper}`, `QUICKJS=${library}`, "LIBRARIES=", "CFLAGS=-Os"];
+  make([...variables, `${output}/roamwall-qjs`], "firmware/qjs");
+  binaries.set("roamwall-qjs", readFileSync(join(output, "roamwall-qjs")));
+  return undefined;
 }
 
 /** The filter itself is of no architecture, only of a byte order. Debugging data goes; BTF stays, maps are defined by it. */
@@ -100,8 +125,8 @@ function filterObject(name: string, build: string): Uint8Array {
   return readFileSync(stripped);
 }
 
-function make(words: readonly string[]): void {
-  execFileSync("make", ["-s", "-C", "firmware", ...words], { stdio: ["ignore", "inherit", "inherit"] });
+function make(words: readonly string[], directory = "firmware"): void {
+  execFileSync("make", ["-s", "-C", directory, ...words], { stdio: ["ignore", "inherit", "inherit"] });
 }
 
 function compilerOf(triplet: string): string | undefined {
