@@ -168,3 +168,34 @@ describe("shell of the packages", () => {
     if (existsSync("/usr/bin/busybox")) shell(`busybox sh -n ${join(process.cwd(), path)}`);
   });
 });
+
+describe.each(RECIPES.map((recipe) => [recipe.name, recipe] as const))("feed's Makefile of %s", (name, recipe) => {
+  const makefile = readFileSync(`openwrt/${name}/Makefile`, "utf8");
+  const { version, license } = JSON.parse(readFileSync("package.json", "utf8"));
+
+  it("has the project's version and license, and the dependencies of the recipe", () => {
+    expect(makefile).toContain(`PKG_VERSION:=${version}\n`);
+    expect(makefile).toContain(`PKG_LICENSE:=${license}\n`);
+    for (const other of recipe.depends) expect(makefile).toMatch(new RegExp(`DEPENDS:=.*\\+${other}\\b`));
+  });
+
+  // LuCI's own include installs htdocs and root as they lie.
+  it.skipIf(name.startsWith("luci-"))("installs the files of the recipe, with their modes, and keeps the same", () => {
+    const dist = (path: string) => path.startsWith("/usr/lib/roamwall/roamwall");
+    for (const { path, mode } of recipe
+      .tree(BINARIES)
+      .filter((entry) => !dist(entry.path) && !entry.path.endsWith(".o"))) {
+      const line = makefile
+        .split("\n")
+        .find(
+          (one) =>
+            new RegExp(`\\$\\(1\\)(${path}|${path.replace(/[^/]+$/, "")})$`).test(one) && one.includes("INSTALL_"),
+        );
+      expect(line, path).toBeDefined();
+      expect(line, path).toContain(mode === 0o755 ? "INSTALL_BIN" : mode === 0o600 ? "INSTALL_CONF" : "INSTALL_DATA");
+    }
+    const kept = /\/conffiles\n([\s\S]*?)endef/.exec(makefile)?.[1]?.trim().split("\n") ?? [];
+    expect(kept).toEqual(recipe.conffiles);
+    expect(makefile.includes("/prerm\n")).toBe(recipe.prerm !== undefined);
+  });
+});

@@ -84,6 +84,33 @@ function wrapped(text: string, width: number): string[] {
   return lines;
 }
 
+/** The table for LuCI's form: `resources/roamwall/options.js`. */
+export function luciOptions(): string {
+  const rows = UCI_OPTIONS.map((row) => ({
+    section: row.section,
+    name: row.name,
+    form: row.form,
+    default: row.default.replaceAll("`", ""),
+    effect: withoutLinks(row.effect),
+    ...(row.isSwitch && { isSwitch: true }),
+    ...(row.isList && { isList: true }),
+    ...(!row.isSwitch && { choices: choicesOf(row.form), range: rangeOf(row.form) }),
+  }));
+  const text = JSON.stringify({ sections: UCI_SECTIONS, rows }, null, "\t");
+  return `"use strict";\n"require baseclass";\n\n/* Made by scripts/gen-settings.ts from the agent's own table. */\nreturn baseclass.extend(${text});\n`;
+}
+
+/** `auto, ebpf, nfqueue` */
+function choicesOf(form: string): string[] | undefined {
+  return /^[a-z][\w-]*(, [a-z][\w-]*)+$/.test(form) ? form.split(", ") : undefined;
+}
+
+/** `0 to 65535` */
+function rangeOf(form: string): [number, number] | undefined {
+  const [, least, most] = /^(\d+) to (\d+)$/.exec(form) ?? [];
+  return least === undefined ? undefined : [Number(least), Number(most)];
+}
+
 /** The tables of docs/uci.md. */
 export function uciTables(): string {
   return UCI_SECTIONS.map((section) => {

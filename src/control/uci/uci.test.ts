@@ -10,7 +10,7 @@ import { DAEMON_OPTIONS } from "./daemon-options.ts";
 import { parseUci, uciQuote } from "./parse.ts";
 import { readUci, type Surroundings } from "./read.ts";
 import { UCI_OPTIONS, UCI_SECTIONS } from "./schema.ts";
-import { uciDefaultConfig, uciExample, uciTables } from "./text.ts";
+import { luciOptions, uciDefaultConfig, uciExample, uciTables } from "./text.ts";
 
 const PLACE = "/etc/config/roamwall";
 const AROUND: Surroundings = {
@@ -188,6 +188,8 @@ describe("the table of options", () => {
   it("is what the default configuration and docs/uci.md say: run scripts/gen-settings.ts", () => {
     expect(readFileSync("openwrt/roamwall/files/roamwall.config", "utf8")).toBe(uciDefaultConfig());
     expect(readFileSync("docs/uci.md", "utf8")).toContain(uciTables());
+    const luci = "openwrt/luci-app-roamwall/htdocs/luci-static/resources/roamwall/options.js";
+    expect(readFileSync(luci, "utf8")).toBe(luciOptions());
   });
 
   it("gives every row effect, form and default", () => {
