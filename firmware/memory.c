@@ -264,6 +264,11 @@ void memory_remove(void)
 		say("%s: %s", settings.state, strerror(errno));
 }
 
+void rw_memory_event(const struct rw_ring_event *event, u32 bytes)
+{
+	event_take(event, bytes);
+}
+
 void memory_set_now(uint64_t now)
 {
 	rw_memory.ctl->test_now = now;

@@ -14,6 +14,7 @@
 #define ROAMWALLD_NFQUEUE_H
 
 #include "datapath.h"
+#include "routine.h"
 
 extern const struct datapath datapath_nfqueue;
 
@@ -27,24 +28,6 @@ int memory_get(enum keyed table, const void *key, void *value);
 int memory_put(enum keyed table, const void *key, const void *value);
 int memory_drop(enum keyed table, const void *key);
 int memory_next(enum keyed table, const void *key, void *next);
-
-/* routine.c */
-enum { ROUTINE_FRAME_BYTES = RW_PARSE_BYTES };
-
-/* A frame whose first bytes lie in routine_frame(). */
-struct routine_packet {
-	uint32_t length;
-	uint32_t ifindex;
-	bool to_client, tagged, gso;
-	/* `to_client`, and it came from nowhere: routed and bridged packets have a netdev that they came by */
-	bool no_origin;
-};
-
-uint8_t *routine_frame(void);
-/* What the AP itself sends. */
-bool routine_is_own(const struct routine_packet *packet);
-/* True: it may pass. */
-bool routine_judge(const struct routine_packet *packet);
 
 /* queue.c */
 void queue_open(void);

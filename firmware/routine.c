@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* The routine over plain memory: what sfr.bpf.c does in the kernel, here for one packet after the other. */
 #include "memory.h"
-#include "nfqueue.h"
+#include "routine.h"
 
 static struct rw_sfr state;
-
-void rw_memory_event(const struct rw_ring_event *event, u32 bytes)
-{
-	event_take(event, bytes);
-}
 
 uint8_t *routine_frame(void)
 {

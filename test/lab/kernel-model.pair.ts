@@ -7,7 +7,7 @@ import { Sfr } from "../../src/sfr/sfr.ts";
 import { SEEDS } from "../support/firewall.ts";
 import { MIRRORS } from "./kernel-model.generator.ts";
 import type { Step } from "./kernel-model.script.ts";
-import { COMMAND, type KernelRunner, type Result } from "./kernel-runner.ts";
+import { COMMAND, type Result, type Sink, sendCtl } from "./kernel-runner.ts";
 
 export const SLOTS = 64;
 const START_NS = 5_000_000_000;
@@ -15,7 +15,7 @@ const START_NS = 5_000_000_000;
 /** Model and kernel side by side; every change goes to both. */
 export class Pair {
   readonly model: Sfr;
-  readonly #runner: KernelRunner;
+  readonly #runner: Sink;
   readonly #geometry: Geometry;
   readonly #ports = new Map<number, { zone: number; tagged: boolean }>();
   readonly #cells: Uint32Array;
@@ -23,7 +23,7 @@ export class Pair {
   #nowNs = START_NS;
   #events: string[] = [];
 
-  constructor(runner: KernelRunner, geometry: Geometry) {
+  constructor(runner: Sink, geometry: Geometry) {
     this.#runner = runner;
     this.#geometry = geometry;
     this.model = new Sfr({ geometry, seeds: SEEDS, mirrors: MIRRORS, slots: SLOTS });
@@ -191,7 +191,7 @@ export class Pair {
   #sendCtl(): void {
     const { model } = this;
     const { modulus } = this.#geometry;
-    this.#runner.setCtl({
+    sendCtl(this.#runner, {
       mode: model.mode,
       fast: model.table.fast % modulus,
       slow: model.table.slow % modulus,

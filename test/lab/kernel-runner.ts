@@ -59,7 +59,20 @@ export interface RunnerOptions {
   readonly atomics?: boolean;
 }
 
-export class KernelRunner {
+/** What takes the commands by which a script changes things. */
+export interface Sink {
+  send(kind: number, ...parts: readonly Uint8Array[]): void;
+}
+
+type Ctl = Partial<RecordOf<typeof MAP_RECORDS.ctl.fields>>;
+
+export function sendCtl(to: Sink, ctl: Ctl): void {
+  const body = new Uint8Array(MAP_RECORDS.ctl.bytes);
+  writeRecord(MAP_RECORDS.ctl, new DataView(body.buffer), 0, ctl, true);
+  to.send(COMMAND.setCtl, body);
+}
+
+export class KernelRunner implements Sink {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #waiting: ((body: Buffer) => void)[] = [];
   #received: Buffer = Buffer.alloc(0);
@@ -96,12 +109,6 @@ export class KernelRunner {
     );
     this.#pending.push(header, ...parts);
     if (this.#pending.length > 512) this.#flush();
-  }
-
-  setCtl(ctl: Partial<RecordOf<typeof MAP_RECORDS.ctl.fields>>): void {
-    const body = new Uint8Array(MAP_RECORDS.ctl.bytes);
-    writeRecord(MAP_RECORDS.ctl, new DataView(body.buffer), 0, ctl, true);
-    this.send(COMMAND.setCtl, body);
   }
 
   /** Answers come in order, at the latest when `settle` resolves. */

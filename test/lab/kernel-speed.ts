@@ -5,7 +5,7 @@ import { COMMANDS, MAP_RECORDS } from "../../src/datapath/abi.ts";
 import { writeRecord } from "../../src/datapath/layout.ts";
 import { CLIENT, filterOf, PEER, record, SEEDS } from "../support/firewall.ts";
 import { tcp, udp } from "../support/packets.ts";
-import { type Frame, KernelRunner } from "./kernel-runner.ts";
+import { type Frame, KernelRunner, sendCtl } from "./kernel-runner.ts";
 
 /**
  * What a packet costs in the kernel's program, by BPF_PROG_TEST_RUN: the best of several rounds, since other work only adds.
@@ -21,7 +21,7 @@ const geometry = parseGeometry(at < 0 ? "4x1024x8/r26" : (process.argv[at + 1] ?
 const atomics = !process.argv.includes("--atomics") || process.argv[process.argv.indexOf("--atomics") + 1] === "1";
 const runner = new KernelRunner({ geometry, seeds: SEEDS, mirrors: 1, slots: 64, atomics });
 
-runner.setCtl({ fast: 3, slow: 3, test_now: 5_000_000_000n });
+sendCtl(runner, { fast: 3, slow: 3, test_now: 5_000_000_000n });
 runner.send(COMMANDS.load_automata.number, compileAutomata({ geometry, shorten: geometry.timerBits === 6 }));
 const filter = filterOf(0, [
   { direction: "out", proto: 6, port: 443 },
