@@ -7,7 +7,9 @@ import { availableParallelism } from "node:os";
 import { acl } from "./bench/acl.ts";
 import { MEASURE_NAMES, runSuite, SYSTEM_NAMES, suiteJson, suiteTable } from "./bench/beside/suite.ts";
 import { connects } from "./bench/connects.ts";
+import { cpus } from "./bench/cpus.ts";
 import { established, newFlow } from "./bench/forward.ts";
+import { queue } from "./bench/queue.ts";
 import { replicated, replication } from "./bench/replication.ts";
 import type { Context, Group, Row } from "./bench/row.ts";
 import { bundle, resident } from "./bench/sizes.ts";
@@ -24,13 +26,20 @@ const GROUPS: readonly Group[] = [
   bundle,
   resident,
 ];
-const NAMES = GROUPS.flatMap((group) => group.names);
+/** What takes long, or needs more installed, is asked for by name. */
+const SUITES: Readonly<Record<string, readonly Group[]>> = { queue: [queue], cpus: [cpus] };
+const SUITE_NAMES = ["replication", ...Object.keys(SUITES)];
+const namesOfGroups = (groups: readonly Group[]) => groups.flatMap((group) => group.names);
+const NAMES = namesOfGroups(GROUPS);
 
 const USAGE = `usage: npm run bench -- [--json] [--only NAME,...]
        npm run bench -- --suite replication [--json] [--rounds N] [--only MEASURE,...] [--systems NAME,...]
+       npm run bench -- --suite queue|cpus [--json]
   --json       one JSON object on standard output, and nothing else
   --only NAME  only these rows (and what is measured with them):
                ${NAMES.join("\n               ")}
+  --suite queue  packets a second behind netfilter's queue, beside a program that accepts all
+  --suite cpus   instructions a packet on old and small CPUs, counted by emulators
   --suite replication  every way to replicate, ours and conntrackd's, in one table
                measures: ${MEASURE_NAMES.join(", ")}
                systems: ${SYSTEM_NAMES.join(", ")}`;
@@ -38,7 +47,8 @@ const USAGE = `usage: npm run bench -- [--json] [--only NAME,...]
 interface Options {
   readonly json: boolean;
   readonly only: readonly string[];
-  readonly suite: boolean;
+  /** "": the rows that are measured without being asked for. */
+  readonly suite: string;
   readonly rounds: number | undefined;
   readonly systems: readonly string[];
 }
@@ -47,7 +57,8 @@ class UsageError extends Error {}
 
 function parseArguments(list: readonly string[]): Options {
   const words = list.flatMap((argument) => (argument.startsWith("--") ? splitOption(argument) : [argument]));
-  let [json, suite] = [false, false];
+  let json = false;
+  let suite = "";
   let rounds: number | undefined;
   let only = "";
   let systems = "";
@@ -65,12 +76,14 @@ function parseArguments(list: readonly string[]): Options {
     else throw new UsageError(`${option}: not an option`);
   }
   const names = (option: string, text: string, known: readonly string[]) => namesOf(option, text, known);
-  if (!suite && (systems || rounds)) throw new UsageError("--systems, --rounds: only with --suite");
+  if (suite !== "replication" && (systems || rounds))
+    throw new UsageError("--systems, --rounds: only with --suite replication");
+  const known = suite === "replication" ? MEASURE_NAMES : suite ? namesOfGroups(SUITES[suite]!) : NAMES;
   return {
     json,
     suite,
     rounds,
-    only: names("--only", only, suite ? MEASURE_NAMES : NAMES),
+    only: names("--only", only, known),
     systems: names("--systems", systems, SYSTEM_NAMES),
   };
 }
@@ -80,9 +93,9 @@ function splitOption(argument: string): string[] {
   return at < 0 ? [argument] : [argument.slice(0, at), argument.slice(at + 1)];
 }
 
-function suiteOf(text: string): true {
-  if (text !== "replication") throw new UsageError(`--suite ${text}: accepted: replication`);
-  return true;
+function suiteOf(text: string): string {
+  if (!SUITE_NAMES.includes(text)) throw new UsageError(`--suite ${text}: accepted: ${SUITE_NAMES.join(", ")}`);
+  return text;
 }
 
 function roundsOf(text: string): number {
@@ -163,7 +176,7 @@ async function measureAll(options: Options): Promise<{ rows: Row[]; failed: stri
   const attempt = async (name: string, work: () => Promise<Row[]>) => (wanted(name) ? guard(name, work) : []);
   const context = contextOf(attempt);
   const rows: Row[] = [];
-  for (const group of GROUPS) {
+  for (const group of options.suite ? SUITES[options.suite]! : GROUPS) {
     const names = group.names.filter(wanted).join(", ");
     if (names) rows.push(...(await guard(names, () => group.measure(context))));
   }
@@ -197,7 +210,7 @@ async function measureSuite({ json, rounds, only, systems }: Options): Promise<M
 async function main(): Promise<number> {
   const options = parseArguments(process.argv.slice(2));
   if (process.getuid?.() !== 0) throw new Error("the bench needs root: it makes network namespaces and loads BPF");
-  const { text, failed } = await (options.suite ? measureSuite(options) : measureRows(options));
+  const { text, failed } = await (options.suite === "replication" ? measureSuite(options) : measureRows(options));
   process.stdout.write(`${text}\n`);
   for (const text of failed) process.stderr.write(`not measured: ${text}\n`);
   return failed.length === 0 ? 0 : 1;

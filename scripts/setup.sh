@@ -33,14 +33,23 @@ missing_packages() {
 	page-test) wanted=(chromium /usr/bin/chromium fonts-dejavu-core /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf) ;;
 	demo) ! is_root || wanted+=(iproute2 ip) ;;
 	# The sanitizers of clang are a package of their own, by version; 14 is Debian 12's.
-	test) wanted+=(libclang-rt-14-dev /usr/lib/llvm-14/lib/clang/14.0.6/share/asan_ignorelist.txt iproute2 ip openssl openssl iptables iptables nftables nft
-		mosquitto /usr/sbin/mosquitto mosquitto-clients mosquitto_pub freeradius /usr/sbin/freeradius
+	test) wanted+=(libclang-rt-14-dev /usr/lib/llvm-14/lib/clang/14.0.6/share/asan_ignorelist.txt iproute2 ip openssl openssl
+		iptables iptables nftables nft mosquitto /usr/sbin/mosquitto mosquitto-clients mosquitto_pub freeradius /usr/sbin/freeradius
 		freeradius-utils radclient hostapd /usr/sbin/hostapd wpasupplicant /usr/sbin/wpa_supplicant
 		eapoltest /usr/bin/eapol_test busybox-static busybox llvm llvm-strip) ;;
 	package) wanted+=(llvm llvm-strip gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc gcc-arm-linux-gnueabihf
 		arm-linux-gnueabihf-gcc libc6-dev-arm64-cross /usr/aarch64-linux-gnu/include/stdio.h
 		libc6-dev-armhf-cross /usr/arm-linux-gnueabihf/include/stdio.h) ;;
-	bench) wanted+=(iproute2 ip procps sysctl nftables nft conntrack conntrack conntrackd /usr/sbin/conntrackd) ;;
+	bench) wanted+=(iptables iptables libnetfilter-queue-dev /usr/include/libnetfilter_queue/libnetfilter_queue.h
+		iproute2 ip procps sysctl nftables nft conntrack conntrack conntrackd /usr/sbin/conntrackd) ;;
+	esac
+	# Old and small CPUs: a compiler, its C library and an emulator each; half a minute.
+	case $verb in
+	test | bench) wanted+=(qemu-user-static qemu-arm-static gcc-i686-linux-gnu i686-linux-gnu-gcc
+		libc6-dev-i386-cross /usr/i686-linux-gnu/include/stdio.h gcc-arm-linux-gnueabi arm-linux-gnueabi-gcc
+		libc6-dev-armel-cross /usr/arm-linux-gnueabi/include/stdio.h gcc-mips-linux-gnu mips-linux-gnu-gcc
+		libc6-dev-mips-cross /usr/mips-linux-gnu/include/stdio.h gcc-mipsel-linux-gnu mipsel-linux-gnu-gcc
+		libc6-dev-mipsel-cross /usr/mipsel-linux-gnu/include/stdio.h) ;;
 	esac
 	local i
 	for ((i = 0; i < ${#wanted[@]}; i += 2)); do

@@ -252,6 +252,15 @@ static void table_put(struct rw_keyed *t, const void *key, const void *value)
 		__builtin_memcpy(place, value, t->value_bytes);
 }
 
+static void keyed_tables(void)
+{
+	rw_memory.clients = keyed_table(0, sizeof(struct rw_client_key), sizeof(struct rw_client));
+	rw_memory.ports = keyed_table(1, 4, sizeof(struct rw_port));
+	rw_memory.own_macs = keyed_table(2, sizeof(struct rw_client_key), 4);
+	rw_memory.local_addrs = keyed_table(3, 16, 4);
+	rw_memory.zones = keyed_table(4, sizeof(struct rw_zone_key), 4);
+}
+
 static void reset(void)
 {
 	__builtin_memset(table, 0, sizeof(table));
@@ -266,11 +275,7 @@ static void reset(void)
 	__builtin_memset(zone_lengths, 0, sizeof(zone_lengths));
 	__builtin_memset(&automata, 0, sizeof(automata));
 	__builtin_memset(&ctl, 0, sizeof(ctl));
-	rw_memory.clients = keyed_table(0, sizeof(struct rw_client_key), sizeof(struct rw_client));
-	rw_memory.ports = keyed_table(1, 4, sizeof(struct rw_port));
-	rw_memory.own_macs = keyed_table(2, sizeof(struct rw_client_key), 4);
-	rw_memory.local_addrs = keyed_table(3, 16, 4);
-	rw_memory.zones = keyed_table(4, sizeof(struct rw_zone_key), 4);
+	keyed_tables();
 }
 
 static void set_shape(struct shape *shape)
@@ -304,7 +309,7 @@ static void set_shape(struct shape *shape)
 	rw_memory.client_counters = counters;
 	rw_memory.denied_counters = denied;
 	rw_memory.zone_lengths = zone_lengths;
-	reset();
+	keyed_tables();
 }
 
 static void set_cell(void *rows, u32 at, u32 cell)

@@ -308,6 +308,12 @@ export class Lab {
     return { nsPerPacket: (ns as number) / packets, sent: sent as number, received: received as number };
   }
 
+  /** The same, with so few on their way that a queue holds them, until they have arrived. */
+  async paced(path: Path, way: "up" | "down", flows: number, first: number, packets: number): Promise<Burst> {
+    const [ns, sent, received] = await this.numbers(`paced ${path.name} ${way} ${flows} ${first} ${packets}`);
+    return { nsPerPacket: (ns as number) / packets, sent: sent as number, received: received as number };
+  }
+
   /** Connections that open and close. */
   async connect(path: Path, count: number, options: ConnectOptions = {}): Promise<Connections> {
     const { perSecond = 0, replyBytes = 0, parallel = 32, alone = false } = options;

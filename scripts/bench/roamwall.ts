@@ -22,6 +22,7 @@ export interface RoamwallOptions {
   readonly policy?: string;
   /** What `replication` says besides; the bench's own values stand where it says nothing. */
   readonly replication?: Readonly<Record<string, string>>;
+  readonly daemonOptions?: readonly string[];
   /** For the agent's process. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -98,7 +99,7 @@ export class Roamwall {
     const socket = `${directory}/daemon.sock`;
     const paths = ["--key", `${directory}/key`, "--pin", pin, "--socket", socket];
     const table = ["--table", options.table, "--mirrors", "2", "--clients", `${options.clientsMax ?? 64}`];
-    this.spawn("daemon", ["build/roamwalld", "--port", "lan", ...paths, ...table]);
+    this.spawn("daemon", ["build/roamwalld", "--port", "lan", ...paths, ...table, ...(options.daemonOptions ?? [])]);
     await this.until(`${socket}`, () => existsSync(socket));
   }
 

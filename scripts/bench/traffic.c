@@ -8,6 +8,7 @@
  * each namespace and keeps them. Commands come on stdin, one a line, each answered by one line on stdout:
  *
  *   burst PATH up|down FLOWS FIRST PACKETS          -> ns sent received
+ *   paced PATH up|down FLOWS FIRST PACKETS          -> the same, at most 1024 of them on their way
  *   connects PATH CONNECTIONS RATE BYTES PARALLEL alone|beside   -> ns opened closed failed
  *
  * RATE 0: as fast as they go; BYTES: what the server answers before it closes; alone: nothing else that matters runs
@@ -122,6 +123,46 @@ static void burst_run(struct path *p, const char *direction, unsigned int flows,
 	ns = clock_now_ns() - start;
 	priority_raise(0);
 	printf("%lld %u %lld\n", ns, packets, end_received(to) - before);
+}
+
+#define ON_THEIR_WAY 1024
+#define PACE 128
+/* What has not arrived by then has been lost. */
+#define PATIENCE_NS 200000000ll
+
+/* Where somebody else hands the packets on, the sender must wait for them. Returns how many have arrived. */
+static long long paced_wait(const struct end *to, long long before, long long wanted)
+{
+	long long deadline = clock_now_ns() + PATIENCE_NS, arrived;
+
+	while ((arrived = end_received(to) - before) < wanted && clock_now_ns() < deadline)
+		usleep(20);
+	return arrived;
+}
+
+static void paced_run(struct path *p, const char *direction, unsigned int flows, unsigned int first,
+		      unsigned int packets)
+{
+	int up = strcmp(direction, "up") == 0;
+	struct end *from = up ? &p->client : &p->server;
+	struct end *to = up ? &p->server : &p->client;
+	long long before = end_received(to), start, ns, arrived;
+	unsigned int sent = 0;
+
+	priority_raise(1);
+	start = clock_now_ns();
+	while (sent < packets) {
+		unsigned int part = packets - sent < PACE ? packets - sent : PACE;
+
+		burst_send(from, to, up, flows, first + (flows > packets ? sent : sent % flows), part);
+		sent += part;
+		if (sent > ON_THEIR_WAY)
+			paced_wait(to, before, sent - ON_THEIR_WAY);
+	}
+	arrived = paced_wait(to, before, packets);
+	ns = clock_now_ns() - start;
+	priority_raise(0);
+	printf("%lld %u %lld\n", ns, packets, arrived);
 }
 
 /* ---- connections ---- */
@@ -329,6 +370,8 @@ static void command_run(const char *line)
 
 	if (sscanf(line, "burst %31s %7s %u %u %u", name, direction, &flows, &first, &packets) == 5)
 		burst_run(path_find(name), direction, flows, first, packets);
+	else if (sscanf(line, "paced %31s %7s %u %u %u", name, direction, &flows, &first, &packets) == 5)
+		paced_run(path_find(name), direction, flows, first, packets);
 	else if (sscanf(line, "connects %31s %lld %lld %d %d %7s", name, &wanted, &rate, &bytes, &parallel, beside) == 6)
 		connections_run(path_find(name), wanted, rate, bytes, parallel < PARALLEL_MAX ? parallel : PARALLEL_MAX,
 				strcmp(beside, "alone") == 0);

@@ -77,7 +77,7 @@ export function runVectors(cpu: Cpu, program: string, vectors: Uint8Array): Outc
 /** Instructions that the emulated CPU executes for this input, from its start to its end: one line of trace each. */
 export function countInstructions(cpu: Cpu, program: string, input: Uint8Array): Promise<number> {
   const [emulator, ...options] = cpu.emulator;
-  const trace = ["-singlestep", "-d", "nochain,exec", "-D", "/dev/stderr"];
+  const trace = ["-singlestep", "-d", "nochain,exec"];
   const child = spawn(emulator!, [...options, ...trace, program], { stdio: ["pipe", "ignore", "pipe"] });
   let lines = 0;
   child.stderr.on("data", (bytes: Buffer) => {
