@@ -108,7 +108,7 @@ static char *read_source(const char *path, size_t *length)
 
 	if (!file)
 		return NULL;
-	if (fseek(file, 0, SEEK_END) || (bytes = ftell(file)) < 0 || bytes > FILE_BYTES_MAX || fseek(file, 0, SEEK_SET))
+	if (fseek(file, 0, SEEK_END) || (bytes = ftell(file)) < 0 || bytes > (long)FILE_BYTES_MAX || fseek(file, 0, SEEK_SET))
 		goto out;
 	text = malloc(head + bytes + tail + 1);
 	if (!text)
