@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Cryptography for the bundle. Numbers and lengths are checked here; aead.c, sha2.c and ed25519.c trust theirs. */
+/* Cryptography for the bundle. Numbers and lengths are checked here; aead.c, sha2.c, siphash.c and ed25519.c trust theirs. */
 #include <string.h>
 
 #include "crypto.h"
@@ -33,6 +33,25 @@ static JSValue js_sha256(JSContext *context, JSValueConst self, int argc, JSValu
 	span = span_of(&bytes);
 	sha256(&span, 1, hash);
 	return value_bytes(hash, sizeof(hash));
+}
+
+/* host.sipHash(key, bytes, length, out): of the first `length` bytes, the highest byte first. */
+static JSValue js_siphash(JSContext *context, JSValueConst self, int argc, JSValueConst *argv)
+{
+	struct bytes key, bytes, out;
+	uint64_t hash;
+	int64_t length;
+
+	(void)context, (void)self, (void)argc;
+	if (!arg_int(argv[2], 0, FILE_BYTES_MAX, &length) || !arg_sized(argv[0], SIPHASH_KEY_BYTES, &key) ||
+	    !arg_bytes(argv[1], &bytes) || !arg_sized(argv[3], SIPHASH_BYTES, &out))
+		return JS_EXCEPTION;
+	if ((size_t)length > bytes.length)
+		return throw_text("EINVAL", "fewer bytes than were named");
+	hash = siphash(key.data, (struct span){ bytes.data, length });
+	for (int i = 0; i < SIPHASH_BYTES; i++)
+		out.data[i] = hash >> (56 - 8 * i);
+	return JS_UNDEFINED;
 }
 
 /* host.seal(key, nonce, aad, text, sealed): into `sealed`, 16 bytes longer than `text`. */
@@ -113,6 +132,7 @@ static JSValue js_verify(JSContext *context, JSValueConst self, int argc, JSValu
 void crypto_define(JSValueConst host)
 {
 	host_define(host, "sha256", js_sha256, 1);
+	host_define(host, "sipHash", js_siphash, 4);
 	host_define(host, "seal", js_seal, 5);
 	host_define(host, "open", js_open, 4);
 	host_define(host, "publicKey", js_public_key, 1);

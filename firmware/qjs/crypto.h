@@ -10,6 +10,8 @@
 #define AEAD_KEY_BYTES 32
 #define AEAD_NONCE_BYTES 12
 #define AEAD_TAG_BYTES 16
+#define SIPHASH_KEY_BYTES 16
+#define SIPHASH_BYTES 8
 #define SHA256_BYTES 32
 #define SHA512_BYTES 64
 #define ED25519_SEED_BYTES 32
@@ -30,6 +32,9 @@ bool aead_open(const uint8_t *key, const uint8_t *nonce, struct span aad, struct
 /* sha2.c: FIPS 180-4, of the parts one after the other. */
 void sha256(const struct span *parts, size_t count, uint8_t *out);
 void sha512(const struct span *parts, size_t count, uint8_t *out);
+
+/* siphash.c */
+uint64_t siphash(const uint8_t *key, struct span bytes);
 
 /* ed25519.c: RFC 8032. */
 void ed25519_public_key(const uint8_t *seed, uint8_t *public_key);

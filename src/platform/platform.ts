@@ -99,6 +99,15 @@ export interface Crypto {
   hkdfSha256(secret: Uint8Array, salt: Uint8Array, info: Uint8Array, bytes: number): Uint8Array;
   /** ChaCha20-Poly1305 (RFC 8439) under a key of 32 bytes. */
   aead(key: Uint8Array): Aead;
+  /** SipHash-2-4 under a key of 16 bytes. */
+  sipHash(key: Uint8Array): KeyedHash;
+}
+
+export interface KeyedHash {
+  /** Of the first `length` bytes; the result is in `high` and `low`, 32 bits each. */
+  hash(bytes: Uint8Array, length: number): void;
+  readonly high: number;
+  readonly low: number;
 }
 
 /** `nonce`: 12 bytes, never twice under one key; `aad`: authentic, not secret. */

@@ -2,9 +2,11 @@
 import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { hkdf } from "@noble/hashes/hkdf.js";
 import { sha256 } from "@noble/hashes/sha2.js";
+import { SipHash } from "../base/siphash.ts";
 import type { Crypto } from "./platform.ts";
 
 export const portableCrypto: Crypto = {
+  sipHash: (key) => new SipHash(key),
   sha256: (bytes) => sha256(bytes),
   hkdfSha256: (secret, salt, info, bytes) => hkdf(sha256, secret, salt, info, bytes),
   aead: (key) => ({

@@ -1,5 +1,4 @@
-import { SipHash } from "../base/siphash.ts";
-import type { Aead } from "../platform/platform.ts";
+import type { Aead, Crypto, KeyedHash } from "../platform/platform.ts";
 import { KEY_BYTES, type Keyring, type MeshKey } from "./keyring.ts";
 import {
   type Channel,
@@ -46,7 +45,7 @@ export class Sealed implements Seal {
     view.setBigUint64(2, identity);
     return new SealedChannel(
       this.keys.crypto.aead(this.keys.derive(key, "data", epoch, of, KEY_BYTES)),
-      new Filter(this.keys.derive(key, "filter", epoch, of, FILTER_KEY_BYTES)),
+      new Filter(this.keys.crypto, this.keys.derive(key, "filter", epoch, of, FILTER_KEY_BYTES)),
       this.helloFilter(key),
       () => this.keys.holds(key),
     );
@@ -55,7 +54,7 @@ export class Sealed implements Seal {
   private helloFilter(key: MeshKey): Filter {
     let filter = this.helloFilters.get(key);
     if (!filter) {
-      filter = new Filter(this.keys.derive(key, "hello", NOTHING, NOTHING, FILTER_KEY_BYTES));
+      filter = new Filter(this.keys.crypto, this.keys.derive(key, "hello", NOTHING, NOTHING, FILTER_KEY_BYTES));
       this.helloFilters.set(key, filter);
     }
     return filter;
@@ -105,11 +104,11 @@ class SealedChannel implements Channel {
 
 /** SipHash of the header and of what follows the filter, 64 bytes in all. Filters alone prove nothing. */
 class Filter {
-  private readonly hash: SipHash;
+  private readonly hash: KeyedHash;
   private readonly covered = new Uint8Array(FILTERED_BYTES);
 
-  constructor(key: Uint8Array) {
-    this.hash = new SipHash(key);
+  constructor(crypto: Crypto, key: Uint8Array) {
+    this.hash = crypto.sipHash(key);
   }
 
   put(header: Header, bytes: Uint8Array): void {

@@ -8,6 +8,7 @@ const ORDER = [0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7,
 /** Lines that every implementation must give alike. */
 export function* cipherLines(crypto: Crypto, ed25519: Ed25519): Generator<string> {
   for (let length = 0; length <= 1_300; length += length < 140 ? 1 : 97) yield sealed(crypto, length);
+  for (let length = 0; length <= 80; length++) yield sipHash(crypto, length);
   for (let length = 0; length <= 300; length++) yield `sha256 ${hex(crypto.sha256(bytes(length, 5)))}`;
   for (const length of [0, 1, 32, 64, 65, 100]) {
     for (const out of [1, 32, 33, 80]) yield hkdf(crypto, length, out);
@@ -26,6 +27,12 @@ function sealed(crypto: Crypto, length: number): string {
   forged[1]![out.length - 1]! ^= 128;
   const refused = forged.filter((one) => aead.open(nonce, aad, one) === undefined).length;
   return `sealed ${hex(out)} opened ${hex(opened)} refused ${refused}`;
+}
+
+function sipHash(crypto: Crypto, length: number): string {
+  const hash = crypto.sipHash(bytes(16, length));
+  hash.hash(bytes(80, 4), length);
+  return `siphash ${hash.high} ${hash.low}`;
 }
 
 function hkdf(crypto: Crypto, length: number, out: number): string {

@@ -78,6 +78,8 @@ export interface Host {
   terminate(child: number): void;
 
   sha256(bytes: Uint8Array): Uint8Array;
+  /** Of the first `length` bytes, into 8 bytes, the highest first. */
+  sipHash(key: Uint8Array, bytes: Uint8Array, length: number, out: Uint8Array): void;
   seal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plain: Uint8Array, sealed: Uint8Array): void;
   open(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined;
   publicKey(seed: Uint8Array): Uint8Array;
