@@ -107,8 +107,8 @@ class Filter {
   private readonly hash: KeyedHash;
   private readonly covered = new Uint8Array(FILTERED_BYTES);
 
-  constructor(crypto: Crypto, key: Uint8Array) {
-    this.hash = crypto.sipHash(key);
+  constructor(ciphers: Crypto, key: Uint8Array) {
+    this.hash = ciphers.sipHash(key);
   }
 
   put(header: Header, bytes: Uint8Array): void {
