@@ -85,6 +85,14 @@ const trim = {
   },
 };
 
+/** As other tools do it, so that the same sources give the same bytes (reproducible-builds.org); else the last commit's. */
+const BUILD_SECONDS = Number(process.env.SOURCE_DATE_EPOCH ?? commitSeconds());
+
+function commitSeconds() {
+  const { status, stdout } = spawnSync("git", ["log", "-1", "--format=%ct"], { encoding: "utf8" });
+  return status === 0 && stdout.trim() !== "" ? stdout.trim() : Math.floor(Date.now() / 1000);
+}
+
 function checkVersion() {
   const { version } = JSON.parse(readFileSync("package.json", "utf8"));
   if (!readFileSync("src/control/version.ts", "utf8").includes(`"${version}"`)) {
@@ -112,6 +120,7 @@ async function bundle({ entry, outfile, bytesMax, engine }) {
     sourcemap: "linked",
     sourcesContent: false,
     lineLimit: 160,
+    define: { ROAMWALL_BUILD_SECONDS: String(BUILD_SECONDS) },
     plugins: [trim],
     metafile: true,
     logLevel: "warning",

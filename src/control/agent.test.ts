@@ -1,3 +1,4 @@
+import { createSocket } from "node:dgram";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +11,8 @@ import { FakeDatapath } from "../datapath/fake.ts";
 import { nodePlatform } from "../platform/node/platform.ts";
 import type { Platform } from "../platform/platform.ts";
 import { signPolicy } from "../policy/signed.ts";
+import { signRequest } from "../radius/authenticator.ts";
+import { attribute, CODE } from "../radius/packet.ts";
 import { createMesh } from "../replication/mesh.ts";
 import { type Agent, type AgentRooms, startAgent } from "./agent.ts";
 import { askAgent } from "./api.ts";
@@ -397,4 +400,61 @@ async function exchange(platform: Platform, path: string, text: string, count: n
     stream.onClose(done);
     stream.write(new TextEncoder().encode(text));
   });
+}
+
+describe("RADIUS servers that are all silent", () => {
+  let world: World;
+  let agent: Agent | undefined;
+  beforeEach(() => {
+    world = new World();
+    world.write("radius-secret", "secret\n");
+    chmodSync(join(world.directory, "radius-secret"), 0o600);
+  });
+  afterEach(async () => {
+    await agent?.stop();
+    agent = undefined;
+    rmSync(world.directory, { recursive: true });
+  });
+
+  /** The relay, and a server at a port where nobody is; told to once. */
+  async function silentServer(fallback: string): Promise<void> {
+    const [relay, nobody] = [await freePort(), await freePort()];
+    const path = (name: string) => join(world.directory, name);
+    const radius = `radius: {servers: ["127.0.0.1:${nobody}"], secret-file: ${path("radius-secret")}, listen: "127.0.0.1:${relay}", store: ${path("s.json")}, fallback: ${fallback}}`;
+    const text = `id: 7\nkey: ${path("key")}\npolicy: ${path("policy.yaml")}\ncontrol: ${path("agent.sock")}\npickup: 0\n${radius}\n`;
+    world.settings = parseSettings(text, "agent.yaml");
+    agent = await world.start();
+    const socket = createSocket("udp4");
+    const asking = [attribute("EAP-Message", Uint8Array.of(1))];
+    const request = signRequest(CODE.accessRequest, 1, asking, new TextEncoder().encode("secret"), new Uint8Array(16))!;
+    socket.send(request, relay, "127.0.0.1");
+    const asked = async () => (await agent!.status()).radius!.relays[0]!.requests > 0;
+    while (!(await asked())) await new Promise((next) => setImmediate(next));
+    socket.close();
+  }
+
+  it("leave the role of unknown clients to the fallback, as long as they are", async () => {
+    await silentServer("staff");
+    const datapath = world.datapath!;
+    const may = () => [passes(datapath, STRANGER, 80, "S"), passes(datapath, STRANGER, 443, "S")];
+    expect(may()).toEqual([true, false]);
+    world.pass(2_100);
+    await settle();
+    expect(may()).toEqual([false, true]);
+    // Whom the policy lists has its own role, whatever becomes of servers.
+    expect(passes(datapath, CLIENT, 443, "S")).toBe(true);
+    expect(passes(datapath, CLIENT, 80, "S")).toBe(false);
+  });
+
+  it("need a role that there is", async () => {
+    await expect(silentServer("nobody")).rejects.toThrow('radius.fallback: unknown role "nobody"');
+  });
+});
+
+async function freePort(): Promise<number> {
+  const socket = createSocket("udp4");
+  await new Promise<void>((bound) => socket.bind(0, "127.0.0.1", bound));
+  const { port } = socket.address();
+  socket.close();
+  return port;
 }

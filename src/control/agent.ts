@@ -112,7 +112,15 @@ class RunningAgent implements Agent {
     const { page, name } = settings;
     this.page = page && new PageAccess({ platform, settings: page, name, source: this.pageSource() });
     this.machine = new MachineWatch({ platform, settings, session: () => this.session });
-    this.radius = radius && new RadiusAccess({ platform, settings: radius, key, policy: () => this.policy });
+    this.radius =
+      radius &&
+      new RadiusAccess({
+        platform,
+        settings: radius,
+        key,
+        policy: () => this.policy,
+        fallbackChanged: () => this.session?.rolesChanged(),
+      });
   }
 
   async start(): Promise<void> {
@@ -423,6 +431,7 @@ class RunningAgent implements Agent {
           writeThrough: settings.replication.path === "asymmetric",
         }),
       outranked: (mac) => this.radius?.knows(mac) ?? false,
+      fallbackRole: () => this.radius?.fallbackRole,
       superseded: (mac, revoked) => this.radius?.superseded(mac, revoked),
       letGo: async (mac) => this.radius?.letGo(mac) ?? "nobody asked",
       modes: this.modes,

@@ -33,6 +33,7 @@ function bench() {
     settings: {} as RadiusSettings,
     key: { seeds: SEEDS, seedId: 7 },
     policy: () => policy,
+    fallbackChanged() {},
   });
   return { given, session, access };
 }

@@ -28,6 +28,8 @@ export interface RadiusAccessParts {
   readonly settings: RadiusSettings;
   readonly key: Pick<KeyFile, "seeds" | "seedId">;
   policy(): CompiledPolicy;
+  /** `fallbackRole` answers otherwise from now on. */
+  fallbackChanged(): void;
 }
 
 export class RadiusAccess implements RadiusRights {
@@ -35,6 +37,7 @@ export class RadiusAccess implements RadiusRights {
   private session: Session | undefined;
   /** Grants that wait for a datapath; RADIUS itself gives up after some seconds. */
   private waiting: ((session: Session) => void)[] = [];
+  private isSilent = false;
 
   constructor(private readonly parts: RadiusAccessParts) {}
 
@@ -42,6 +45,7 @@ export class RadiusAccess implements RadiusRights {
   async start(): Promise<void> {
     const { platform, settings } = this.parts;
     const secret = readSecret(platform, settings.secretFile);
+    this.checkFallback();
     const { listen, servers, demandMessageAuthenticator, demandTimestamp, das, dasClients, hostapd } = settings;
     const next = <T extends { readonly port: number }>(end: T) => ({ ...end, port: end.port + 1 });
     // A file of its own, which only those read who name a server.
@@ -61,6 +65,17 @@ export class RadiusAccess implements RadiusRights {
         ...(das && { das: { listen: das, clients: dasClients, secret, demandTimestamp, hostapd } }),
       },
     });
+  }
+
+  private checkFallback(): void {
+    const { fallback } = this.parts.settings;
+    const { roles } = this.parts.policy();
+    if (fallback === undefined || roles.has(fallback)) return;
+    throw badInput(
+      "radius.fallback",
+      `unknown role "${fallback}"`,
+      `a role of the policy (${[...roles.keys()].join(", ")})`,
+    );
   }
 
   get status(): RadiusStatus | undefined {
@@ -127,6 +142,16 @@ export class RadiusAccess implements RadiusRights {
     return (await this.live()).seek(mac);
   }
 
+  /** Of clients without rights of their own, while no server answers. Undefined: the policy's word. */
+  get fallbackRole(): string | undefined {
+    return this.isSilent ? this.parts.settings.fallback : undefined;
+  }
+
+  serversSilent(isSilent: boolean): void {
+    this.isSilent = isSilent;
+    this.parts.fallbackChanged();
+  }
+
   superseded(mac: Mac, revoked: boolean): void {
     this.radius?.superseded(mac, revoked);
   }
@@ -138,7 +163,7 @@ export class RadiusAccess implements RadiusRights {
   current(mac: Mac): RadiusGrant | undefined {
     const grant = this.session?.granted(mac);
     if (!grant) return undefined;
-    const { role, filters = [], openOut, openIn, halfOpen, zone, leftSeconds } = grant;
+    const { role, filters = [], bind, openOut, openIn, halfOpen, zone, leftSeconds } = grant;
     const { seedId } = this.parts.key;
     return {
       ...(role !== "" && { role }),
@@ -147,6 +172,7 @@ export class RadiusAccess implements RadiusRights {
       ...(openIn !== undefined && { openIn }),
       ...(halfOpen !== undefined && { halfOpen }),
       ...(zone && { zone }),
+      ...(bind && { bind }),
       ...(leftSeconds !== undefined && { leftSeconds }),
       changed: false,
     };
@@ -160,7 +186,7 @@ export class RadiusAccess implements RadiusRights {
   /** Throws ROAMWALL_ERR_INPUT: then nothing of the grant counts. Undefined role: the policy's own word for the client. */
   private meaningOf(grant: RadiusGrant): Partial<Grant> {
     const policy = this.parts.policy();
-    const { role, rules, zone, openOut, openIn, halfOpen, leftSeconds } = grant;
+    const { role, rules, bind, zone, openOut, openIn, halfOpen, leftSeconds } = grant;
     const compiled = role === undefined ? undefined : policy.roles.get(role);
     if (role !== undefined && !compiled) {
       throw badInput(
@@ -182,6 +208,7 @@ export class RadiusAccess implements RadiusRights {
       ...(isSaid && { role: role ?? "" }),
       filters: own,
       ...(zone !== undefined && { zone }),
+      ...(bind !== undefined && { bind }),
       ...(openOut !== undefined && { openOut }),
       ...(openIn !== undefined && { openIn }),
       ...(halfOpen !== undefined && { halfOpen }),

@@ -47,6 +47,8 @@ export interface SessionParts {
   automata(geometry: Geometry): Uint8Array;
   /** Somebody with authority gives the client its rights in a moment: what the kernel has of it stays until then. */
   outranked(mac: Mac): boolean;
+  /** In place of the policy's for clients that nobody knows; undefined: the policy's own. */
+  fallbackRole(): string | undefined;
   /** See `MeshParts`. */
   superseded(mac: Mac, revoked: boolean): void;
   letGo(mac: Mac): Promise<Station>;
@@ -114,7 +116,7 @@ export class Session {
     // Records that an earlier agent wrote go on with the tables that it wrote.
     this.generation = CONSTANTS.CLIENT_GENERATION - generationOf(before);
     this.loadTables(this.policy, this.generation);
-    this.loadSpecialClients(this.policy);
+    this.loadSpecialClients();
     this.loadOptions();
     await this.openUdp();
     await this.mesh.start();
@@ -139,7 +141,7 @@ export class Session {
   /** Modes of the AP, of roles or of clients are others now. */
   modesChanged(): void {
     this.loadOptions();
-    this.loadSpecialClients(this.policy);
+    this.loadSpecialClients();
     this.mesh.refreshRoles();
   }
 
@@ -154,13 +156,18 @@ export class Session {
     this.loadTables(next, generation);
     this.policy = next;
     this.generation = generation;
-    this.loadSpecialClients(next);
     regrant();
+    this.rolesChanged();
+    this.dropSoon(new Set(previous.filters.map((filter) => filter.id)));
+    await this.parts.datapath.sync();
+  }
+
+  /** What the policy, or the role in its place, says of clients: writes every record anew. */
+  rolesChanged(): void {
+    this.loadSpecialClients();
     for (const { mac } of this.mesh.clients()) this.grant(mac, this.roleOf(mac) ?? NO_ROLE);
     this.grantListed();
     this.mesh.refreshRoles();
-    this.dropSoon(new Set(previous.filters.map((filter) => filter.id)));
-    await this.parts.datapath.sync();
   }
 
   async status(): Promise<DatapathStatus> {
@@ -281,7 +288,7 @@ export class Session {
       return {
         mac,
         slot: client?.slot ?? record?.slot ?? 0,
-        role: client?.role ?? specialRole(mac, this.policy) ?? null,
+        role: client?.role ?? specialRole(mac, this.present) ?? null,
         here: client?.here ?? record?.presence === CONSTANTS.PRESENCE_HERE,
         revoked: client?.revoked ?? false,
         monitored: record !== undefined && (record.flags & CONSTANTS.CLIENT_MONITOR) !== 0,
@@ -408,10 +415,17 @@ export class Session {
   }
 
   /** The records that are nobody's own: who is unknown, and what leaves a port to groups. */
-  private loadSpecialClients(policy: CompiledPolicy): void {
-    const unknown = policy.unknown === undefined ? undefined : policy.roles.get(policy.unknown);
-    this.loadSpecialClient(UNKNOWN_CLIENT, unknown, policy.unknown ?? NO_ROLE);
-    this.loadSpecialClient(GROUP_CLIENT, policy.group, NO_ROLE);
+  private loadSpecialClients(): void {
+    const { roles, group, unknown } = this.present;
+    this.loadSpecialClient(UNKNOWN_CLIENT, unknown === undefined ? undefined : roles.get(unknown), unknown ?? NO_ROLE);
+    this.loadSpecialClient(GROUP_CLIENT, group, NO_ROLE);
+  }
+
+  /** The policy as it counts at this moment. */
+  private get present(): CompiledPolicy {
+    const fallback = this.parts.fallbackRole();
+    const isThere = fallback !== undefined && this.policy.roles.has(fallback);
+    return isThere ? { ...this.policy, unknown: fallback } : this.policy;
   }
 
   private loadSpecialClient(mac: Mac, role: CompiledRole | undefined, name: string): void {
@@ -461,7 +475,7 @@ export class Session {
 
   /** What the file says of a client, listed or not. */
   private roleOf(mac: Mac): string | undefined {
-    return roleOf(policySources(this.policy), mac)?.role;
+    return roleOf(policySources(this.present), mac)?.role;
   }
 
   /** A packet may still be judged by a record of a moment ago. */

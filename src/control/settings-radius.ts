@@ -3,6 +3,7 @@ import { badInput } from "../base/errors.ts";
 import { formatAddress, parseAddress } from "../base/ip.ts";
 import type { Endpoint } from "../platform/platform.ts";
 import type { Field } from "../policy/document.ts";
+import { NAME, NAME_ACCEPTED } from "../policy/names.ts";
 import type { SettingText } from "./settings.ts";
 
 export interface RadiusSettings {
@@ -15,6 +16,8 @@ export interface RadiusSettings {
   readonly demandTimestamp: boolean;
   readonly hostapd: readonly Endpoint[];
   readonly store: string;
+  /** Role of clients without rights of their own while no server answers; undefined: the policy's `unknown`. */
+  readonly fallback: string | undefined;
 }
 
 const AUTHENTICATION_PORT = 1812;
@@ -81,6 +84,13 @@ export const RADIUS_SETTINGS: readonly SettingText[] = [
     default: "/run/roamwall/sessions.json",
     effect: "Who is logged in, for an agent that starts again. In memory is enough: a reboot logs everybody out.",
   },
+  {
+    name: "radius.fallback",
+    form: "name of a role",
+    default: "none",
+    effect:
+      "While no server answers, clients without rights of their own (never logged in, or their time is over) have this role instead of the policy's `unknown`.",
+  },
 ];
 
 export function readRadius(field: Field): RadiusSettings {
@@ -94,6 +104,7 @@ export function readRadius(field: Field): RadiusSettings {
     "event-timestamp",
     "hostapd",
     "store",
+    "fallback",
   ]);
   const secretFile = f["secret-file"]?.text("a path");
   if (!f.servers || secretFile === undefined)
@@ -111,7 +122,14 @@ export function readRadius(field: Field): RadiusSettings {
     demandTimestamp: f["event-timestamp"]?.oneOf(["optional", "required"]) === "required",
     hostapd: f.hostapd?.list("a list of addresses").map((one) => readEndpoint(one, HOSTAPD_DAS_PORT)) ?? [],
     store: f.store?.text("a path") ?? "/run/roamwall/sessions.json",
+    fallback: f.fallback && readRole(f.fallback),
   };
+}
+
+function readRole(field: Field): string {
+  const role = field.text("the name of a role");
+  if (!NAME.test(role)) throw badInput(field.place, `role "${role}"`, NAME_ACCEPTED);
+  return role;
 }
 
 /** As the kernel spells where a datagram came from: answers are known by it. */

@@ -21,6 +21,8 @@ import {
   type ServiceItem,
 } from "./model.ts";
 
+import { NAME, NAME_ACCEPTED } from "./names.ts";
+
 export {
   type CompiledPolicy,
   type CompiledRole,
@@ -33,8 +35,6 @@ export type { RuleNames, RuleText } from "./ipfilter.ts";
 export type { Limits, Policy, Role, Rule } from "./model.ts";
 
 const RATE_DEFAULT = 0.001;
-const NAME = /^[A-Za-z][A-Za-z0-9_.-]{0,62}$/;
-const NAME_ACCEPTED = "a name of letters, digits, _ . and -, beginning with a letter";
 /** Words of the rule language: a zone or service of this name could not be told from them. */
 const RESERVED = ["any", "group", "icmp", "tcp", "udp", "proto", "to", "from", "in", "out"];
 

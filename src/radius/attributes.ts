@@ -37,6 +37,7 @@ const STANDARD = {
   "Event-Timestamp": [55, "time"],
   "EAP-Message": [79, "octets"],
   "Message-Authenticator": [80, "digest"],
+  "NAS-Port-Type": [61, "integer"],
   "NAS-Port-Id": [87, "text"],
   "Chargeable-User-Identity": [89, "octets"],
   "NAS-Filter-Rule": [92, "octets"],

@@ -91,6 +91,7 @@ export function changed(grant: RadiusGrant, changes: Changes): RadiusGrant | Ref
     ...(halfOpen !== undefined && { halfOpen }),
     ...(zone !== undefined && { zone }),
     ...(leftSeconds !== undefined && { leftSeconds }),
+    ...(grant.bind !== undefined && { bind: grant.bind }),
     changed: grant.changed,
   };
 }

@@ -8,6 +8,7 @@ import { checkRequest } from "./authenticator.ts";
 import { changed, isRefusal, readChanges } from "./changes.ts";
 import { Das, type DasStatus } from "./das.ts";
 import { type HostapdDas, openHostapdDas } from "./hostapd.ts";
+import { bindOf } from "./login.ts";
 import { endOf, executeOrder, grantNow } from "./orders.ts";
 import { CODE, integerOf, type Packet } from "./packet.ts";
 import { ACCOUNTING, AUTHENTICATION, Relay, type RelayKind, type RelayStatus } from "./relay.ts";
@@ -221,6 +222,13 @@ class RunningRadius implements Radius {
     this.hostapd = undefined;
   }
 
+  private serversSilent(isSilent: boolean): void {
+    const { rights, platform } = this.parts;
+    if (isSilent) platform.log.error(ROOM, "no server answers: nobody new gets in by a login");
+    else platform.log.info(ROOM, "a server answers again");
+    rights.serversSilent?.(isSilent);
+  }
+
   /** Sessions of an agent before this one; `reapply` gives their rights. */
   private restore(): void {
     const { platform, store } = this.parts;
@@ -250,7 +258,8 @@ class RunningRadius implements Radius {
     answered: (request: Packet, reply: Packet) => Promise<boolean>,
   ): Promise<void> {
     const { secret, demandMessageAuthenticator } = this.parts.options;
-    const options = { kind, ...ends, secret, demandMessageAuthenticator, answered };
+    const silent = (isSilent: boolean) => kind === AUTHENTICATION && this.serversSilent(isSilent);
+    const options = { kind, ...ends, secret, demandMessageAuthenticator, answered, silent };
     this.relays.push(await Relay.open(this.parts.platform, options));
   }
 
@@ -292,7 +301,9 @@ class RunningRadius implements Radius {
     const { platform, rights } = this.parts;
     const changes = readChanges(reply);
     const asked = isRefusal(changes) ? changes : changed(NOTHING_SAID, changes);
-    const grant = isRefusal(asked) ? this.closed(mac, asked.reason) : withGrace(asked);
+    const bind = bindOf(request, reply);
+    const bound = <T extends object>(grant: T) => ({ ...grant, ...(bind !== undefined && { bind }) });
+    const grant = bound(isRefusal(asked) ? this.closed(mac, asked.reason) : withGrace(asked));
     const session = this.known.open(mac, request, reply);
     session.grant = grant;
     session.endsAtMs = endOf(grant, platform.clock.nowMs());
@@ -303,7 +314,7 @@ class RunningRadius implements Radius {
         this.known.forget(mac);
         throw error;
       }
-      session.grant = this.closed(mac, (error as Error).message);
+      session.grant = bound(this.closed(mac, (error as Error).message));
       await rights.grant(mac, session.grant);
     }
     platform.log.info(ROOM, "logged in", { mac, user: session.user, role: session.grant.role ?? "" });

@@ -48,6 +48,8 @@ export interface RelayOptions {
   readonly demandMessageAuthenticator: boolean;
   /** A verified answer, before hostapd gets it. True: go on. False, or a rejection: hostapd gets nothing. */
   answered(request: Packet, reply: Packet): Promise<boolean>;
+  /** No server answers any more; or one does again. */
+  silent?(isSilent: boolean): void;
 }
 
 export interface RelayStatus {
@@ -79,6 +81,7 @@ export class Relay {
   private answers = 0;
   private socket!: Udp;
   private isClosed = false;
+  private isSilent = false;
 
   private constructor(
     private readonly platform: Platform,
@@ -180,6 +183,7 @@ export class Relay {
     if (this.servers.silent(exchange.server, exchange.askedAtMs, nowMs)) {
       const server = nameOf(this.options.servers[exchange.server]!);
       this.platform.log.warn("radius", "server does not answer", { server, kind: this.options.kind.name });
+      this.tellSilence();
       this.probeLater();
     }
     if (!exchange.downstream) return;
@@ -211,6 +215,7 @@ export class Relay {
       return;
     }
     this.servers.answered(server, this.platform.clock.nowMs());
+    this.tellSilence();
     exchange.cancel();
     if (!exchange.downstream) {
       this.exchanges.delete(keyOf(downstream, reply.id));
@@ -245,6 +250,13 @@ export class Relay {
         log.error("radius", "rights could not be set, hostapd gets no answer", { reason: error.message });
       },
     );
+  }
+
+  private tellSilence(): void {
+    const isSilent = this.servers.areAllDown;
+    if (isSilent === this.isSilent) return;
+    this.isSilent = isSilent;
+    this.options.silent?.(isSilent);
   }
 
   /** RFC 5997: costs the server nothing, and no login has to wait for the trial. */

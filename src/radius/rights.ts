@@ -13,6 +13,8 @@ export interface RadiusGrant {
   readonly openOut?: number;
   readonly openIn?: number;
   readonly halfOpen?: number;
+  /** As whom and how it logged in: see `login.ts`. */
+  readonly bind?: bigint;
   /** Zone of the port or SSID. */
   readonly zone?: number;
   /** Undefined: without end. */
@@ -42,6 +44,8 @@ export interface RadiusRights {
   revoke(mac: Mac): Promise<{ readonly state: Outcome; readonly station?: Disconnected }>;
   /** What a client has by RADIUS that another AP gave. Undefined: not known here. */
   current(mac: Mac): RadiusGrant | undefined;
+  /** All servers are silent, or one answers again. */
+  serversSilent?(isSilent: boolean): void;
   /** Looks for a client in the whole mesh; if there is one, `current` knows it. Undefined: too many are looked for. */
   find(mac: Mac): Promise<boolean | undefined>;
 }

@@ -43,6 +43,10 @@ export class Servers {
     });
   }
 
+  get areAllDown(): boolean {
+    return this.servers.every(({ downSinceMs }) => downSinceMs !== Number.POSITIVE_INFINITY);
+  }
+
   /** `state` of the request; the server that gave it, or the first that is up and not tried yet. Undefined: all are tried. */
   choose(state: Uint8Array | undefined, nowMs: number, tried: ReadonlySet<number> = new Set()): number | undefined {
     const bound = state && this.conversations.get(hexOf(state));

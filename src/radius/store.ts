@@ -15,7 +15,9 @@ interface StoredSession {
   readonly mac: string;
   readonly user: string;
   readonly named: readonly (readonly [AttributeName, readonly string[]])[];
-  readonly grant: Omit<RadiusGrant, "filters">;
+  readonly grant: Omit<RadiusGrant, "filters" | "bind">;
+  /** In hex. */
+  readonly bind?: string;
   readonly isSuperseded?: boolean;
   readonly filters: readonly (readonly [number, string])[];
 }
@@ -27,12 +29,13 @@ export function writeSessions(
   wallSeconds: number | undefined,
 ): string {
   const stored = sessions.map((session): StoredSession => {
-    const { filters, ...grant } = grantNow(session);
+    const { filters, bind, ...grant } = grantNow(session);
     return {
       mac: session.mac,
       user: session.user,
       named: [...session.named].map(([name, values]) => [name, [...values]]),
       grant,
+      ...(bind !== undefined && { bind: bind.toString(16) }),
       ...(session.isSuperseded && { isSuperseded: true }),
       filters: [...filters].map(([number, filter]) => [number, hexOf(emitFilter(filter))]),
     };
@@ -63,7 +66,7 @@ export function readSessions(text: string, wallSeconds: number | undefined): Res
 }
 
 function restored(
-  { mac, user, named, grant, isSuperseded = false, filters }: StoredSession,
+  { mac, user, named, grant, bind, isSuperseded = false, filters }: StoredSession,
   passedSeconds: number,
 ): RestoredSession {
   const left = grant.leftSeconds;
@@ -74,6 +77,7 @@ function restored(
     named: new Map(named.map(([name, values]) => [name, new Set(values)])),
     grant: {
       ...grant,
+      ...(bind !== undefined && { bind: BigInt(`0x${bind}`) }),
       ...(left !== undefined && { leftSeconds: Math.max(0, left - passedSeconds) }),
       filters: new Map(filters.map(([number, hex]) => [number, filterOf(hex)])),
     },

@@ -22,7 +22,7 @@ import {
   startRadius,
 } from "../../src/radius/radius.ts";
 import { FreeRadius, freePorts, hasFreeRadius, RADIUS_SECRET } from "./support/free-radius.ts";
-import { Processes, pause } from "./support/processes.ts";
+import { Processes, pause, until } from "./support/processes.ts";
 
 /*
  *   eapol_test (hostapd and station in one) --- relay in this test --- FreeRADIUS, all on loopback
@@ -31,6 +31,8 @@ import { Processes, pause } from "./support/processes.ts";
 const MAC = "02:00:00:00:0a:01" as Mac;
 const SECRET = new TextEncoder().encode(RADIUS_SECRET);
 const RULES = 1000;
+/** The relay's patience, and some. */
+const SILENT_MS = 5_000;
 const PLACES = 3;
 if (!hasFreeRadius) console.warn("the RADIUS lab is skipped: freeradius, freeradius-utils or eapoltest is missing");
 
@@ -41,6 +43,7 @@ const policy = compilePolicy(parsePolicy("roles: {staff: {rules: [out tcp/* to a
 class Rights {
   readonly given = new Map<Mac, RadiusGrant & { readonly atMs: number }>();
   readonly revoked: Mac[] = [];
+  readonly silence: boolean[] = [];
   grants = 0;
   delayMs = 0;
 
@@ -67,6 +70,10 @@ class Rights {
   }
 
   current(): undefined {}
+
+  serversSilent(isSilent: boolean): void {
+    this.silence.push(isSilent);
+  }
 
   async find(): Promise<boolean> {
     return false;
@@ -260,6 +267,32 @@ describe.runIf(hasFreeRadius)("logins through the relay", () => {
     expect(after).not.toBe(before);
     expect(await shout(good)).toBe(0);
     expect(rights.given.get(MAC)).toBe(after);
+  });
+
+  it("are missed when the server is killed, and again when it is back", async () => {
+    await open();
+    await server.login("tls.conf", relayPort, MAC);
+    await server.stop();
+    const socket = createSocket("udp4");
+    const asking = [
+      attribute("User-Name", new TextEncoder().encode("alice")),
+      attribute("EAP-Message", Uint8Array.of(1)),
+    ];
+    const ask = (id: number) =>
+      socket.send(
+        signRequest(CODE.accessRequest, id, asking, SECRET, new Uint8Array(16).fill(id))!,
+        relayPort,
+        "127.0.0.1",
+      );
+    ask(1);
+    await until("the relay to notice", SILENT_MS, () => rights.silence.includes(true) || undefined);
+    // Who is in stays in.
+    expect(rights.given.has(MAC)).toBe(true);
+    await server.start();
+    ask(2);
+    await until("the relay to notice", SILENT_MS, () => rights.silence.at(-1) === false || undefined);
+    socket.close();
+    expect(rights.silence).toEqual([true, false]);
   });
 
   /** Sends from a port of its own; answers how many answers came within 300 ms. */

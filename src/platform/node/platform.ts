@@ -5,6 +5,7 @@ import { totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { type LogLevel, lineLog } from "../log.ts";
 import type { Clock, Platform } from "../platform.ts";
+import { believedSeconds } from "../wall-clock.ts";
 import { openBroker } from "./broker.ts";
 import { nodeCrypto } from "./crypto.ts";
 import { nodeEd25519 } from "./ed25519.ts";
@@ -27,7 +28,7 @@ export function nodePlatform(options: NodePlatformOptions = {}): Platform {
     clock: nodeClock(),
     log,
     files: nodeFiles(log),
-    wallSeconds,
+    wallSeconds: () => believedSeconds(Date.now()),
     crypto: nodeCrypto,
     memoryBytes: totalmem(),
     entropy: (bytes) => new Uint8Array(randomBytes(bytes)),
@@ -45,14 +46,6 @@ export function nodePlatform(options: NodePlatformOptions = {}): Platform {
 /** The command is often a link to the bundle. */
 function besideBundle(name: string): string {
   return join(dirname(realpathSync(process.argv[1]!)), name);
-}
-
-/** This was written then: a clock before it was never set. */
-const EARLIEST_SECONDS = Date.UTC(2026, 10, 1) / 1000;
-
-function wallSeconds(): number | undefined {
-  const now = Math.floor(Date.now() / 1000);
-  return now < EARLIEST_SECONDS ? undefined : now;
 }
 
 function nodeClock(): Clock {

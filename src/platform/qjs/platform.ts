@@ -1,6 +1,7 @@
 /** Linux, by roamwall-qjs: for access points where Node does not fit or does not run. */
 import { lineLog } from "../log.ts";
 import type { Clock, Platform } from "../platform.ts";
+import { believedSeconds } from "../wall-clock.ts";
 import { openBroker } from "./broker.ts";
 import { hostCrypto, hostEd25519 } from "./ciphers.ts";
 import { hostFiles } from "./files.ts";
@@ -8,9 +9,6 @@ import { host } from "./host.ts";
 import { spawnProgram } from "./spawn.ts";
 import { connectUnix, listenTcp, serveUnix } from "./streams.ts";
 import { openUdp } from "./udp.ts";
-
-/** Of a moment before this was written: such a clock was never set. */
-const EARLIEST_SECONDS = Date.UTC(2026, 10, 1) / 1000;
 
 const CANNOT = ["TLS to an MQTT broker (mqtts://)"];
 
@@ -21,10 +19,7 @@ export function hostPlatform(): Platform {
     clock: hostClock,
     log,
     files: hostFiles(log),
-    wallSeconds() {
-      const now = host.wall();
-      return now < EARLIEST_SECONDS ? undefined : now;
-    },
+    wallSeconds: () => believedSeconds(host.wall() * 1000),
     crypto: hostCrypto,
     ...(host.memoryBytes > 0 && { memoryBytes: host.memoryBytes }),
     entropy: (bytes) => host.entropy(bytes),

@@ -54,6 +54,7 @@ export class FakeRights implements RadiusRights {
   /** Clients that `find` finds. */
   readonly elsewhere = new Map<Mac, RadiusGrant>();
   readonly sought: Mac[] = [];
+  readonly silence: boolean[] = [];
   isSearchable = true;
   /** Of the next orders; then all are in force. */
   outcomes: Outcome[] = [];
@@ -84,6 +85,10 @@ export class FakeRights implements RadiusRights {
     this.given.delete(mac);
     this.revoked.push(mac);
     return { state: this.outcomes.shift() ?? "in force", ...(this.station && { station: this.station }) };
+  }
+
+  serversSilent(isSilent: boolean): void {
+    this.silence.push(isSilent);
   }
 
   async find(mac: Mac): Promise<boolean | undefined> {
