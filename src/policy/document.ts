@@ -14,7 +14,7 @@ import {
 import { badInput, RoamwallError } from "../base/errors.ts";
 
 /** More than any policy a person or a program writes; less than what would stall a small AP. */
-const TEXT_CHARACTERS_MAX = 4 << 20;
+const TEXT_CHARACTERS_MAX = 8 << 20;
 
 /** A value of a YAML or JSON document that knows where it stands: every complaint can name file, line and field. */
 export class Field {
