@@ -7,7 +7,7 @@ engine=$(uci -q get roamwall.agent.engine)
 	[ ! -x /usr/bin/roamwall-qjs ] || engine=qjs
 }
 case $engine in
-qjs) exec /usr/bin/roamwall-qjs --bundle $LIB/roamwall-qjs.js "$@" ;;
+qjs) exec /usr/bin/roamwall-qjs --memory 32 --bundle $LIB/roamwall-qjs.js "$@" ;;
 node)
 	# An access point has little memory; these cost speed that nothing here needs.
 	exec node --max-old-space-size=32 --max-semi-space-size=1 --optimize-for-size $LIB/roamwall.cjs "$@"
