@@ -106,7 +106,7 @@ export class Device {
   isClientOpen(): boolean {
     return (
       this.net
-        .exec("world", "sh", "-c", "busybox ping -c 2 -i 0.1 -W 1 10.77.0.9 >/dev/null && echo open || echo shut")
+        .exec("world", "sh", "-c", "busybox ping -c 1 -W 1 10.77.0.9 >/dev/null && echo open || echo shut")
         .trim() === "open"
     );
   }
@@ -115,7 +115,7 @@ export class Device {
   canClientAsk(): boolean {
     return (
       this.net
-        .exec("client", "sh", "-c", "busybox ping -c 2 -i 0.1 -W 1 10.77.0.1 >/dev/null && echo yes || echo no")
+        .exec("client", "sh", "-c", "busybox ping -c 1 -W 1 10.77.0.1 >/dev/null && echo yes || echo no")
         .trim() === "yes"
     );
   }

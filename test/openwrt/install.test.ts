@@ -114,6 +114,33 @@ describe.skipIf(!canRun)("packages on a device", () => {
     expect(device.isClientOpen()).toBe(false);
   });
 
+  it("goes over to the small engine when that is installed, and nothing passes meanwhile", async () => {
+    expect(status().engine.name).toContain("Node");
+    const { open } = await device.openWhile(() => {
+      install("roamwall-qjs", "x86_64");
+      device.sh("/etc/init.d/roamwall reload");
+    });
+    device.waitUntil(isFiltered);
+    expect(status().engine.name).toContain("QuickJS");
+    expect(open).toBe(0);
+    device.opkg.remove("roamwall-qjs");
+    device.sh("/etc/init.d/roamwall reload");
+    device.waitUntil(isFiltered);
+    expect(status().engine.name).toContain("Node");
+  });
+
+  it("hears of a station from hostapd before its first frame", () => {
+    const station = '{ "sta-authorized": {"address":"02:00:00:00:0a:42","ifname":"lan1","auth-alg":"ft"} }';
+    device.sh(`printf '%s\\n' '${station}' >/tmp/ubus-hostapd.lan1; echo hostapd.lan1 >'/tmp/ubus-hostapd.*'`);
+    const arrivals = () => /"arrivals": (\d+)/.exec(device.try("roamwall status --json").stdout)?.[1];
+    expect(arrivals()).toBe("0");
+    set("agent.arrival=hostapd");
+    device.sh("/etc/init.d/roamwall reload");
+    device.waitUntil(() => arrivals() === "1");
+    expect(device.log()).toContain("listening to hostapd.lan1");
+    set("agent.arrival=first-frame");
+  });
+
   it("lets nothing pass while it is stopped, and while it is upgraded", async () => {
     const stopped = await device.openWhile(() => {
       device.sh("/etc/init.d/roamwall stop; /etc/init.d/roamwalld restart; /etc/init.d/roamwall start");
