@@ -79,6 +79,15 @@ describe.skipIf(!canRun)("packages on a device", () => {
     expect(device.canClientAsk()).toBe(true);
   });
 
+  it("answers LuCI's questions", () => {
+    const ask = (words: string) => JSON.parse(device.sh(`/usr/libexec/rpcd/roamwall ${words}`));
+    expect(Object.keys(ask("list"))).toEqual(["status", "clients", "neighbours", "denied", "sessions"]);
+    expect(ask("call status").value).toMatchObject({ id: 7 });
+    for (const verb of ["clients", "neighbours", "denied", "sessions"])
+      expect(ask(`call ${verb}`).value).toBeInstanceOf(Array);
+    expect(device.try("/usr/libexec/rpcd/roamwall call reboot").status).not.toBe(0);
+  });
+
   it("tells procd what to watch", () => {
     expect(device.sh("cat /tmp/procd/roamwall.triggers")).toContain("config roamwall wireless network");
     const parameters = device.sh("cat /tmp/procd/roamwalld.new/parameters /tmp/procd/roamwall.new/parameters");

@@ -9,6 +9,8 @@ import { ipk, type Origin } from "../../scripts/package/ipk.ts";
 import { RECIPES, type Recipe } from "../../scripts/package/recipe.ts";
 import { membersOf, tar } from "../../scripts/package/tar.ts";
 import { text } from "../../scripts/package/tree.ts";
+import { PROBES } from "../../src/control/risks/probes.ts";
+import { UCI_OPTIONS } from "../../src/control/uci/schema.ts";
 import { readIpk } from "./platform/opkg.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "roamwall-ipk-"));
@@ -197,5 +199,25 @@ describe.each(RECIPES.map((recipe) => [recipe.name, recipe] as const))("feed's M
     const kept = /\/conffiles\n([\s\S]*?)endef/.exec(makefile)?.[1]?.trim().split("\n") ?? [];
     expect(kept).toEqual(recipe.conffiles);
     expect(makefile.includes("/prerm\n")).toBe(recipe.prerm !== undefined);
+  });
+});
+
+describe("docs/openwrt.md", () => {
+  const text = readFileSync("docs/openwrt.md", "utf8");
+
+  it("has a line for every risk, and one for every file that is not code", () => {
+    for (const { id } of PROBES) expect(text).toContain(`\`${id}\``);
+    const code = /^\/(usr\/(lib|sbin|bin)\/|www\/|usr\/share\/)/;
+    const paths = RECIPES.flatMap((recipe) => recipe.tree(BINARIES)).map(({ path }) => path);
+    for (const path of paths.filter((one) => !code.test(one))) expect(text).toContain(path.split("/").at(-1));
+  });
+
+  it("names the options that it sets as they are", () => {
+    for (const [, section, name] of text.matchAll(/roamwall\.(agent|replication|radius)\.(\w+)=/g)) {
+      expect(
+        UCI_OPTIONS.find((row) => row.section === section && row.name === name),
+        `${section}.${name}`,
+      ).toBeDefined();
+    }
   });
 });
