@@ -55,7 +55,8 @@ struct check {
 static u8 file[FILE_BYTES] __attribute__((aligned(8)));
 static u64 table[CELLS_MAX / 2], mirror[MIRRORS_MAX * CELLS_MAX / 2], used[SLOTS_MAX], denied[RW_COUNTERS];
 static u64 filter_bits[FILTERS * FILTER_WORDS];
-static u16 owner[CELLS_MAX], services[65536];
+static u16 owner[CELLS_MAX];
+static struct rw_service services[65536];
 static u8 dirty[CELLS_MAX / RW_DIRTY_CELLS], opener[CELLS_MAX];
 static struct rw_half_open half_open[SLOTS_MAX];
 static struct rw_ctl ctl;
@@ -65,7 +66,7 @@ static struct rw_filter filters[RW_FILTERS_MAX];
 static struct rw_client_counters counters[SLOTS_MAX];
 static u32 zone_lengths[RW_PREFIX_LENGTHS];
 /* as much as a keyed table of so many entries with the longest key and value takes */
-static u64 keyed[5][(40 + ENTRIES_MAX * (4 + 8 + 20 + sizeof(struct rw_client))) / 8];
+static u64 keyed[6][(40 + ENTRIES_MAX * (4 + 8 + 20 + sizeof(struct rw_client))) / 8];
 static u32 cells, packets, wrong, first_wrong, events_digest;
 
 struct rw_memory rw_memory;
@@ -259,6 +260,7 @@ static void keyed_tables(void)
 	rw_memory.own_macs = keyed_table(2, sizeof(struct rw_client_key), 4);
 	rw_memory.local_addrs = keyed_table(3, 16, 4);
 	rw_memory.zones = keyed_table(4, sizeof(struct rw_zone_key), 4);
+	rw_memory.zones_1 = keyed_table(5, sizeof(struct rw_zone_key), 4);
 }
 
 static void reset(void)
@@ -338,32 +340,39 @@ static void set_filter(u8 *body, u32 bytes)
 	filters[of->id] = filter;
 }
 
+/* Lengths of prefixes that have gone stay: looks for them find nothing. */
 static void set_zones(u8 *body, u32 bytes)
 {
-	struct rw_command_set_zones *of = (struct rw_command_set_zones *)body;
+	struct rw_zone_entry *of = (struct rw_zone_entry *)(body + 4);
+	struct rw_keyed **zones;
 
-	rw_memory.zones = keyed_table(4, sizeof(struct rw_zone_key), 4);
-	__builtin_memset(zone_lengths, 0, sizeof(zone_lengths));
-	for (; bytes >= sizeof(*of); bytes -= sizeof(*of), of++) {
+	native(body, "4");
+	zones = *(u32 *)body ? &rw_memory.zones_1 : &rw_memory.zones;
+	*zones = keyed_table(*(u32 *)body ? 5 : 4, sizeof(struct rw_zone_key), 4);
+	for (bytes -= 4; bytes >= sizeof(*of); bytes -= sizeof(*of), of++) {
 		struct rw_zone_key key;
 
 		native(&of->prefix_bits, "44");
 		key.prefix_bits = of->prefix_bits;
 		__builtin_memcpy(key.address, of->address, sizeof(key.address));
 		rw_zone_key_mask(&key);
-		zone_lengths[key.prefix_bits] += !rw_keyed_find(rw_memory.zones, &key);
-		table_put(rw_memory.zones, &key, &of->zone);
+		zone_lengths[key.prefix_bits]++;
+		table_put(*zones, &key, &of->zone);
 	}
 }
 
 static void set_services(u8 *body, u32 bytes)
 {
-	struct rw_command_set_services *of = (struct rw_command_set_services *)body;
+	struct rw_service_entry *of = (struct rw_service_entry *)(body + 4);
+	u32 generation, port;
 
-	__builtin_memset(services, 0, sizeof(services));
-	for (; bytes >= sizeof(*of); bytes -= sizeof(*of), of++) {
+	native(body, "4");
+	generation = *(u32 *)body & 1;
+	for (port = 0; port < 65536; port++)
+		services[port].of[generation] = 0;
+	for (bytes -= 4; bytes >= sizeof(*of); bytes -= sizeof(*of), of++) {
 		native(of, "22");
-		services[of->port] = of->service;
+		services[of->port].of[generation] = of->service;
 	}
 }
 
