@@ -542,6 +542,13 @@ return baseclass.extend({
 			"effect": "Who is logged in, for an agent that starts again. In memory is enough: a reboot logs everybody out."
 		},
 		{
+			"section": "radius",
+			"name": "fallback",
+			"form": "name of a role",
+			"default": "none",
+			"effect": "While no server answers, clients without rights of their own (never logged in, or their time is over) have this role instead of the policy's unknown."
+		},
+		{
 			"section": "page",
 			"name": "listen",
 			"form": "address or address:port",
