@@ -298,6 +298,9 @@ rw_inline int rw_read_transport(struct rw_packet *p)
 	}
 	if (p->class == RW_CLASS_UDP) {
 		header = rw_half(p, at + 4);
+		/* A tunnel's segments of more than 64 kB have no length that the field could hold. */
+		if (!header && p->gso)
+			header = 8;
 		if (!rw_fits(p, at, 8) || header < 8 || (p->fragment == RW_WHOLE && at + header > p->limit))
 			return RW_REASON_MALFORMED;
 		rw_read_ports(p, at, 0);

@@ -188,6 +188,9 @@ describe("malformed is", () => {
   it("not a length of 0 that GSO will fill in", () => {
     expect(reason(patch(tcp, L3 + 2, 0, 0), { gso: true })).toBe(0);
     expect(reason(patch(six, L3 + 4, 0, 0), { gso: true })).toBe(0);
+    expect(reason(patch(udp, L3 + 24, 0, 0), { gso: true })).toBe(0);
+    expect(reason(patch(udp, L3 + 24, 0, 0))).toBe(MALFORMED);
+    expect(reason(patch(udp, L3 + 24, 0, 7), { gso: true })).toBe(MALFORMED);
   });
 });
 

@@ -101,6 +101,7 @@ export class Packet {
   #captured = 0;
   /** End of the IP packet within the frame. */
   #end = 0;
+  #gso = false;
   /** Extension headers seen, outer and quoted. */
   #extensions = 0;
   #sourcePort = 0;
@@ -118,6 +119,7 @@ export class Packet {
 
   #reset(input: FrameInput, direction: 0 | 1): void {
     this.#bytes = input.frame;
+    this.#gso = input.gso === true;
     this.length = input.length ?? input.frame.length;
     this.#captured = Math.min(this.length, input.frame.length, CONSTANTS.PARSE_BYTES);
     this.direction = direction;
@@ -261,7 +263,9 @@ export class Packet {
   #parseUdp(bytes: Uint8Array, at: number): number {
     if (!this.#has(at, 8, this.#end)) return REASON.malformed;
     const datagramBytes = be16(bytes, at + 4);
-    if (datagramBytes < 8 || (!this.head && at + datagramBytes > this.#end)) return REASON.malformed;
+    // A tunnel's segments of more than 64 kB have no length that the field could hold.
+    const isCut = datagramBytes === 0 && this.#gso;
+    if (!isCut && (datagramBytes < 8 || (!this.head && at + datagramBytes > this.#end))) return REASON.malformed;
     this.class = CLASS_UDP;
     this.sub = this.group && this.direction === SIDE_CLIENT ? UDP_GROUP : UDP_UNICAST;
     this.#ports(bytes, at);

@@ -25,6 +25,14 @@ const PORTS = [67, 68, 80, 443, 546, 547, 1024, 1025, 5353];
 export const MIRRORS = 3;
 const IFINDEXES = [5, 6, 7];
 
+const UDP4_LENGTH_AT = 14 + 20 + 4;
+
+function isUdp4(bytes: Uint8Array): boolean {
+  return (
+    bytes[12] === 8 && bytes[13] === 0 && bytes[14] === 0x45 && bytes[23] === 17 && bytes.length > UDP4_LENGTH_AT + 2
+  );
+}
+
 export class ScriptGenerator {
   readonly #random: Random;
   readonly #flows: Flow[] = [];
@@ -252,6 +260,7 @@ export class ScriptGenerator {
       gso: r.chance(3),
       ifindex: r.pick([...IFINDEXES, 9]),
     };
+    if (frame.gso && isUdp4(bytes)) bytes.fill(0, UDP4_LENGTH_AT, UDP4_LENGTH_AT + 2);
     return { kind: "packet", frame, what };
   }
 
