@@ -11,6 +11,8 @@ import { isRoamwallError } from "../src/base/errors.ts";
 import { parseGeometry } from "../src/bloom/geometry.ts";
 import { openCapture, Replay } from "../src/control/replay.ts";
 import { REPLAY_SEEDS, replayPolicy } from "../src/control/replay-policy.ts";
+import { toEthernet } from "../src/pcap/ethernet.ts";
+import type { CapturedPacket } from "../src/pcap/reader.ts";
 import { explain, Seen } from "./captures/explain.ts";
 
 const USAGE = `usage: node scripts/ts.mjs scripts/captures.ts DIR [--kind WORD] [--markdown]
@@ -43,14 +45,42 @@ function filesBelow(directory: string): string[] {
   return paths.filter((path) => statSync(path).isFile()).sort();
 }
 
-function replayFile(path: string, name: string, sums: Sums, shown: string | undefined): void {
-  const bytes = readFileSync(path);
+/** Cards with several queues write packets a little out of order; a clock that jumps is left as it is. */
+const OUT_OF_ORDER_NS = 1_000_000_000n;
+
+function inOrder(packets: readonly CapturedPacket[]): { packets: readonly CapturedPacket[]; jumps: boolean } {
+  let latest = packets[0]?.timeNs ?? 0n;
+  let jumps = false;
+  for (const { timeNs } of packets) {
+    if (timeNs + OUT_OF_ORDER_NS < latest || timeNs > latest + CLOCK_JUMP_NS) jumps = true;
+    if (timeNs > latest) latest = timeNs;
+  }
+  if (jumps) return { packets, jumps };
+  return {
+    packets: [...packets].sort((a, b) => (a.timeNs < b.timeNs ? -1 : a.timeNs > b.timeNs ? 1 : a.number - b.number)),
+    jumps,
+  };
+}
+
+/** A week. */
+const CLOCK_JUMP_NS = 604_800_000_000_000n;
+
+function readAll(bytes: Uint8Array, name: string): CapturedPacket[] {
   const capture = openCapture(bytes, name);
+  const all: CapturedPacket[] = [];
+  // The reader may use its buffer again.
+  for (let packet = capture.next(); packet; packet = capture.next())
+    all.push({ ...packet, bytes: packet.bytes.slice() });
+  return all;
+}
+
+function replayFile(path: string, name: string, sums: Sums, shown: string | undefined): void {
+  const { packets, jumps } = inOrder(readAll(readFileSync(path), name));
   const policy = replayPolicy(POLICY, "captures");
   const replay = new Replay({ client: "auto", geometry: GEOMETRY, policy, seeds: REPLAY_SEEDS });
   const seen = new Seen();
   sums.files++;
-  for (let packet = capture.next(); packet; packet = capture.next()) {
+  for (const packet of packets) {
     const judged = replay.judge(packet);
     if (judged.skipped !== undefined) {
       sums.skipped++;
@@ -58,18 +88,24 @@ function replayFile(path: string, name: string, sums: Sums, shown: string | unde
     }
     sums.judged++;
     const frame = judged.frame();
+    const text = judged.describe();
     if (judged.reason === 0) sums.passed++;
     else {
-      const text = judged.describe();
-      const kind = explain(judged.reason, frame, text, packet.timeNs, seen);
-      const entry = sums.kinds.get(kind) ?? { packets: 0, files: new Set<string>() };
-      sums.kinds.set(kind, entry);
-      entry.packets++;
-      entry.files.add(name);
+      const { frame: bytes, length } = toEthernet(packet.linkType, packet.bytes, packet.length)!;
+      const why = explain({ reason: judged.reason, frame, text, timeNs: packet.timeNs, bytes, length }, seen);
+      const kind = jumps && why.startsWith("state") ? "state: the capture's clock jumps" : why;
+      note(sums, kind, name);
       if (shown !== undefined && kind.includes(shown)) console.log(`${name}:${packet.number}  ${kind}  ${text}`);
     }
-    if (frame) seen.note(frame, packet.timeNs);
+    if (frame) seen.note(frame, text, packet.timeNs, judged.reason === 0);
   }
+}
+
+function note({ kinds }: Sums, kind: string, name: string): void {
+  const entry = kinds.get(kind) ?? { packets: 0, files: new Set<string>() };
+  kinds.set(kind, entry);
+  entry.packets++;
+  entry.files.add(name);
 }
 
 function main(words: readonly string[]): number {
