@@ -8,6 +8,14 @@ import { agentVerb } from "./agent.ts";
 import { styleFor } from "./text.ts";
 import { EXIT, headline, parseCall, usage, type Verb, verbHelp } from "./verb.ts";
 
+/** What has its cause outside of the command. */
+const WANTS_DOCTOR: readonly string[] = [
+  "ROAMWALL_ERR_CONNECT",
+  "ROAMWALL_ERR_FILE",
+  "ROAMWALL_ERR_KEY",
+  "ROAMWALL_ERR_ABI",
+];
+
 /** Runs what was typed; answers the exit code. Never throws. */
 export async function runCli(terminal: Terminal, platform: Platform): Promise<number> {
   const [name, ...words] = terminal.arguments;
@@ -37,6 +45,8 @@ export async function runCli(terminal: Terminal, platform: Platform): Promise<nu
       return EXIT.failure;
     }
     terminal.err(`${style.bad("roamwall:")} ${error.message} ${style.dim(`(${error.code})`)}\n`);
+    if (terminal.isErrTerminal && name !== "doctor" && WANTS_DOCTOR.includes(error.code))
+      terminal.err(style.dim("roamwall doctor says what to do\n"));
     return error.code === "ROAMWALL_ERR_USAGE" ? EXIT.usage : EXIT.failure;
   }
 }

@@ -8,7 +8,6 @@ import { fillText } from "./table.ts";
 import {
   amount,
   type Cell,
-  chanceText,
   columns,
   durationText,
   facts,
@@ -16,6 +15,7 @@ import {
   part,
   printable,
   type Style,
+  strayText,
 } from "./text.ts";
 
 type Fact = readonly [label: string, value: Cell];
@@ -82,10 +82,11 @@ function datapathFacts(datapath: DatapathStatus, style: Style): Fact[] {
     ["clients", `${grouped(clientsHere)} here, ${grouped(clientsKnown)} known`],
     ["passed", `${grouped(passed)} packets, ${amount(bytes, style)}${style.isAligned ? "" : " bytes"}`],
     ["table", `${fillText(usedCells, cells, style)} (${table})`],
-    ["by chance", `${chanceText(falsePositives(datapath))} of foreign packets finds an expectation`],
+    ["by chance", strayText(falsePositives(datapath))],
   ];
   if (datapath.by && datapath.by !== "eBPF") lines.push(["filtered by", printable(datapath.by)]);
-  if (readiness === "restoring") lines.push(["state", style.warn("restoring what neighbours kept of this table")]);
+  if (readiness === "restoring" && datapath.replication.datagramsSent > 0)
+    lines.push(["state", style.warn("restoring what neighbours kept of this table")]);
   if (eventsLost) lines.push(["events lost", style.warn(grouped(eventsLost))]);
   return lines;
 }
@@ -95,7 +96,7 @@ function neighbourFacts(neighbours: readonly NeighbourStatus[], datapath: Datapa
   const mirrored = alive.filter(({ mirror, syncing }) => mirror >= 0 && !syncing);
   const unheard = datapath.unheard.length;
   const text = [
-    `${mirrored.length} of ${neighbours.length} mirrored`,
+    neighbours.length === 0 ? noneText(datapath) : `${mirrored.length} of ${neighbours.length} mirrored`,
     ...(alive.length < neighbours.length ? [style.bad(`${neighbours.length - alive.length} silent`)] : []),
     ...(unheard > 0 ? [style.bad(`${unheard} not understood (roamwall neighbours)`)] : []),
   ];
@@ -115,6 +116,11 @@ function riskText(risks: readonly Risk[], style: Style): string {
     return [`${severity}: ${shown}\n  remedy: ${printable(remedy)}\n`];
   });
   return lines.length ? part("risks", style) + lines.join("") : "";
+}
+
+function noneText({ linkProblem, replication }: DatapathStatus): string {
+  if (linkProblem !== undefined) return `none: ${printable(linkProblem)}`;
+  return replication.datagramsSent === 0 ? "none: replication is off, or begins" : "none";
 }
 
 function tables({ denied, ports }: DatapathStatus, style: Style): string {

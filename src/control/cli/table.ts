@@ -3,7 +3,6 @@ import { ask, SOCKET_OPTION } from "./ask.ts";
 import { nameOf } from "./clients.ts";
 import {
   type Cell,
-  chanceText,
   columns,
   durationText,
   facts,
@@ -12,6 +11,7 @@ import {
   part,
   printable,
   type Style,
+  strayText,
   styleOf,
 } from "./text.ts";
 import { EXIT, JSON_OPTION, type Verb } from "./verb.ts";
@@ -52,7 +52,7 @@ function tableFacts(view: TableView, style: Style): (readonly [string, Cell])[] 
     ["table", view.geometry],
     ["used", fillText(usedCells, cells, style)],
     ["limits", `over-share clients open no more at ${percent(view.fairAt)}, nobody at ${percent(view.closedAt)}`],
-    ["by chance", `${chanceText(falsePositive)} of foreign packets finds an expectation`],
+    ["by chance", strayText(falsePositive)],
     ["shared cells", shared],
     ["full buckets", `${grouped(fullBuckets)} of ${grouped(buckets.reduce((sum, count) => sum + count, 0))}`],
     ["overflow", full === 0 ? "none" : style.bad(`${grouped(full)} packets found no room: a larger table`)],

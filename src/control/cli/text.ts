@@ -132,8 +132,7 @@ export function amount(bytes: number, style: Style): Cell {
 }
 
 /** `1 in 3.2 million`, `0.4 %`: a chance as a person can imagine it. */
-export function chanceText(share: number): string {
-  if (share === 0) return "none";
+function chanceText(share: number): string {
   if (share >= 0.001) return `${(share * 100).toPrecision(2)} %`;
   return `1 in ${grouped(Number((1 / share).toPrecision(2)))}`;
 }
@@ -141,4 +140,10 @@ export function chanceText(share: number): string {
 /** How full something is, on a terminal. */
 export function fillLine(used: number, cells: number): string {
   return `${bar(used / cells, 24)}  ${grouped(used)} of ${grouped(cells)} cells`;
+}
+
+/** What a full table costs in strictness. */
+export function strayText(share: number): string {
+  if (share === 0) return "no foreign packet finds an expectation: there is none";
+  return `${chanceText(share)} of foreign packets finds an expectation`;
 }

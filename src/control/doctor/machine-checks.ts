@@ -34,7 +34,7 @@ export const MACHINE_CHECKS: readonly Check[] = [
     find: ({ policy }) =>
       one(
         problemOf(policy),
-        "mend the line that is named (roamwall policy check FILE); the last good one stays in force",
+        "write it (docs/policy.md), or mend the line that is named (roamwall policy check FILE); a running agent keeps the last good one",
       ),
   },
   {
