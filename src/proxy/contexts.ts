@@ -16,6 +16,10 @@ export interface Context {
   readonly mac: Mac;
   readonly slot: number;
   rights: Rights | undefined;
+  /** APs that said that it has these very rights, or told us of them. */
+  readonly tellers: Set<number>;
+  /** When one that need not be a neighbour said so. */
+  toldMs: number;
   /** Rights whose time was over: who counts otherwise must not bring them back. */
   ended: Rights | undefined;
   /** Served by this AP. */
@@ -212,6 +216,8 @@ export class Contexts {
       zone: 0,
       bind: 0n,
       withheld: "",
+      tellers: new Set(),
+      toldMs: Number.NEGATIVE_INFINITY,
       ended: undefined,
       holders: new Set(),
       handedBy: new Set(),

@@ -21,7 +21,7 @@ import {
   sameRights,
   sameStamp,
 } from "./rights.ts";
-import { Roam, takeRights } from "./roam.ts";
+import { giveRights, Roam, takeRights } from "./roam.ts";
 import type { FoundClient, HeardPresence, RoamWire, SightedClient, Verdict } from "./roam-api.ts";
 import { Ticks } from "./ticks.ts";
 import { Tombstones, tombstoneMs } from "./tombstones.ts";
@@ -30,8 +30,8 @@ import { Tombstones, tombstoneMs } from "./tombstones.ts";
 export interface ProxyWire extends RoamWire {
   /** Mirrors (bits) that hold what an AP published. */
   maskOf(ap: number): number;
-  /** An AP that was heard not long ago says that the client has these rights. */
-  vouched(mac: Mac, rights: Rights): boolean;
+  /** That AP said hello since then. */
+  heardSince(ap: number, sinceMs: number): boolean;
   /** A filter that a client's rights name is not here. */
   wanted(digest: bigint): void;
   /** Something waits to be published, or a timer moved closer. */
@@ -195,13 +195,14 @@ export class StateProxy {
     // The file is the floor: what RADIUS or an operator said outranks it, here and elsewhere.
     else if (context.rights && context.rights.serial > 0) return;
     const before = context.rights;
-    context.rights = this.rightsOf(grant, grant.authority ? this.serial : 0, this.keepFilters(grant));
+    const given = this.rightsOf(grant, grant.authority ? this.serial : 0, this.keepFilters(grant));
+    giveRights(context, given);
     const isElsewhere = context.here && grant.zone !== undefined && grant.zone !== context.zone;
     context.withheld = isElsewhere ? "zone" : "";
     if (grant.bind) context.bind = grant.bind;
     if (grant.authority) this.tombstones.remove(mac);
     this.contexts.write(context);
-    const same = before !== undefined && sameRights(before, context.rights);
+    const same = before !== undefined && sameRights(before, given);
     if ((context.announced && !same) || grant.authority) this.announce(context);
   }
 
@@ -230,6 +231,7 @@ export class StateProxy {
     if (!context) return false;
     if (context.rights && sameStamp(context.rights, rights)) return true;
     if (!this.take(context, rights)) return false;
+    context.toldMs = this.parts.nowMs();
     const isElsewhere = context.here && rights.zone !== 0 && rights.zone !== context.zone;
     context.withheld = isElsewhere ? "zone" : context.here && differs(rights.bind, context.bind) ? "identity" : "";
     this.contexts.write(context);
@@ -264,6 +266,7 @@ export class StateProxy {
     const context = this.contexts.getOrMake(mac, this.parts.nowMs());
     if (!context) return;
     this.take(context, rights);
+    if (noteTeller(context, rights, holder)) context.toldMs = this.parts.nowMs();
     if (context.withheld === "stale") context.withheld = "";
     if (here && !context.here && n >= context.n) {
       context.n = n;
@@ -303,6 +306,7 @@ export class StateProxy {
     const context = this.contexts.getOrMake(heard.mac, this.parts.nowMs());
     if (!context) return;
     const changed = this.take(context, heard.rights);
+    noteTeller(context, heard.rights, from);
     this.roam.heardOf(context, from, heard);
     if (heard.here && context.ap === from) context.holders.add(from);
     this.contexts.write(context);
@@ -312,19 +316,21 @@ export class StateProxy {
       this.announce(context);
   }
 
-  /** A client that this AP had to ask for. */
   /** Another AP may hold state of a client of ours. */
   hinted(mac: Mac, holder: number, n: number): void {
     const context = this.contexts.get(mac);
     if (context) this.roam.hinted(context, holder, n);
   }
 
+  /** A client that this AP had to ask for. */
   found(client: FoundClient): void {
-    const context = this.contexts.getOrMake(client.mac, this.parts.nowMs());
+    const nowMs = this.parts.nowMs();
+    const context = this.contexts.getOrMake(client.mac, nowMs);
     if (!context) return;
     const changed = this.take(context, client.rights);
-    // It was vouched for just now.
-    if (context.withheld === "stale") context.withheld = "";
+    // Who told need not be a neighbour.
+    if (noteTeller(context, client.rights, client.holder)) context.toldMs = nowMs;
+    if (context.withheld === "stale" && context.toldMs === nowMs) context.withheld = "";
     if (!context.rights?.revoked) this.roam.found(context, client);
     this.contexts.write(context);
     if (changed) this.passOn(context, client.rights);
@@ -336,6 +342,7 @@ export class StateProxy {
     if (!context) return;
     const isNews = this.take(context, rights) || n > context.n || !context.announced;
     context.n = Math.max(context.n, n);
+    context.toldMs = this.parts.nowMs();
     if (context.ap === 0) context.zone = zone;
     this.contexts.write(context);
     // As before its end: who serves the client now must ask for what is restored, and rights that only we had given are told.
@@ -356,7 +363,7 @@ export class StateProxy {
   age(nowMs: number): void {
     this.expireRights(nowMs);
     this.audit.look(nowMs).catch(() => {});
-    this.withholdStale();
+    this.withholdStale(nowMs);
     this.endKept(nowMs);
     this.roam.gatherHolders(nowMs);
     this.filters.sweep(nowMs);
@@ -367,7 +374,7 @@ export class StateProxy {
     for (const context of this.contexts.all()) {
       if (!context.rights || context.rights.endsAtMs > nowMs) continue;
       context.ended = context.rights;
-      context.rights = this.localRights(context.mac);
+      giveRights(context, this.localRights(context.mac));
       this.contexts.write(context);
       if (context.announced) this.announce(context);
     }
@@ -417,16 +424,21 @@ export class StateProxy {
     this.tombstones.add(context.mac, context.rights!, nowMs);
   }
 
-  /** What an AP said that is silent for long may have been revoked since: it serves nobody who comes now. */
-  private withholdStale(): void {
-    const { id, wire } = this.parts;
+  /**
+   * What APs said that are silent for long may have been revoked since: it serves nobody who comes now. One that is heard,
+   * and only forgot what it said by restarting, would have told of a revocation.
+   */
+  private withholdStale(nowMs: number): void {
+    const { id, wire, rightsStaleMs } = this.parts;
+    const sinceMs = nowMs - rightsStaleMs;
     for (const context of this.contexts.all()) {
-      const { rights, here, ap, withheld } = context;
+      const { rights, here, ap, withheld, tellers, toldMs } = context;
       if (!rights || rights.serial === 0 || rights.revoked) continue;
       const isElsewhere = ap !== 0 && ap !== id;
       const mayBeStale = withheld === "stale" || (withheld === "" && !here && isElsewhere);
       if (!mayBeStale) continue;
-      context.withheld = wire.vouched(context.mac, rights) ? "" : "stale";
+      const isFresh = toldMs >= sinceMs || [...tellers].some((teller) => wire.heardSince(teller, sinceMs));
+      context.withheld = isFresh ? "" : "stale";
       if (context.withheld !== withheld) this.contexts.write(context);
     }
   }
@@ -527,4 +539,11 @@ export class StateProxy {
     const here = presence === CONSTANTS.PRESENCE_HERE;
     this.contexts.restore(macFromBytes(dump.mac), { slot, here, zone }, this.parts.nowMs());
   }
+}
+
+/** Whether it says what we know: then what it is silent about later has not changed. */
+function noteTeller({ rights, tellers }: Context, said: Rights, ap: number): boolean {
+  if (!rights || !sameStamp(rights, said)) return false;
+  tellers.add(ap);
+  return true;
 }

@@ -522,8 +522,13 @@ function claimOf({ mac, n, zone, bind }: Context, holders: readonly number[]): C
 /** Takes rights heard of, when they outrank what is known. */
 export function takeRights(context: Context, heard: Rights): boolean {
   if (context.rights && !outranks(heard, context.rights)) return false;
-  context.rights = heard;
+  giveRights(context, heard);
   return true;
+}
+
+export function giveRights(context: Context, rights: Rights | undefined): void {
+  context.rights = rights;
+  context.tellers.clear();
 }
 
 /** Order of claims: (n, ap). */

@@ -2,7 +2,7 @@ import type { Mac } from "../base/mac.ts";
 import type { Endpoint } from "../platform/platform.ts";
 import type { Context } from "../proxy/contexts.ts";
 import type { ProxyWire, StateProxy } from "../proxy/proxy.ts";
-import { differs, type Rights } from "../proxy/rights.ts";
+import { differs } from "../proxy/rights.ts";
 import type { ClaimOf, Handed } from "../proxy/roam-api.ts";
 import { TokenBucket } from "./bucket.ts";
 import { FilterPull, filterParts } from "./filter-pull.ts";
@@ -167,15 +167,9 @@ export class Courier implements Omit<ProxyWire, "soon"> {
     return neighbour?.believed === true && neighbour.state === "alive";
   }
 
-  /** An AP that was heard within `rights.stale` has the client in a slot of its own, with these very rights. */
-  vouched(mac: Mac, { serial, rev }: Rights): boolean {
-    const { mesh, options, greeter } = this.parts;
-    const sinceMs = mesh.nowMs() - options.rightsStaleMs;
-    return greeter.list().some((neighbour) => {
-      if (!neighbour.believed || neighbour.helloMs < sinceMs) return false;
-      const said = neighbour.rightsOf(mac);
-      return said !== undefined && said.serial === serial && said.rev === rev;
-    });
+  heardSince(ap: number, sinceMs: number): boolean {
+    const neighbour = this.parts.greeter.get(ap);
+    return neighbour?.believed === true && neighbour.helloMs >= sinceMs;
   }
 
   wanted(digest: bigint): void {

@@ -274,7 +274,7 @@ export class Replicator {
       hears: (ap) => this.courier.hears(ap),
       publishers: (mac, zone, bind) => (this.running ? this.courier.publishers(mac, zone, bind) : []),
       sources: (ap, mac) => this.courier.sources(ap, mac),
-      vouched: (mac, rights) => this.courier.vouched(mac, rights),
+      heardSince: (ap, sinceMs) => this.courier.heardSince(ap, sinceMs),
       wanted: (digest) => this.courier.wanted(digest),
       locate: (mac, zone, bind) => this.running && this.courier.locate(mac, zone, bind),
       hint: (to, context, holder, n) => this.running && this.courier.hint(to, context, holder, n),

@@ -194,6 +194,19 @@ describe("rights of an AP that is silent", () => {
     expect(lab.ap(2).datapath.client(GUEST)).toBeDefined();
   });
 
+  it("stay in force when it comes back and has forgotten them", async () => {
+    const lab = await meshOf(2);
+    loginAt(lab.ap(1), GUEST);
+    await lab.run(300);
+    const newborn = lab.add(1, 4711n);
+    newborn.replicator.courier.restore.met = () => {};
+    await lab.start([newborn]);
+    for (let i = 0; i < 70; i++) {
+      await lab.run(1_000);
+      expect(lab.ap(2).datapath.client(GUEST), `after ${i + 1} s`).toBeDefined();
+    }
+  });
+
   it("are found again at another that has them", async () => {
     const lab = await meshOf(3, { hears: (from, to) => Math.abs(from - to) === 1 });
     loginAt(lab.ap(2), GUEST);
