@@ -85,6 +85,10 @@ export class Promised {
     for (const expectation of this.live.values()) expectation.untilMs -= expectation.tickMs;
   }
 
+  end(): void {
+    this.live.clear();
+  }
+
   /** Remembers what fingerprint a candidate has. */
   seen(candidate: Candidate, direction: Direction, fingerprint: number): void {
     this.fingerprints.set(keyOf(candidate.expects, direction), fingerprint);

@@ -199,6 +199,8 @@ export class Simulation {
     for (const watch of this.watches) watch.powerFails?.(ap);
     ap.powerOff();
     this.rights.forgets(ap.id);
+    // Who waits for it to come back has to speak again.
+    for (const client of this.clients) if (client.ap === ap.id) client.heardMs = Number.POSITIVE_INFINITY;
     this.note([ap.name], "loses power");
   }
 
@@ -229,6 +231,12 @@ export class Simulation {
   /** Stops all conversations where they are. */
   hush(): void {
     for (const { conversations } of this.clients) for (const conversation of conversations) conversation.isOver = true;
+  }
+
+  /** Its rights are revoked: what was promised to its flows ends with them. */
+  breakPromises(client: Client): void {
+    for (const { parties, promised } of client.conversations)
+      for (const side of [0, 1] as const) if (parties[side].client === client) promised[side]?.end();
   }
 
   /** A frame of the client that another AP hears too. */
@@ -334,8 +342,8 @@ export class Simulation {
   /** Whether its rights are beyond doubt. */
   private mayExpect({ mac }: Client): boolean {
     const { nowMs } = this.world;
-    // What is left is told in whole seconds.
-    const stays = this.rights.isEntitled(mac, nowMs + 3_000);
+    // What is left is told in whole seconds, from one AP to the next.
+    const stays = this.rights.isEntitled(mac, nowMs + 1_000 * (this.aps.length + 2));
     return stays && nowMs - this.rights.changedMs(mac, nowMs) > 5_000;
   }
 

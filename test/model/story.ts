@@ -303,6 +303,7 @@ function revoke(sim: Simulation): void {
   proxy.revoke(client.mac);
   const stamp = proxy.contexts.get(client.mac)?.rights;
   if (stamp) sim.rights.revoked(client.mac, stamp, ap.id, sim.world.nowMs);
+  sim.breakPromises(client);
   sim.note([client.text, ap.name], "is revoked");
   ap.touched();
 }

@@ -45,22 +45,22 @@ function excuseOf(sim: Simulation, denial: Denial, died: WeakMap<Promised, strin
   const { ap, client, promised, reason } = denial;
   const { nowMs } = sim.world;
   if (reason === "full" || reason === "budget") return `${reason} table`;
+  if (client.heardMs === Number.POSITIVE_INFINITY) return "not a word from it since it came";
   const sinceMs = Math.max(client.heardMs, ap.agentSinceMs + BELIEF_MS);
   if (nowMs - sinceMs < SETTLE_MS) return ap.isAgentUp ? "within the first second" : "agent down";
   const holders = holdersOf(sim, denial);
   if (holders.length === 0) {
     const excuse = reason === "unknown" ? "no agent remembers its grant" : died.get(promised);
     if (excuse !== undefined) return excuse;
-    const mirrorers = sim.aps.filter((other) => other !== ap && other.isAgentUp && mirrorsAny(other, denial.wanted));
-    if (mirrorers.length === 0) return undefined;
-    const reached = reachableFrom(sim, ap, PATH);
-    return mirrorers.some((other) => reached.has(other)) ? undefined : "no path to who mirrors it";
   }
+  const isHeld = holders.length > 0;
+  const owners = isHeld ? holders : sim.aps.filter((other) => other !== ap && mirrorsAny(other, denial.wanted));
+  if (owners.length === 0) return undefined;
   const reachable = reachableFrom(sim, ap, PATH);
-  const near = holders.filter((holder) => reachable.has(holder));
-  if (near.length === 0) return "no path to who holds it";
+  const near = owners.filter((owner) => reachable.has(owner));
+  if (near.length === 0) return isHeld ? "no path to who holds it" : "no path to who mirrors it";
   if (nowMs - sinceMs >= LOSSY_SETTLE_MS) return undefined;
-  return near.every((holder) => hasLost(sim, ap, holder, sinceMs - SETTLE_MS)) ? "losses on the way" : undefined;
+  return near.every((owner) => hasLost(sim, ap, owner, sinceMs - SETTLE_MS)) ? "losses on the way" : undefined;
 }
 
 /** APs whose own table holds what the packet wants, and the AP itself when it has it in a mirror; for a client without record, who has one. */
@@ -90,6 +90,7 @@ function hasMirror(sim: Simulation, { ap, client }: Denial, has: (table: Table) 
 }
 
 type Table = AccessPoint["datapath"]["sfr"]["table"];
+type KernelMirror = AccessPoint["datapath"]["sfr"]["mirrors"][number];
 
 function hasLost(sim: Simulation, ap: AccessPoint, holder: AccessPoint, sinceMs: number): boolean {
   const isNear = sim.network.isWhole(ap.id, holder.id, HEAL_MS);
@@ -126,11 +127,8 @@ function rememberDead(sim: Simulation, ap: AccessPoint, died: WeakMap<Promised, 
  */
 function rememberForgotten(sim: Simulation, ap: AccessPoint, died: WeakMap<Promised, string>): void {
   const { nowMs } = sim.world;
-  const { table, mirrors } = ap.datapath.sfr;
-  const lost = ap.replicator.list().filter(({ id }) => !hasRunFor(sim, sim.ap(id)!, RESTORE_MS));
-  const known = lost.flatMap(({ mirror, orphans }) => [mirror, ...orphans.map((orphan) => orphan.mirror)]);
-  const kept = known.flatMap((mirror) => (mirror ? [mirrors[mirror.index]!] : []));
-  const tables = [...tablesBut(sim, ap), table];
+  const kept = knownMirrors(ap, ({ id }) => !hasRunFor(sim, sim.ap(id)!, RESTORE_MS));
+  const tables = [...tablesBut(sim, ap), ap.datapath.sfr.table];
   for (const { conversations } of sim.clients) {
     for (const promised of conversations.flatMap((one) => one.promised)) {
       const isLast = (x: number) => stands(x, kept) && !stands(x, tables);
@@ -140,16 +138,27 @@ function rememberForgotten(sim: Simulation, ap: AccessPoint, died: WeakMap<Promi
   }
 }
 
-/** Where state of a client can be found when this AP is not there: what is in the mirrors of no agent, nobody reads. */
+/** Where state of a client can be found when this AP is not there. */
 function tablesBut(sim: Simulation, ap: AccessPoint): Table[] {
   const others = sim.aps.filter((other) => other !== ap && other.isPowered);
-  return others.flatMap(({ datapath: { sfr }, isAgentUp }) => [sfr.table, ...(isAgentUp ? sfr.mirrors : [])]);
+  return others.flatMap((other) => [other.datapath.sfr.table, ...knownMirrors(other)]);
 }
 
-function stands(x: number, tables: readonly Table[]): boolean {
+type Neighbour = ReturnType<AccessPoint["replicator"]["list"]>[number];
+
+/** What an agent before the present one filled is in the kernel, but nobody knows any more whose it was. */
+function knownMirrors(ap: AccessPoint, isWanted: (of: Neighbour) => boolean = () => true): KernelMirror[] {
+  if (!ap.isAgentUp) return [];
+  const of = ap.replicator.list().filter(isWanted);
+  const known = of.flatMap(({ mirror, orphans }) => [mirror, ...orphans.map((orphan) => orphan.mirror)]);
+  return known.flatMap((mirror) => (mirror ? [ap.datapath.sfr.mirrors[mirror.index]!] : []));
+}
+
+function stands(x: number, tables: readonly Pick<Table, "find">[]): boolean {
   return tables.some((table) => table.find(Math.floor(x / 2 ** 32), x >>> 0) >= 0);
 }
 
-function mirrorsAny({ datapath }: AccessPoint, wanted: readonly number[]): boolean {
-  return wanted.some((x) => stands(x, datapath.sfr.mirrors));
+function mirrorsAny(ap: AccessPoint, wanted: readonly number[]): boolean {
+  const known = knownMirrors(ap);
+  return wanted.some((x) => stands(x, known));
 }
