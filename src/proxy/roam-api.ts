@@ -40,6 +40,8 @@ export interface FoundClient extends Sighting {
   /** Where it came, and as whom. */
   readonly zone: number;
   readonly bind: bigint;
+  /** How often it was searched for in vain since it was seen: it may have gone again. */
+  readonly again: number;
 }
 
 /** Where a client is that did not come here. */

@@ -226,6 +226,19 @@ describe("a search", () => {
     expect(await searches(29_000)).toBeLessThanOrEqual(1);
   });
 
+  it("goes on for a client that is silent, so that its rights are there when it speaks, and claims nothing unseen", async () => {
+    const lab = await meshOf(3, { hears: inRow });
+    lab.ap(1).replicator.proxy.setRights(GUEST, { role: "open", authority: true });
+    lab.ap(1).replicator.proxy.arrived(GUEST, 0);
+    for (const way of ["2>3", "3>2"]) lab.cut.add(way);
+    lab.ap(3).replicator.proxy.arrived(GUEST, 0);
+    await lab.run(1_500);
+    lab.cut.clear();
+    await lab.run(3_000);
+    expect(lab.ap(3).datapath.client(GUEST)).toBeDefined();
+    expect(lab.ap(1).replicator.proxy.contexts.get(GUEST)).toMatchObject({ here: true });
+  });
+
   it("of a thousand strangers at once is bounded, at the asker and at those who pass it on", async () => {
     const lab = await meshOf(4, { hears: inRow });
     const sent = locatesSent(lab);

@@ -20,6 +20,8 @@ const GIVE_UP_MS = 1_000;
  */
 const NOWHERE_FIRST_MS = 1_000;
 const NOWHERE_MOST_MS = 30_000;
+/** Up to such a wait without a word of the client: one that came and is silent has to be known when it speaks. */
+const AGAIN_AFTER_MOST_MS = 4_000;
 const SEARCHES_MAX = 256;
 const ROUTES_MAX = 256;
 /** APs that may know the client answer a question: more are of no use. */
@@ -57,10 +59,18 @@ export interface LocateCounters {
   gaveUp: number;
 }
 
+type Came = Pick<FoundClient, "zone" | "bind" | "again">;
+
+interface Nowhere {
+  came: Came;
+  readonly untilMs: number;
+  readonly forMs: number;
+}
+
 interface Search {
   readonly mac: Mac;
   /** Where it came, and as whom. Undefined: it did not come, and is sought wherever it is. */
-  readonly came: { readonly zone: number; readonly bind: bigint } | undefined;
+  readonly came: Came | undefined;
   /** Who wants to be told, once, whether somebody knows it. */
   readonly waiting: ((isKnown: boolean) => void)[];
   readonly startedMs: number;
@@ -92,7 +102,7 @@ export class Locator {
   private readonly seeking = new Map<Mac, Search>();
   private readonly routes = new Map<bigint, Route>();
   /** by client: not to be searched for before */
-  private readonly nowhere = new Map<Mac, { readonly untilMs: number; readonly forMs: number }>();
+  private readonly nowhere = new Map<Mac, Nowhere>();
   private readonly seekBudget = new TokenBucket(SOUGHT_PER_SECOND, SOUGHT_PER_SECOND);
   private readonly askBudget = new TokenBucket(ASKED_PER_SECOND, ASKED_PER_SECOND);
   private readonly passBudget = new TokenBucket(PASSED_PER_SECOND, PASSED_PER_SECOND);
@@ -100,12 +110,21 @@ export class Locator {
   constructor(private readonly parts: LocatorParts) {}
 
   search(mac: Mac, zone: number, bind: bigint, nowMs: number): void {
-    if (this.searches.has(mac) || (this.nowhere.get(mac)?.untilMs ?? 0) > nowMs) return;
+    const nowhere = this.nowhere.get(mac);
+    const came = { zone, bind, again: 0 };
+    if (nowhere && nowhere.untilMs > nowMs) nowhere.came = came;
+    else this.begin(mac, came, nowMs);
+  }
+
+  private begin(mac: Mac, came: Came, nowMs: number): void {
+    if (this.searches.has(mac)) return;
     if (this.searches.size >= SEARCHES_MAX || !this.askBudget.take(1, nowMs)) {
       this.counters.throttled++;
+      // Who is silent waits for its next word.
+      if (came.again > 0) this.nowhere.delete(mac);
       return;
     }
-    const search = searchOf(mac, nowMs, { zone, bind });
+    const search = searchOf(mac, nowMs, came);
     this.searches.set(mac, search);
     this.drive(search, nowMs);
   }
@@ -130,6 +149,8 @@ export class Locator {
 
   tick(nowMs: number): void {
     for (const search of this.all()) this.drive(search, nowMs);
+    for (const [mac, { came, untilMs, forMs }] of this.nowhere)
+      if (untilMs <= nowMs && forMs <= AGAIN_AFTER_MOST_MS) this.begin(mac, { ...came, again: came.again + 1 }, nowMs);
   }
 
   private *all(): Iterable<Search> {
@@ -140,6 +161,8 @@ export class Locator {
   nextAtMs(): number {
     let next = Number.POSITIVE_INFINITY;
     for (const search of this.all()) next = Math.min(next, dueMs(search));
+    for (const [mac, { untilMs, forMs }] of this.nowhere)
+      if (forMs <= AGAIN_AFTER_MOST_MS && !this.searches.has(mac)) next = Math.min(next, untilMs);
     return next;
   }
 
@@ -177,9 +200,10 @@ export class Locator {
       return;
     }
     this.counters.gaveUp++;
-    const before = this.nowhere.get(search.mac)?.forMs ?? NOWHERE_FIRST_MS / 2;
+    const { mac, came } = search;
+    const before = this.nowhere.get(mac)?.forMs ?? NOWHERE_FIRST_MS / 2;
     const forMs = Math.min(NOWHERE_MOST_MS, before * 2);
-    remember(this.nowhere, search.mac, { untilMs: nowMs + forMs, forMs }, SEARCHES_MAX);
+    remember(this.nowhere, mac, { came, untilMs: nowMs + forMs, forMs }, SEARCHES_MAX);
   }
 
   private ask(search: Search, ttl: number, nowMs: number): void {
