@@ -3,6 +3,9 @@ import { type Context, macWords } from "../proxy/contexts.ts";
 import type { Rights } from "../proxy/rights.ts";
 import { emptySlot, type RightsRecord, ROLE_LIMIT, WITHOUT_END } from "./records/rights.ts";
 
+/** So much may be lost each time that an AP tells another, and a grant is told through many restarts. */
+const TENTH_MS = 100;
+
 /** A client's slot as neighbours hear of it. */
 export function rightsRecord(slot: number, context: Context | undefined, ver: number, nowMs: number): RightsRecord {
   return context?.announced ? rightsOfContext(context, ver, nowMs) : emptySlot(slot, ver);
@@ -25,7 +28,7 @@ export function rightsOfContext(context: Context, ver: number, nowMs: number): R
     serial: rights?.serial ?? 0,
     rev: rights?.rev ?? 0,
     origin: rights?.origin ?? 0,
-    leftSeconds: leftSeconds(rights?.endsAtMs ?? Number.POSITIVE_INFINITY, nowMs),
+    leftTenths: leftTenths(rights?.endsAtMs ?? Number.POSITIVE_INFINITY, nowMs),
     zone: rights?.zone || context.zone,
     bind: rights?.bind || context.bind,
     openOut: rights?.openOut ?? ROLE_LIMIT,
@@ -51,7 +54,7 @@ export function rightsOfRecord(record: RightsRecord, nowMs: number): Rights {
   // The zone where it is served is the context's; a zone that binds rights came with a serial.
   const zone = serial === 0 ? 0 : record.zone;
   const bind = serial === 0 ? 0n : record.bind;
-  const endsAtMs = record.leftSeconds === WITHOUT_END ? Number.POSITIVE_INFINITY : nowMs + record.leftSeconds * 1000;
+  const endsAtMs = record.leftTenths === WITHOUT_END ? Number.POSITIVE_INFINITY : nowMs + record.leftTenths * TENTH_MS;
   const limit = (value: number) => (value === ROLE_LIMIT ? undefined : value);
   const openOut = limit(record.openOut);
   const openIn = limit(record.openIn);
@@ -75,9 +78,9 @@ export class RightsMap {
   /** As it was said, but for the seconds that are left: they go on. */
   present(slot: number, nowMs: number): RightsRecord | undefined {
     const record = this.bySlot.get(slot);
-    if (!record || record.leftSeconds === WITHOUT_END) return record;
-    const gone = Math.ceil((nowMs - this.saidMs.get(slot)!) / 1000);
-    return { ...record, leftSeconds: Math.max(0, record.leftSeconds - gone) };
+    if (!record || record.leftTenths === WITHOUT_END) return record;
+    const gone = Math.ceil((nowMs - this.saidMs.get(slot)!) / TENTH_MS);
+    return { ...record, leftTenths: Math.max(0, record.leftTenths - gone) };
   }
 
   slotOf(mac: Mac): number | undefined {
@@ -128,7 +131,7 @@ export class RightsMap {
   }
 }
 
-function leftSeconds(endsAtMs: number, nowMs: number): number {
+function leftTenths(endsAtMs: number, nowMs: number): number {
   if (endsAtMs === Number.POSITIVE_INFINITY) return WITHOUT_END;
-  return Math.min(WITHOUT_END - 1, Math.max(0, Math.floor((endsAtMs - nowMs) / 1000)));
+  return Math.min(WITHOUT_END - 1, Math.max(0, Math.floor((endsAtMs - nowMs) / TENTH_MS)));
 }

@@ -21,7 +21,7 @@ export interface RightsRecord {
   readonly rev: number;
   readonly origin: number;
   /** 0xffffffff: without end. */
-  readonly leftSeconds: number;
+  readonly leftTenths: number;
   readonly zone: number;
   /** Hash of kind and identity of the login; 0: none. */
   readonly bind: bigint;
@@ -74,7 +74,7 @@ export function emitRights(writer: BitWriter, value: RightsRecord): void {
   writer.write(value.serial, 32);
   writer.write(value.rev, 16);
   writer.write(value.origin, 16);
-  writer.write(value.leftSeconds, 32);
+  writer.write(value.leftTenths, 32);
   writer.write(value.zone, 16);
   writer.write64(value.bind);
   writer.write(value.openOut, 16);
@@ -99,7 +99,7 @@ export function parseRights(reader: BitReader, ver: number): RightsRecord | unde
   if (empty) return reader.failed ? undefined : emptySlot(slot, ver);
   const macBytes = reader.readBytes(6);
   const [n, serial, rev, origin] = [reader.read(32), reader.read(32), reader.read(16), reader.read(16)];
-  const [leftSeconds, zone, bind] = [reader.read(32), reader.read(16), reader.read64()];
+  const [leftTenths, zone, bind] = [reader.read(32), reader.read(16), reader.read64()];
   const [openOut, openIn, halfOpen] = [reader.read(16), reader.read(16), reader.read(16)];
   const count = reader.read(8);
   if (reader.failed || count > FILTERS_MAX) return undefined;
@@ -120,7 +120,7 @@ export function parseRights(reader: BitReader, ver: number): RightsRecord | unde
     serial,
     rev,
     origin,
-    leftSeconds,
+    leftTenths,
     zone,
     bind,
     openOut,
@@ -144,7 +144,7 @@ export function emptySlot(slot: number, ver: number): RightsRecord {
     serial: 0,
     rev: 0,
     origin: 0,
-    leftSeconds: 0,
+    leftTenths: 0,
     zone: 0,
     bind: 0n,
     openOut: 0,

@@ -29,7 +29,7 @@ const client = {
   serial: 9,
   rev: 2,
   origin: 7,
-  leftSeconds: 3600,
+  leftTenths: 36_000,
   zone: 5,
   bind: 0x1122334455667788n,
   openOut: 200,
