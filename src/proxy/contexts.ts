@@ -18,7 +18,7 @@ export interface Context {
   rights: Rights | undefined;
   /** APs that said that it has these very rights, or told us of them. */
   readonly tellers: Set<number>;
-  /** When one that need not be a neighbour said so. */
+  /** When one that need not be a neighbour, or is no AP at all, said so. */
   toldMs: number;
   /** Rights whose time was over: who counts otherwise must not bring them back. */
   ended: Rights | undefined;
@@ -38,6 +38,8 @@ export interface Context {
   /** APs that have handed over all they had to our present claim. */
   readonly handedBy: Set<number>;
   foreignClaimMs: number;
+  /** Last claim of our own. */
+  claimedMs: number;
   /** No claim of our own before. */
   nextClaimMs: number;
   /** Times at which it was claimed away from here. */
@@ -222,6 +224,7 @@ export class Contexts {
       holders: new Set(),
       handedBy: new Set(),
       foreignClaimMs: Number.NEGATIVE_INFINITY,
+      claimedMs: Number.NEGATIVE_INFINITY,
       nextClaimMs: Number.NEGATIVE_INFINITY,
       flips: [],
       announced: false,

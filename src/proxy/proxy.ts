@@ -197,6 +197,7 @@ export class StateProxy {
     const before = context.rights;
     const given = this.rightsOf(grant, grant.authority ? this.serial : 0, this.keepFilters(grant));
     giveRights(context, given);
+    context.toldMs = this.parts.nowMs();
     const isElsewhere = context.here && grant.zone !== undefined && grant.zone !== context.zone;
     context.withheld = isElsewhere ? "zone" : "";
     if (grant.bind) context.bind = grant.bind;

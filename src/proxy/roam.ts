@@ -25,6 +25,8 @@ const FLIPS_WITHIN_MS = 10_000;
 /** A claim may be lost: it is said again until all holders have answered. */
 const CLAIM_AGAIN_MS = [20, 60, 140];
 const SESSION_MS = 1_000;
+/** A claim is evidence that the client is here for so long: it was made by a frame of it. */
+const CLAIM_COUNTS_MS = 2_000;
 /** A holder that is there and has not answered is asked for so many seconds: at 30 % loss it is reached in two. */
 const SESSIONS_MAX = 8;
 /** One that is not there: who mirrors it answers in its stead. */
@@ -127,6 +129,8 @@ export class Roam {
     context.n = Math.max(context.n, client.n);
     if (client.holderZone !== client.zone) this.reportZone(context, client.holderZone, client.holder);
     else if (client.holder !== id) context.holders.add(client.holder);
+    // Its rights are here when it speaks; then it is claimed.
+    if (!client.isSeen && !context.here) return;
     this.enter(context, client.zone, client.bind);
     if (context.here && context.ap === id && client.n < context.n)
       this.heardOfHolder(context, client.holder, client.n, nowMs);
@@ -224,12 +228,22 @@ export class Roam {
     const { id, nowMs } = this.parts;
     if (!context.here || holder === id) return;
     if (n > context.n) {
-      context.holders.add(holder);
-      context.n = n - 1;
-      this.claim(context, nowMs());
+      this.outdone(context, holder, n, nowMs());
     } else if (!context.holders.has(holder)) {
       this.heardOfHolder(context, holder, n, nowMs());
     }
+  }
+
+  /** Who has just seen the client claims above; who has not may have missed that it went. */
+  private outdone(context: Context, by: number, n: number, nowMs: number): void {
+    if (nowMs - context.claimedMs > CLAIM_COUNTS_MS) {
+      this.yieldTo(context, by, n - 1, nowMs);
+      this.belongings.handOver(context, by, []);
+      return;
+    }
+    context.holders.add(by);
+    context.n = n - 1;
+    this.claim(context, nowMs);
   }
 
   /** RIGHTS of an AP that says it serves the client: as a claim that nobody need answer. */
@@ -440,6 +454,7 @@ export class Roam {
     context.here = true;
     context.announced ||= isShared;
     context.touchedMs = nowMs;
+    context.claimedMs = nowMs;
     context.nextClaimMs = nowMs + backoffMs(context.flips, nowMs);
     context.holders.delete(id);
     context.handedBy.clear();

@@ -221,6 +221,20 @@ describe("a roam", () => {
     expect(lab.ap(2).replicator.proxy.contexts.get(CLIENT)!).toMatchObject({ here: false, ap: 1, n: 9 });
   });
 
+  it("is left to who has seen the client since, when a third AP tells of a higher claim", async () => {
+    const lab = await meshOf(3, { hears: (from, to) => Math.abs(from - to) === 1 });
+    await open(lab, lab.ap(1), 1);
+    await lab.run(3_000);
+    const { proxy } = lab.ap(1).replicator;
+    proxy.hinted(CLIENT, 3, 8);
+    expect(proxy.contexts.get(CLIENT)).toMatchObject({ here: false, n: 7, ap: 3 });
+    await lab.run(150);
+    expect(pass(lab.ap(1), 0, "A>")).toBe(0);
+    await lab.run(10);
+    proxy.hinted(CLIENT, 3, 20);
+    expect(proxy.contexts.get(CLIENT), "a frame of it was just here").toMatchObject({ here: true });
+  });
+
   it("reports two stations with one MAC", async () => {
     const lab = await meshOf(2);
     for (let i = 0; i < 60; i++) {
