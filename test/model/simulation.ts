@@ -1,7 +1,7 @@
 import { type Mac, parseMac } from "../../src/base/mac.ts";
 import { type Geometry, parseGeometry } from "../../src/bloom/geometry.ts";
 import { Permutations } from "../../src/bloom/permutation.ts";
-import { REASONS } from "../../src/datapath/abi.ts";
+import { CONSTANTS, REASONS } from "../../src/datapath/abi.ts";
 import { Prng } from "../conformance/prng.ts";
 import { World } from "../conformance/world.ts";
 import { AccessPoint } from "./access-point.ts";
@@ -348,9 +348,19 @@ export class Simulation {
   }
 
   private heard(client: Client, ap: AccessPoint): void {
+    client.bridge = ap.id;
+    if (!ap.isAgentUp) return;
     client.heardMs = this.world.nowMs;
     client.staysMs.set(ap.id, client.heardMs);
-    client.bridge = ap.id;
+  }
+
+  /** What an agent knew that no record in the kernel says, the next one must hear again. */
+  private agentEnds(ap: AccessPoint): void {
+    for (const client of this.clients) {
+      const isKept = ap.datapath.client(client.mac)?.presence === CONSTANTS.PRESENCE_HERE;
+      if (client.ap === ap.id && !isKept) client.heardMs = Number.POSITIVE_INFINITY;
+    }
+    for (const watch of this.watches) watch.agentEnds?.(ap);
   }
 
   private makeAp(id: number, aps: number): AccessPoint {
@@ -374,7 +384,7 @@ export class Simulation {
         looked: (fingerprint) => this.lookups.push(fingerprint),
         inserted: (ap, fingerprint, code, before) => each((watch) => watch.inserted?.(ap, fingerprint, code, before)),
         mirrored: (ap, mirror, at, cell) => each((watch) => watch.mirrored?.(ap, mirror, at, cell)),
-        agentEnds: (ap) => each((watch) => watch.agentEnds?.(ap)),
+        agentEnds: (ap) => this.agentEnds(ap),
         stood: (ms) => each((watch) => watch.stood?.(ms)),
         warned: (ap, text) => this.note([ap.name], text),
       },

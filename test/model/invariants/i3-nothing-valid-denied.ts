@@ -45,9 +45,10 @@ function excuseOf(sim: Simulation, denial: Denial, died: WeakMap<Promised, strin
   const { ap, client, promised, reason } = denial;
   const { nowMs } = sim.world;
   if (reason === "full" || reason === "budget") return `${reason} table`;
+  if (!ap.isAgentUp) return "agent down";
   if (client.heardMs === Number.POSITIVE_INFINITY) return "not a word from it since it came";
   const sinceMs = Math.max(client.heardMs, ap.agentSinceMs + BELIEF_MS);
-  if (nowMs - sinceMs < SETTLE_MS) return ap.isAgentUp ? "within the first second" : "agent down";
+  if (nowMs - sinceMs < SETTLE_MS) return "within the first second";
   const holders = holdersOf(sim, denial);
   if (holders.length === 0) {
     const excuse = reason === "unknown" ? "no agent remembers its grant" : died.get(promised);
