@@ -129,8 +129,10 @@ struct rw_client {
 	__u16 open_out;
 	__u16 open_in;
 	__u16 half_open;
+	__u16 ends;
+	__u16 pad;
 };
-_Static_assert(sizeof(struct rw_client) == 24, "rw_client");
+_Static_assert(sizeof(struct rw_client) == 28, "rw_client");
 
 struct rw_half_open {
 	__u32 by[2];
@@ -327,12 +329,11 @@ _Static_assert(sizeof(struct rw_event_counters) == 288, "rw_event_counters");
 struct rw_event_client {
 	__u8 mac[6];
 	__u16 pad;
-	__u8 record[24];
+	__u8 record[28];
+	__u32 cells;
 	__u64 passed;
 	__u64 denied;
 	__u64 bytes;
-	__u32 cells;
-	__u32 pad2;
 };
 _Static_assert(sizeof(struct rw_event_client) == 64, "rw_event_client");
 
@@ -370,9 +371,9 @@ _Static_assert(sizeof(struct rw_event_about) == 4, "rw_event_about");
 struct rw_command_set_client {
 	__u8 mac[6];
 	__u16 pad;
-	__u8 record[24];
+	__u8 record[28];
 };
-_Static_assert(sizeof(struct rw_command_set_client) == 32, "rw_command_set_client");
+_Static_assert(sizeof(struct rw_command_set_client) == 36, "rw_command_set_client");
 
 #define RW_COMMAND_DELETE_CLIENT 3
 struct rw_command_delete_client {

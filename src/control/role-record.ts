@@ -14,5 +14,7 @@ export function recordOfRole(role: CompiledRole): Omit<ClientRecord, "slot" | "p
     open_out: role.limits.openOut,
     open_in: role.limits.openIn,
     half_open: role.limits.halfOpen,
+    ends: 0,
+    pad: 0,
   };
 }

@@ -183,6 +183,9 @@ export const MAP_RECORDS = {
     ["open_in", "u16"],
     /** openings without an answer that the client, and as many that its peers, may have at once; 0 = no limit */
     ["half_open", "u16"],
+    /** for the agent after this one: the fast tick at which its rights end, modulo 65535, and one; 0 = told of no end */
+    ["ends", "u16"],
+    ["pad", "u16"],
   ]),
   /**
    * One per slot: openings without an answer, by the side that opened. The kernel counts up and down, roamwalld counts anew
@@ -387,12 +390,11 @@ export const EVENTS = {
     body: layout([
       ["mac", "u8", 6],
       ["pad", "u16"],
-      ["record", "u8", 24],
+      ["record", "u8", MAP_RECORDS.client.bytes],
+      ["cells", "u32"],
       ["passed", "u64"],
       ["denied", "u64"],
       ["bytes", "u64"],
-      ["cells", "u32"],
-      ["pad2", "u32"],
     ]),
   },
   port: {
@@ -422,7 +424,7 @@ export const COMMANDS = {
     body: layout([
       ["mac", "u8", 6],
       ["pad", "u16"],
-      ["record", "u8", 24],
+      ["record", "u8", MAP_RECORDS.client.bytes],
     ]),
   },
   delete_client: {

@@ -203,6 +203,8 @@ describe("commands", () => {
       open_out: 100,
       open_in: 0,
       half_open: 0,
+      ends: 0,
+      pad: 0,
     };
     datapath.setClient(MAC, value);
     const view = new DataView(peer.written[0]!.buffer);

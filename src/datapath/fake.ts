@@ -239,7 +239,6 @@ export class FakeDatapath implements Datapath {
         denied: BigInt(clientDenied[record.slot]!),
         bytes: BigInt(clientBytes[record.slot]!),
         cells: this.sfr.used[record.slot]!,
-        pad2: 0,
       });
     }
   }

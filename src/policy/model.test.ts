@@ -45,6 +45,8 @@ function firewall(rules: readonly string[], rate: string): Sfr {
     open_out: 0,
     open_in: 0,
     half_open: 0,
+    ends: 0,
+    pad: 0,
   });
   return sfr;
 }

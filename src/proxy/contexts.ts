@@ -2,12 +2,16 @@ import { type Mac, macToBytes } from "../base/mac.ts";
 import { type ClientRecord, CONSTANTS } from "../datapath/abi.ts";
 import type { Datapath } from "../datapath/datapath.ts";
 import type { Rights, RoleGrant } from "./rights.ts";
+import type { Ticks } from "./ticks.ts";
 
 const NO_FILTER = 0xffff;
 /** `written` of a record that this run did not write. */
 const KEPT = "kept";
 /** `written` of a record that must be written again, or go. */
 const ENDED = "ended";
+/** `ends` counts fast ticks by this, and tells past from future by half of it: three days of 8 s. */
+const ENDS_MODULO = 65_535;
+const ENDS_AHEAD = 32_768;
 /** Of a client whose own filters are all it has. */
 const NO_ROLE: RoleGrant = { filters: [], limits: { openOut: 0, openIn: 0, halfOpen: 0 } };
 
@@ -50,6 +54,8 @@ export interface Context {
   handed: { readonly to: number; readonly n: number; readonly atMs: number; readonly sinceMs: number } | undefined;
   /** Last write to the datapath, as text; "" when there is no record. */
   written: string;
+  /** When the rights in that record end: as in the record. */
+  ends: number;
   touchedMs: number;
 }
 
@@ -71,6 +77,10 @@ export interface ContextParts {
   readonly datapath: Pick<Datapath, "setClient" | "deleteClient">;
   /** Slots 1..slots-1 name clients. */
   readonly slots: number;
+  /** They go on while no agent runs. */
+  readonly ticks: Pick<Ticks, "fast">;
+  readonly fastTickMs: number;
+  nowMs(): number;
   resolveRole(role: string): RoleGrant | undefined;
   /** Number of a client's own filter; undefined: it has not come yet. */
   filterId(digest: bigint): number | undefined;
@@ -119,7 +129,7 @@ export class Contexts {
   /** A record that the datapath kept while no agent ran. */
   restore(
     mac: Mac,
-    { slot, here, zone }: { slot: number; here: boolean; zone: number },
+    { slot, here, zone, ends }: { slot: number; here: boolean; zone: number; ends: number },
     nowMs: number,
   ): Context | undefined {
     if (this.byMac.has(mac) || slot < 1 || slot >= this.parts.slots || this.bySlot[slot]) return undefined;
@@ -127,6 +137,7 @@ export class Contexts {
     if (!context) return undefined;
     context.here = here;
     context.zone = zone;
+    context.ends = ends;
     context.written = KEPT;
     return context;
   }
@@ -144,12 +155,17 @@ export class Contexts {
   }
 
   /** Records of an earlier run, of which nobody has said since what the client's rights are, count no longer. */
-  endKept(here: boolean): void {
+  endKept(isOver: (context: Context) => boolean): void {
     for (const context of this.byMac.values()) {
-      if (context.written !== KEPT || context.here !== here) continue;
+      if (context.written !== KEPT || !isOver(context)) continue;
       context.written = ENDED;
       this.write(context);
     }
+  }
+
+  /** That the time of a record of an earlier run is over, by its own word. */
+  hasEnded({ ends }: Context): boolean {
+    return ends !== 0 && (this.parts.ticks.fast - (ends - 1) + ENDS_MODULO) % ENDS_MODULO < ENDS_AHEAD;
   }
 
   /** Mirrors to ask when the own table does not know. */
@@ -198,12 +214,26 @@ export class Contexts {
       open_out: rights.openOut ?? role.limits.openOut,
       open_in: rights.openIn ?? role.limits.openIn,
       half_open: rights.halfOpen ?? role.limits.halfOpen,
+      ends: this.endsOf(context, rights),
+      pad: 0,
     };
   }
 
   private flagsOf(mac: Mac, { role, monitor }: Rights): number {
     const flags = monitor ? CONSTANTS.CLIENT_MONITOR : 0;
     return this.parts.flagsOf?.(mac, role, flags) ?? flags;
+  }
+
+  /** Counted once: a record is written again only when something in it changes. */
+  private endsOf(context: Context, { endsAtMs }: Rights): number {
+    const { ticks, fastTickMs, nowMs } = this.parts;
+    if (endsAtMs === Number.POSITIVE_INFINITY) return 0;
+    const inTicks = Math.max(0, Math.ceil((endsAtMs - nowMs()) / fastTickMs));
+    if (inTicks >= ENDS_AHEAD) return 0;
+    const ends = ((ticks.fast + inTicks) % ENDS_MODULO) + 1;
+    // Rounding moves by a tick between its beginning and its end.
+    if (Math.abs(ends - context.ends) > 1) context.ends = ends;
+    return context.ends;
   }
 
   private make(mac: Mac, slot: number, nowMs: number): Context | undefined {
@@ -230,6 +260,7 @@ export class Contexts {
       announced: false,
       handed: undefined,
       written: "",
+      ends: 0,
       touchedMs: nowMs,
     };
     this.byMac.set(mac, context);

@@ -120,6 +120,9 @@ export class StateProxy {
     this.contexts = new Contexts({
       datapath,
       slots,
+      ticks: this.ticks,
+      fastTickMs: geometry.fastTickMs,
+      nowMs: () => parts.nowMs(),
       resolveRole,
       generation: () => this.parts.generation(),
       filterId: (digest) => this.filters.idOf(digest),
@@ -444,12 +447,15 @@ export class StateProxy {
     }
   }
 
-  /** A grant that ended while no agent ran is remembered by nobody: its record would stay for ever. */
+  /**
+   * A grant that ended or was revoked while no agent ran is remembered by nobody: its record would stay for ever. The end of
+   * its time it says itself.
+   */
   private endKept(nowMs: number): void {
     const upMs = nowMs - this.startedMs;
     // Who comes from elsewhere is asked for; who is here already would be denied.
-    if (upMs > SAID_WITHIN_MS) this.contexts.endKept(false);
-    if (upMs > this.parts.rightsStaleMs) this.contexts.endKept(true);
+    const limitMs = (here: boolean) => (here ? this.parts.rightsStaleMs : SAID_WITHIN_MS);
+    this.contexts.endKept((context) => this.contexts.hasEnded(context) || upMs > limitMs(context.here));
   }
 
   private *namedFilters(): Iterable<bigint> {
@@ -536,9 +542,9 @@ export class StateProxy {
 
   private restore(dump: ClientDump): void {
     const view = new DataView(Uint8Array.from(dump.record).buffer);
-    const { slot, presence, zone } = readRecord(MAP_RECORDS.client, view, 0, HOST_LITTLE_ENDIAN);
+    const { slot, presence, zone, ends } = readRecord(MAP_RECORDS.client, view, 0, HOST_LITTLE_ENDIAN);
     const here = presence === CONSTANTS.PRESENCE_HERE;
-    this.contexts.restore(macFromBytes(dump.mac), { slot, here, zone }, this.parts.nowMs());
+    this.contexts.restore(macFromBytes(dump.mac), { slot, here, zone, ends }, this.parts.nowMs());
   }
 }
 

@@ -130,7 +130,7 @@ export class Roam {
     if (client.holderZone !== client.zone) this.reportZone(context, client.holderZone, client.holder);
     else if (client.holder !== id) context.holders.add(client.holder);
     // Its rights are here when it speaks; then it is claimed.
-    if (!client.isSeen && !context.here) return;
+    if (client.again > 0 && !context.here) return;
     this.enter(context, client.zone, client.bind);
     if (context.here && context.ap === id && client.n < context.n)
       this.heardOfHolder(context, client.holder, client.n, nowMs);

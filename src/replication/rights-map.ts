@@ -45,7 +45,7 @@ export function recordOfRights(mac: Mac, rights: Rights, nowMs: number): RightsR
   const limitOf = (limit: number | undefined) => limit ?? ROLE_LIMIT;
   const [openOut, openIn, halfOpen] = [limitOf(rights.openOut), limitOf(rights.openIn), limitOf(rights.halfOpen)];
   const said = { serial, rev, origin, revoked, monitor, zone, bind, openOut, openIn, halfOpen, filters, role };
-  return { ...emptySlot(0, 0), ...said, empty: false, mac, leftSeconds: leftSeconds(rights.endsAtMs, nowMs) };
+  return { ...emptySlot(0, 0), ...said, empty: false, mac, leftTenths: leftTenths(rights.endsAtMs, nowMs) };
 }
 
 /** What a neighbour's record means on this AP's clock. */

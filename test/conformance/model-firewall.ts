@@ -57,6 +57,8 @@ export class ModelFirewall implements Firewall {
       open_out: 0,
       open_in: 0,
       half_open: 0,
+      ends: 0,
+      pad: 0,
     });
   }
 

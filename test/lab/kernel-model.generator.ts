@@ -177,6 +177,8 @@ export class ScriptGenerator {
         open_out: r.chance(70) ? 0 : r.below(6),
         open_in: r.chance(70) ? 0 : r.below(6),
         half_open: r.chance(60) ? 0 : 1 + r.below(8),
+        ends: 0,
+        pad: 0,
       }),
     };
   }

@@ -58,6 +58,8 @@ describe.skipIf(!isRoot || !built)("a policy in the kernel", () => {
       open_out: 0,
       open_in: 0,
       half_open: 0,
+      ends: 0,
+      pad: 0,
     };
     pair.apply({ kind: "client", mac: CLIENT, record });
     pair.apply({ kind: "wipe" });

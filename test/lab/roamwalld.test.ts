@@ -794,8 +794,8 @@ const BAD_COMMANDS: readonly (readonly [name: string, kind: number, body: Uint8A
   ["command 0", 0, new Uint8Array(0), "unknown command"],
   ["automata cut short", COMMANDS.load_automata.number, new Uint8Array(100), "accepted are"],
   ["automata of nonsense", COMMANDS.load_automata.number, new Uint8Array(3144).fill(0xff), "ref"],
-  ["a client of a slot too high", COMMANDS.set_client.number, u16s(32, 4, 2000), "0 to 1024"],
-  ["a client of unknown presence", COMMANDS.set_client.number, bytes(32, 10, 9), "presence 9"],
+  ["a client of a slot too high", COMMANDS.set_client.number, u16s(36, 4, 2000), "0 to 1024"],
+  ["a client of unknown presence", COMMANDS.set_client.number, bytes(36, 10, 9), "presence 9"],
   ["a filter without its bits", COMMANDS.set_filter.number, u32s(20, 1, 64), "0 bytes of bits"],
   ["a filter of a huge id", COMMANDS.set_filter.number, u32s(28, 0, 70000), "0 to 4095"],
   ["a filter of 7 bits", COMMANDS.set_filter.number, u32s(28, 1, 7), "multiples of 64"],
@@ -827,6 +827,8 @@ const CLIENT = {
   open_out: 0,
   open_in: 0,
   half_open: 0,
+  ends: 0,
+  pad: 0,
 };
 
 /** Coordinates in use of a mirror, read from its pin. */

@@ -71,6 +71,8 @@ export function record(of: Partial<ClientRecord> = {}): ClientRecord {
     open_out: 0,
     open_in: 0,
     half_open: 0,
+    ends: 0,
+    pad: 0,
     ...of,
   };
 }
