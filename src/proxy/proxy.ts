@@ -14,6 +14,7 @@ import { PublishedCache } from "./published.ts";
 import {
   differs,
   type Grant,
+  newestOf,
   outranks,
   type Rights,
   type RoleGrant,
@@ -316,8 +317,12 @@ export class StateProxy {
     this.contexts.write(context);
     if (changed) this.passOn(context, heard.rights);
     // It forgot in a restart what it had said, or never heard of it.
-    else if (context.rights && context.withheld === "" && outranks(context.rights, heard.rights))
-      this.announce(context);
+    else if (this.knowsNewer(context, heard.rights)) this.announce(context);
+  }
+
+  private knowsNewer(context: Context, heard: Rights): boolean {
+    const newest = newestOf(context);
+    return newest !== undefined && context.withheld === "" && outranks(newest, heard);
   }
 
   /** Another AP may hold state of a client of ours. */
@@ -377,11 +382,15 @@ export class StateProxy {
   private expireRights(nowMs: number): void {
     for (const context of this.contexts.all()) {
       if (!context.rights || context.rights.endsAtMs > nowMs) continue;
-      context.ended = context.rights;
-      giveRights(context, this.localRights(context.mac));
+      this.end(context);
       this.contexts.write(context);
       if (context.announced) this.announce(context);
     }
+  }
+
+  private end(context: Context): void {
+    context.ended = context.rights;
+    giveRights(context, this.localRights(context.mac));
   }
 
   /** Mirrors came, went or emptied: the `from` bits of all clients follow. */
@@ -412,6 +421,7 @@ export class StateProxy {
       this.parts.superseded?.(context.mac, heard.revoked);
     if (heard.revoked) this.bury(context, nowMs);
     else this.tombstones.remove(context.mac);
+    if (heard.endsAtMs <= nowMs) this.end(context);
     for (const digest of heard.filters) if (this.filters.idOf(digest) === undefined) this.parts.wire.wanted(digest);
     return true;
   }

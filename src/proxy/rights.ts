@@ -60,6 +60,16 @@ export function sameStamp(a: Rights, b: Rights): boolean {
   return a.serial === b.serial && a.rev === b.rev && a.origin === b.origin && a.revoked === b.revoked;
 }
 
+/** Also when its time is over. */
+export function newestOf({ rights, ended }: Known): Rights | undefined {
+  return ended && (!rights || outranks(ended, rights)) ? ended : rights;
+}
+
+interface Known {
+  readonly rights: Rights | undefined;
+  readonly ended: Rights | undefined;
+}
+
 export function sameRights(a: Rights, b: Rights): boolean {
   const names = Object.keys(a) as (keyof Rights)[];
   return names.every((name) => (name === "filters" ? a.filters.join() === b.filters.join() : a[name] === b[name]));

@@ -1,6 +1,6 @@
 import type { Mac } from "../base/mac.ts";
 import { type Context, macWords } from "../proxy/contexts.ts";
-import type { Rights } from "../proxy/rights.ts";
+import { newestOf, type Rights } from "../proxy/rights.ts";
 import { emptySlot, type RightsRecord, ROLE_LIMIT, WITHOUT_END } from "./records/rights.ts";
 
 /** So much may be lost each time that an AP tells another, and a grant is told through many restarts. */
@@ -14,8 +14,8 @@ export function rightsRecord(slot: number, context: Context | undefined, ver: nu
 /** Also of a client that nobody was told of: for who asks. */
 export function rightsOfContext(context: Context, ver: number, nowMs: number): RightsRecord {
   const { slot, mac, n, here, withheld } = context;
-  // What does not count here is not vouched for either.
-  const rights = withheld === "" ? context.rights : undefined;
+  // What does not count here is not vouched for either. What ended is said so: nothing before it may come back.
+  const rights = withheld === "" ? newestOf(context) : undefined;
   return {
     ver,
     slot,
