@@ -209,9 +209,11 @@ export class Roam {
     } else if (differs(claim.bind, context.bind)) {
       this.reportIdentity(context, from);
     } else if (claim.n === context.n && from === context.ap) {
+      this.gather(context);
       this.hintAt(context, from, claim);
       this.belongings.handOver(context, from, claim.holders);
-    } else if (precedes(context.n, context.ap, claim.n, from)) {
+    } else if (precedes(context.n, this.serverOf(context), claim.n, from)) {
+      this.gather(context);
       if (!context.here) this.hintAt(context, from, claim);
       this.yieldTo(context, from, claim.n, nowMs);
       context.zone = claim.zone;
@@ -253,13 +255,13 @@ export class Roam {
       this.reportZone(context, zone, ap);
     } else if (here && differs(bind, context.bind)) {
       this.reportIdentity(context, ap);
-    } else if (here && precedes(context.n, context.ap, n, ap)) {
+    } else if (here && precedes(context.n, this.serverOf(context), n, ap)) {
       const wasHere = context.here;
       this.yieldTo(context, ap, n, nowMs);
       context.zone = zone;
       if (wasHere) this.belongings.handOver(context, ap, []);
       else this.unasked.set(context, nowMs + UNASKED_AFTER_MS);
-    } else if (here && precedes(n, ap, context.n, context.ap)) {
+    } else if (here && precedes(n, ap, context.n, this.serverOf(context))) {
       this.correct(context, ap);
     } else if (!here && !context.here && n > context.n) {
       context.n = n;
@@ -335,6 +337,7 @@ export class Roam {
     if (source !== id) {
       if (!isKnown) return;
       context.holders.delete(source);
+      context.handedBy.add(source);
       contexts.write(context);
       return;
     }
@@ -353,8 +356,16 @@ export class Roam {
     }
   }
 
-  private gather({ mac, zone, bind, holders }: Context): void {
-    for (const ap of this.parts.wire.publishers(mac, zone, bind)) holders.add(ap);
+  private gather({ mac, zone, bind, here, holders, handedBy }: Context): void {
+    for (const ap of this.parts.wire.publishers(mac, zone, bind)) {
+      // Elsewhere only what nobody adopted is of use.
+      if (here || !handedBy.has(ap)) holders.add(ap);
+    }
+  }
+
+  /** Of a client that is here since before this agent began, nobody said by whose claim. */
+  private serverOf({ here, ap }: Context): number {
+    return here ? this.parts.id : ap;
   }
 
   /** A mirror lost or gained cells: `from` bits of clients that nothing is left of can go. */
@@ -393,6 +404,7 @@ export class Roam {
   private answerUnasked(context: Context): void {
     this.unasked.delete(context);
     if (context.here || context.ap === 0) return;
+    this.gather(context);
     this.hintAt(context, context.ap, claimOf(context, []));
     this.belongings.handOver(context, context.ap, []);
   }
