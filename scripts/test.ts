@@ -1,6 +1,7 @@
 // All checks and tests, one after the other: `npm test [-- vitest arguments]`. The last line has the counts.
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { relative } from "node:path";
 import { CHROMIUM } from "../test/page/chromium.ts";
 
 interface Counts {
@@ -15,6 +16,8 @@ interface Step {
   readonly leftOut?: string | undefined;
   readonly count: (exitCode: number, output: string) => Counts;
 }
+
+const SLOWEST_TOLD = 10;
 
 const isRoot = process.getuid?.() === 0;
 const bin = (name: string) => `node_modules/.bin/${name}`;
@@ -36,12 +39,27 @@ function closingLines(exitCode: number, output: string): Counts {
   return { passed, failed: exitCode !== 0 && failed === 0 ? 1 : failed, skipped: 0 };
 }
 
+interface FileResult {
+  readonly name: string;
+  readonly startTime: number;
+  readonly endTime: number;
+}
+
+/** Where the time goes: the whole has a limit. */
+function tellSlowest(files: readonly FileResult[]): void {
+  const took = files.map(({ name, startTime, endTime }) => ({ name, seconds: (endTime - startTime) / 1_000 }));
+  const slowest = took.sort((a, b) => b.seconds - a.seconds).slice(0, SLOWEST_TOLD);
+  const told = slowest.map(({ name, seconds }) => `${relative(process.cwd(), name)} ${seconds.toFixed(0)} s`);
+  console.log(`\n   slowest: ${told.join(", ")}`);
+}
+
 function vitest(title: string, name: string, args: readonly string[], leftOut?: string): Step {
   const results = `build/vitest-${name}.json`;
   const count = (exitCode: number): Counts => {
     if (!existsSync(results)) return one(exitCode || 1);
-    const { numPassedTests, numFailedTests, numPendingTests } = JSON.parse(readFileSync(results, "utf8"));
+    const { numPassedTests, numFailedTests, numPendingTests, testResults } = JSON.parse(readFileSync(results, "utf8"));
     rmSync(results);
+    tellSlowest(testResults);
     // A file that cannot even be loaded has no failed test of its own.
     return { passed: numPassedTests, failed: numFailedTests || (exitCode === 0 ? 0 : 1), skipped: numPendingTests };
   };
