@@ -79,13 +79,10 @@ describe.runIf(isRoot && hasFirmware)("an operator", () => {
   });
 
   it("takes denied packets home for Wireshark, bytes and all", async () => {
-    const child = ap.start("capture", "--count", "1", "--reason", "acl");
-    const parts: Buffer[] = [];
-    child.stdout!.on("data", (bytes: Buffer) => parts.push(bytes));
-    await until("the capture to begin", 3_000, () => parts.length > 0 || undefined);
+    const shown = ap.run("capture", "--count", "1", "--reason", "acl");
+    await pause(300);
     reaches(NEW_PORT);
-    await new Promise((done) => child.once("close", done));
-    const capture = openCapture(Buffer.concat(parts), "live");
+    const capture = openCapture(Buffer.concat((await shown).bytes), "live");
     const packet = capture.next()!;
     const hex = Buffer.from(packet.bytes).toString("hex");
     // To the server's address, port 8081, SYN.

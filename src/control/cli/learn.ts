@@ -13,7 +13,7 @@ import type { Verdict } from "../verdict.ts";
 import { askSilently, follow, SOCKET_OPTION } from "./ask.ts";
 import { durationMs } from "./duration.ts";
 import { grouped, styleFor } from "./text.ts";
-import { type Call, EXIT, type Verb } from "./verb.ts";
+import { type Call, EXIT, usage, type Verb } from "./verb.ts";
 
 const WATCH_S = 600;
 const WATCH_S_MAX = 7 * 86_400;
@@ -39,6 +39,13 @@ after --for, or with Ctrl-C.`,
     const given = options.get("for");
     const seconds = given === undefined ? WATCH_S : durationMs(given, "--for", WATCH_S_MAX) / 1000;
     const status = await askSilently<AgentStatus>(call, "status");
+    const { revision } = status.policy;
+    if (revision !== undefined) {
+      throw usage(
+        `the network's policy, revision ${revision}, is in force`,
+        "an AP whose policy is a file; then roamwall policy push",
+      );
+    }
     const policy = parsePolicy(call.platform.files.readText(status.policy.file), status.policy.file);
     const learner = new Learner();
     const untold = await watch(call, seconds, learner);

@@ -1,17 +1,23 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
+import { runCli } from "../../../src/control/cli/cli.ts";
 import type { Finding } from "../../../src/control/doctor/world.ts";
+import { nodePlatform } from "../../../src/platform/node/platform.ts";
+import type { Platform } from "../../../src/platform/platform.ts";
+import type { Terminal } from "../../../src/platform/terminal.ts";
 import type { Lab } from "./lab.ts";
 import type { Ap } from "./topology.ts";
 
-const BUNDLE = resolve("dist/roamwall.cjs");
+const platform = nodePlatform();
 const CONNECT_PATIENCE_S = "0.25";
 
 export interface Said {
   readonly code: number;
   readonly out: string;
   readonly err: string;
+  /** What is no text. */
+  readonly bytes: readonly Uint8Array[];
 }
 
 /** Somebody at the command line of an AP of the lab. */
@@ -25,23 +31,34 @@ export class Operator {
     return join(this.lab.directory, `ap${this.ap}`, name);
   }
 
-  /** Runs a command to its end. */
+  /** Runs a command to its end: in this process, since a new one costs more than all that it does; in the AP's network. */
   async run(...words: string[]): Promise<Said> {
-    const child = this.start(...words);
-    const said = { out: "", err: "" };
-    child.stdout!.on("data", (bytes) => (said.out += bytes));
-    child.stderr!.on("data", (bytes) => (said.err += bytes));
-    const code = await new Promise<number>((done) => child.once("close", (status) => done(status ?? -1)));
-    return { code, ...said };
-  }
-
-  /** Starts one, in the AP's network, with its socket. */
-  start(...words: string[]): ChildProcess {
+    const said = { out: "", err: "", bytes: [] as Uint8Array[] };
     const place = words[0] === "doctor" ? ["--config", this.path("agent.yaml")] : [];
-    const call = [process.execPath, BUNDLE, ...words, ...place, "--socket", this.path("agent.sock")];
-    return spawn("nsenter", [`--net=${this.lab.namespaces.path(`ap${this.ap}`)}`, ...call], {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    const terminal: Terminal = {
+      arguments: [...words, ...place, "--socket", this.path("agent.sock")],
+      isTerminal: false,
+      hasColour: false,
+      isErrTerminal: false,
+      columns: 80,
+      rows: 24,
+      directory: this.lab.directory,
+      out: (text) => {
+        said.out += text;
+      },
+      outBytes: (bytes) => {
+        said.bytes.push(bytes);
+      },
+      err: (text) => {
+        said.err += text;
+      },
+      onSignal: () => {},
+      exit: () => {},
+    };
+    const net = `--net=${this.lab.namespaces.path(`ap${this.ap}`)}`;
+    const spawn: Platform["spawn"] = (command, args, on) => platform.spawn("nsenter", [net, command, ...args], on);
+    const code = await runCli(terminal, { ...platform, spawn });
+    return { code, ...said };
   }
 
   async json<T>(...words: string[]): Promise<T> {
