@@ -14,7 +14,7 @@ const MANY_FLOWS = 20_000;
 const ENDLESS_FLOWS = 1_000_000_000;
 const OPENED_WAIT_MS = 50_000;
 /** A cell, and its owner and mark. */
-const BYTES_PER_CELL = 4 + 2;
+const BYTES_PER_CELL = 4 + 2 + 1;
 
 interface Paths {
   readonly lab: Lab;
