@@ -5,7 +5,7 @@
 
 #include <linux/types.h>
 
-#define RW_ABI_VERSION 5
+#define RW_ABI_VERSION 6
 #define RW_MAGIC 1380800305
 #define RW_SUBTABLES 4
 #define RW_BUCKET_CELLS 8
@@ -473,6 +473,15 @@ _Static_assert(sizeof(struct rw_command_dump) == 8, "rw_command_dump");
 #define RW_COMMAND_DUMP_CLIENTS 16
 
 #define RW_COMMAND_COUNTERS 17
+
+#define RW_COMMAND_CHANGE_FILTER 20
+struct rw_command_change_filter {
+	__u32 id;
+	__u32 from;
+	__u16 out;
+	__u16 in;
+};
+_Static_assert(sizeof(struct rw_command_change_filter) == 12, "rw_command_change_filter");
 
 #define RW_COMMAND_LOWER 19
 

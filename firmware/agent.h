@@ -42,7 +42,7 @@ typedef const char *command_fn(const uint8_t *body, size_t bytes);
 
 /* policy.c */
 command_fn command_load_automata, command_set_client, command_delete_client, command_set_filter,
-	command_delete_filter, command_set_zones, command_set_services;
+	command_delete_filter, command_change_filter, command_set_zones, command_set_services;
 
 /* questions.c */
 command_fn command_dump, command_flush_held, command_dump_clients, command_counters, command_sync;

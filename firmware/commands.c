@@ -128,6 +128,7 @@ static const struct command {
 	[RW_COMMAND_SET_CLIENT] = { sizeof(struct rw_command_set_client), 0, command_set_client },
 	[RW_COMMAND_DELETE_CLIENT] = { sizeof(struct rw_command_delete_client), 0, command_delete_client },
 	[RW_COMMAND_SET_FILTER] = { sizeof(struct rw_command_set_filter), 8, command_set_filter },
+	[RW_COMMAND_CHANGE_FILTER] = { sizeof(struct rw_command_change_filter), sizeof(uint32_t), command_change_filter },
 	[RW_COMMAND_DELETE_FILTER] = { sizeof(struct rw_command_delete_filter), 0, command_delete_filter },
 	[RW_COMMAND_SET_ZONES] = { sizeof(struct rw_command_set_zones), sizeof(struct rw_zone_entry), command_set_zones },
 	[RW_COMMAND_SET_SERVICES] = { sizeof(struct rw_command_set_services), sizeof(struct rw_service_entry),

@@ -73,30 +73,82 @@ static bool filter_is_there(const struct rw_command_set_filter *command, const u
 }
 
 /* The new bits go to a place of their own, then the record points there: a packet sees the old or the new. */
-const char *command_set_filter(const uint8_t *body, size_t bytes)
+static const char *filter_store(const struct rw_command_set_filter *command, const uint8_t *data)
 {
-	struct rw_command_set_filter command;
 	struct rw_filter filter = { 0 };
 	const char *fault;
 
+	if (filter_is_there(command, data))
+		return NULL;
+	if (!arena_allocate(command->bits / 64, command->id, &filter.base))
+		return refusal("filter %u: no room for %u bytes in %llu (--filter-memory)", command->id,
+			       command->bits / 8, settings.filter_words * 8ull);
+	memcpy(maps.filter_bits + filter.base * 8ull, data, command->bits / 8);
+	filter.bits = command->bits;
+	filter.seed = command->seed;
+	filter.probes = command->probes;
+	filter.out = command->out;
+	filter.in = command->in;
+	fault = table_put(KEYED_FILTERS, &command->id, &filter, "filter");
+	arena_retire(command->id, fault ? UINT32_MAX : filter.base);
+	return fault;
+}
+
+const char *command_set_filter(const uint8_t *body, size_t bytes)
+{
+	struct rw_command_set_filter command;
+	const char *fault;
+
 	memcpy(&command, body, sizeof(command));
-	body += sizeof(command);
 	fault = filter_fault(&command, bytes - sizeof(command));
+	return fault ? fault : filter_store(&command, body + sizeof(command));
+}
+
+static const char *bits_change(uint8_t *data, uint32_t bits, const uint8_t *changes, size_t bytes)
+{
+	for (size_t at = 0; at < bytes; at += sizeof(uint32_t)) {
+		uint32_t change;
+
+		memcpy(&change, changes + at, sizeof(change));
+		if (change >> 1 >= bits)
+			return refusal("bit %u: the filter has %u", change >> 1, bits);
+		if (change & 1)
+			data[change >> 4] |= (uint8_t)(1 << (change >> 1 & 7));
+		else
+			data[change >> 4] &= (uint8_t)~(1 << (change >> 1 & 7));
+	}
+	return NULL;
+}
+
+/* A filter that differs from one that is there by a few bits: only those travel. */
+const char *command_change_filter(const uint8_t *body, size_t bytes)
+{
+	struct rw_command_change_filter command;
+	struct rw_command_set_filter whole = { 0 };
+	struct rw_filter from;
+	const char *fault;
+	uint8_t *data;
+
+	memcpy(&command, body, sizeof(command));
+	if (command.from >= RW_FILTERS_MAX || keyed_get(KEYED_FILTERS, &command.from, &from) || !from.bits)
+		return refusal("filter %u: filter %u, of which it is made, is not there", command.id, command.from);
+	whole.id = command.id;
+	whole.bits = from.bits;
+	whole.seed = from.seed;
+	whole.probes = from.probes;
+	whole.out = command.out;
+	whole.in = command.in;
+	fault = filter_fault(&whole, from.bits / 8);
 	if (fault)
 		return fault;
-	if (filter_is_there(&command, body))
-		return NULL;
-	if (!arena_allocate(command.bits / 64, command.id, &filter.base))
-		return refusal("filter %u: no room for %u bytes in %llu (--filter-memory)", command.id,
-			       command.bits / 8, settings.filter_words * 8ull);
-	memcpy(maps.filter_bits + filter.base * 8ull, body, command.bits / 8);
-	filter.bits = command.bits;
-	filter.seed = command.seed;
-	filter.probes = command.probes;
-	filter.out = command.out;
-	filter.in = command.in;
-	fault = table_put(KEYED_FILTERS, &command.id, &filter, "filter");
-	arena_retire(command.id, fault ? UINT32_MAX : filter.base);
+	data = malloc(from.bits / 8);
+	if (!data)
+		return "out of memory";
+	memcpy(data, maps.filter_bits + from.base * 8ull, from.bits / 8);
+	fault = bits_change(data, from.bits, body + sizeof(command), bytes - sizeof(command));
+	if (!fault)
+		fault = filter_store(&whole, data);
+	free(data);
 	return fault;
 }
 

@@ -212,6 +212,8 @@ class RunningAgent implements Agent {
     const { session, radius } = this;
     await session?.changePolicy(next, previous, () => radius?.regrant(session));
     log.info(ROOM, "policy loaded", { roles: next.roles.size, clients: next.clients.size });
+    for (const [role, { revision, digest }] of next.roles)
+      if (revision !== previous.roles.get(role)?.revision) log.info(ROOM, "role changed", { role, revision, digest });
     return undefined;
   }
 

@@ -4,9 +4,10 @@ import type { Mac } from "../base/mac.ts";
 import { macFromBytes } from "../base/mac.ts";
 import { type Geometry, parseGeometry } from "../bloom/geometry.ts";
 import { type ClientRecord, CONSTANTS, MAP_RECORDS, REASONS, type RingEvent } from "../datapath/abi.ts";
-import type { ClientDump, Datapath } from "../datapath/datapath.ts";
+import type { ClientDump, Datapath, FilterBits } from "../datapath/datapath.ts";
 import { readRecord } from "../datapath/layout.ts";
 import type { Endpoint, Platform, Udp } from "../platform/platform.ts";
+import { difference, type FilterChange } from "../policy/counting.ts";
 import type { CompiledPolicy, CompiledRole } from "../policy/policy.ts";
 import { policySources, roleOf } from "../policy/sources.ts";
 import type { Grant, RoleGrant } from "../proxy/rights.ts";
@@ -153,7 +154,7 @@ export class Session {
   async changePolicy(next: CompiledPolicy, previous: CompiledPolicy, regrant: () => void): Promise<void> {
     const isOther = tablesText(next) !== tablesText(previous);
     const generation = isOther ? this.generation ^ CONSTANTS.CLIENT_GENERATION : this.generation;
-    this.loadTables(next, generation);
+    this.loadTables(next, generation, previous);
     this.policy = next;
     this.generation = generation;
     regrant();
@@ -406,9 +407,17 @@ export class Session {
     mesh.onSooner = () => this.arm();
   }
 
-  private loadTables(policy: CompiledPolicy, flag: number): void {
+  private loadTables(policy: CompiledPolicy, flag: number, previous?: CompiledPolicy): void {
     const { datapath } = this.parts;
-    for (const filter of policy.filters) datapath.setFilter(filter);
+    const bases = previous ? filtersBefore(policy, previous) : new Map<number, FilterBits>();
+    for (const filter of policy.filters) {
+      const base = bases.get(filter.id);
+      const change = base && base.id !== filter.id ? difference(base, filter) : undefined;
+      const bits = change && bitsOf(change);
+      // Positions are four bytes each.
+      if (bits && bits.length * 4 < filter.data.length) datapath.changeFilter(filter, base!.id, bits);
+      else datapath.setFilter(filter);
+    }
     const generation = flag === 0 ? 0 : 1;
     datapath.setZones(generation, policy.zones);
     datapath.setServices(generation, policy.services);
@@ -585,6 +594,23 @@ function filtersOf(dumps: ReadonlyMap<Mac, ClientDump>): Set<number> {
 function generationOf(dumps: ReadonlyMap<Mac, ClientDump>): number {
   const flags = [...dumps.values()].map((dump) => recordOf(dump).flags & CONSTANTS.CLIENT_GENERATION);
   return flags.filter((flag) => flag !== 0).length * 2 > flags.length ? CONSTANTS.CLIENT_GENERATION : 0;
+}
+
+/** by number of a role's filter: the one that the role had before */
+function filtersBefore(next: CompiledPolicy, previous: CompiledPolicy): Map<number, FilterBits> {
+  const byId = new Map(previous.filters.map((filter) => [filter.id, filter]));
+  const bases = new Map<number, FilterBits>();
+  for (const [name, { filters }] of next.roles) {
+    const [id, before] = [filters[0], previous.roles.get(name)?.filters[0]];
+    const base = before === undefined ? undefined : byId.get(before);
+    if (id !== undefined && base) bases.set(id, base);
+  }
+  return bases;
+}
+
+/** As the datapath takes them: position << 1 | value. */
+function bitsOf({ set, clear }: FilterChange): Uint32Array {
+  return Uint32Array.from([...set.map((at) => at * 2 + 1), ...clear.map((at) => at * 2)]);
 }
 
 function tablesText({ zones, services }: CompiledPolicy): string {

@@ -7,7 +7,7 @@
 import { type Fields, type Layout, layout, type RecordOf } from "./layout.ts";
 
 /** Raised with every change of a record, a number or a meaning below. A pin of another version is replaced. */
-export const ABI_VERSION = 5;
+export const ABI_VERSION = 6;
 
 /** Numbers that both sides need. APPEND ONLY within a group: they are stored in pinned maps. */
 export const CONSTANTS = {
@@ -506,6 +506,16 @@ export const COMMANDS = {
   dump_clients: { number: 16, body: layout([]) },
   counters: { number: 17, body: layout([]) },
   /** {x, code}[]: lower own cells of these to at most `code`; they are dirty then */
+  /** a filter of `from`'s size and places, but for these bits: position << 1 | its value [] */
+  change_filter: {
+    number: 20,
+    body: layout([
+      ["id", "u32"],
+      ["from", "u32"],
+      ["out", "u16"],
+      ["in", "u16"],
+    ]),
+  },
   lower: { number: 19, body: layout([]) },
   sync: { number: 18, body: layout([["token", "u32"]]) },
 } as const;

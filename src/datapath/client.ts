@@ -151,6 +151,14 @@ class Client implements Datapath {
     });
   }
 
+  changeFilter({ id, out, in: into }: Pick<FilterBits, "id" | "out" | "in">, from: number, changes: Uint32Array): void {
+    const { number, body } = COMMANDS.change_filter;
+    this.send(number, body.bytes + 4 * changes.length, (view) => {
+      writeRecord(body, view, HEADER, { id, from, out, in: into }, this.le);
+      this.putWords(changes, HEADER + body.bytes);
+    });
+  }
+
   deleteFilter(id: number): void {
     this.sendRecord(COMMANDS.delete_filter, { id });
   }

@@ -17,6 +17,8 @@ export interface Datapath {
   setClient(mac: Mac, record: ClientRecord): void;
   deleteClient(mac: Mac): void;
   setFilter(filter: FilterBits): void;
+  /** A filter like `from`, which is there, but for `changes`: position << 1 | the bit's new value. */
+  changeFilter(filter: Pick<FilterBits, "id" | "out" | "in">, from: number, changes: Uint32Array): void;
   deleteFilter(id: number): void;
   /**
    * Two generations stand side by side, 0 and 1: a client's record names the one that its filters were made for, so that it

@@ -146,6 +146,10 @@ export class FakeDatapath implements Datapath {
     this.sfr.setFilter(filter);
   }
 
+  changeFilter(filter: Pick<FilterBits, "id" | "out" | "in">, from: number, changes: Uint32Array): void {
+    this.sfr.changeFilter(filter, from, changes);
+  }
+
   deleteFilter(id: number): void {
     this.sfr.deleteFilter(id);
   }

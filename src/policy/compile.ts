@@ -1,15 +1,20 @@
+import { hex } from "../base/bytes.ts";
 import { badInput } from "../base/errors.ts";
 import { xxh32Words } from "../base/hash.ts";
 import type { Mac } from "../base/mac.ts";
 import type { FilterBits, ServiceEntry, ZoneEntry } from "../datapath/datapath.ts";
 import { FILTER_IDS_OF_POLICY } from "../sfr/acl.ts";
+import { digestOf } from "../sfr/filter-digest.ts";
 import { serviceClasses, zoneClasses } from "./classes.ts";
-import { buildFilter, type Seeds } from "./filter.ts";
+import { CountingFilter } from "./counting.ts";
+import { buildFilter, type Seeds, sizeFilter } from "./filter.ts";
 import { type AclKey, type KeyContext, ruleKeys } from "./keys.ts";
 import type { Limits, Policy, Role, Rule } from "./model.ts";
 
 /** Keys of one filter: beyond this a rule multiplies zones with services and is better written with `any`. */
 const FILTER_KEYS_MAX = 1 << 18;
+/** Sizes are whole words and probes whole numbers: the formula says a little more than was asked for. */
+const RATE_SLACK = 1.1;
 
 export interface CompiledRole {
   /** Filter numbers; none = nothing is allowed. */
@@ -19,6 +24,9 @@ export interface CompiledRole {
   /** Number of rules and of keys, for those who look. */
   readonly rules: number;
   readonly keys: number;
+  /** Of its filter: how often it changed since the agent started, and the first 64 bits of its SHA-256; "": no filter. */
+  readonly revision: number;
+  readonly digest: string;
 }
 
 export interface CompiledPolicy {
@@ -49,7 +57,10 @@ export interface CompileOptions {
   readonly salt?: number;
 }
 
-/** Turns rules into filters and tables. The same policy, seeds and salt give the same result on every machine. */
+/**
+ * Turns rules into filters and tables. The same policy, seeds and salt give the same result on every machine; after
+ * `previous` a filter that is edited keeps its size and places as long as they serve, so that only some bits change.
+ */
 export function compilePolicy(policy: Policy, seeds: Seeds, options: CompileOptions = {}): CompiledPolicy {
   const zones = zoneClasses(policy.zones);
   const services = serviceClasses(policy.services);
@@ -61,9 +72,14 @@ export function compilePolicy(policy: Policy, seeds: Seeds, options: CompileOpti
   const filters = new FilterNumbers(options.previous);
   const compileRole = (name: string, role: Role): CompiledRole => {
     const keys = distinctKeys(`role "${name}"`, role.rules, context);
-    const seed = xxh32Words([options.salt ?? 0, keys.length], seeds[2]);
-    const numbers = keys.length === 0 ? [] : [filters.number(buildFilter(keys, policy.rate, seed, seeds))];
+    const salt = options.salt ?? 0;
+    const content = keys.length === 0 ? undefined : edited(name, keys, policy.rate, seeds, salt, options.previous);
+    const numbers = content ? [filters.number(content)] : [];
+    const before = options.previous?.roles.get(name);
+    const isSame = before !== undefined && before.filters.join() === numbers.join();
     return {
+      revision: isSame ? before.revision : (before?.revision ?? 0) + 1,
+      digest: content ? hex(digestOf(content)) : "",
       filters: numbers,
       limits: role.limits,
       monitor: policy.monitor || role.monitor,
@@ -87,6 +103,48 @@ export function compilePolicy(policy: Policy, seeds: Seeds, options: CompileOpti
     source: policy,
     context,
   };
+}
+
+/** The filter of a role's keys: the one of before with the keys that went and came, where the rate allows it. */
+function edited(
+  name: string,
+  keys: readonly AclKey[],
+  rate: number,
+  seeds: Seeds,
+  salt: number,
+  previous: CompiledPolicy | undefined,
+): FilterContent {
+  const role = previous?.source.roles.get(name);
+  const before = previous?.filters.find(({ id }) => previous.roles.get(name)?.filters.includes(id));
+  const size = sizeFilter(keys.length, rate);
+  if (!previous || !role || !before || previous.source.rate !== rate) {
+    return buildFilter(keys, rate, xxh32Words([salt, keys.length], seeds[2]), seeds, size);
+  }
+  if (
+    size.bits > before.bits ||
+    size.bits * 2 < before.bits ||
+    falsePositives(before, keys.length) > rate * RATE_SLACK
+  ) {
+    // It will be edited again: an eighth more room, so that the next edits are some bits.
+    const roomy = sizeFilter(Math.ceil((keys.length * 9) / 8), rate);
+    return buildFilter(keys, rate, before.seed, seeds, roomy);
+  }
+  const old = new Map(distinctKeys(name, role.rules, previous.context).map((key) => [key.words.join(), key]));
+  const now = new Map(keys.map((key) => [key.words.join(), key]));
+  if (old.size === now.size && keys.every(({ words }) => old.has(words.join()))) return withoutId(before);
+  const counting = new CountingFilter(before, seeds);
+  counting.add(old.values());
+  counting.remove([...old].filter(([words]) => !now.has(words)).map(([, key]) => key));
+  counting.add([...now].filter(([words]) => !old.has(words)).map(([, key]) => key));
+  return counting.content();
+}
+
+function withoutId({ id: _id, ...content }: FilterBits): FilterContent {
+  return content;
+}
+
+function falsePositives({ bits, probes }: FilterContent, keys: number): number {
+  return (1 - Math.exp((-probes * keys) / bits)) ** probes;
 }
 
 /**

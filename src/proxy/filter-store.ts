@@ -1,7 +1,7 @@
-import { sha256 } from "@noble/hashes/sha2.js";
 import { CONSTANTS } from "../datapath/abi.ts";
 import type { Datapath, FilterBits } from "../datapath/datapath.ts";
 import { FILTER_IDS_OF_POLICY } from "../sfr/acl.ts";
+import { digestOf } from "../sfr/filter-digest.ts";
 
 /** A filter without its number: bits, seed, probes, templates in use, and the bits themselves. */
 export type FilterContent = Omit<FilterBits, "id">;
@@ -111,17 +111,9 @@ export class FilterStore {
   }
 }
 
-/** The name of a filter: the first 64 bits of SHA-256 over `bits seed probes out in data`. */
-export function filterDigest({ bits, seed, probes, out, in: into, data }: FilterContent): bigint {
-  const bytes = new Uint8Array(13 + data.length);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, bits);
-  view.setUint32(4, seed);
-  view.setUint8(8, probes);
-  view.setUint16(9, out);
-  view.setUint16(11, into);
-  bytes.set(data, 13);
-  const hash = sha256(bytes);
+/** The name of a filter: see `digestOf`. */
+export function filterDigest(content: FilterContent): bigint {
+  const hash = digestOf(content);
   return new DataView(hash.buffer, hash.byteOffset).getBigUint64(0);
 }
 

@@ -93,6 +93,7 @@ function paperDatapath(id: number, { buckets, remainderBits, timerBits }: Geomet
     deleteClient: silent,
     setFilter: silent,
     deleteFilter: silent,
+    changeFilter: silent,
     setZones: silent,
     setServices: silent,
     setOptions: silent,

@@ -188,6 +188,19 @@ export class Sfr {
     this.#filters[filter.id] = filter;
   }
 
+  /** As `setFilter`, by the bits in which it differs from one that is there: position << 1 | value. */
+  changeFilter(filter: Pick<AclFilter, "id" | "out" | "in">, from: number, changes: Uint32Array): void {
+    const base = this.#filters[from];
+    if (!base) throw badInput(`filter ${filter.id}`, `filter ${from} is not there`, "one that is");
+    const data = base.data.slice();
+    for (const change of changes) {
+      const at = change >>> 1;
+      if (change & 1) data[at >> 3]! |= 1 << (at & 7);
+      else data[at >> 3]! &= ~(1 << (at & 7));
+    }
+    this.#filters[filter.id] = { ...base, ...filter, data };
+  }
+
   deleteFilter(id: number): void {
     this.#filters[id] = undefined;
   }

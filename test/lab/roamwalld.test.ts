@@ -800,6 +800,7 @@ const BAD_COMMANDS: readonly (readonly [name: string, kind: number, body: Uint8A
   ["a filter of a huge id", COMMANDS.set_filter.number, u32s(28, 0, 70000), "0 to 4095"],
   ["a filter of 7 bits", COMMANDS.set_filter.number, u32s(28, 1, 7), "multiples of 64"],
   ["a filter without probes", COMMANDS.set_filter.number, u32s(28, 1, 64), "1 to 16"],
+  ["a change of a filter that is not there", COMMANDS.change_filter.number, u32s(12, 1, 9), "filter 9"],
   ["zones cut short", COMMANDS.set_zones.number, new Uint8Array(27), "24"],
   ["a prefix of 129 bits", COMMANDS.set_zones.number, u32s(28, 5, 129), "/0 to /128"],
   ["a third generation", COMMANDS.set_zones.number, u32s(4, 0, 2), "0 and 1"],

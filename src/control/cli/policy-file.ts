@@ -61,6 +61,7 @@ function reportOf(file: string, compiled: CompiledPolicy) {
       keys: role.keys,
       filterBytes: filters.reduce((sum, filter) => sum + filter.data.length, 0),
       probes: filters[0]?.probes ?? 0,
+      digest: role.digest,
       openOut: role.limits.openOut,
       openIn: role.limits.openIn,
       halfOpen: role.limits.halfOpen,
@@ -83,11 +84,14 @@ function print({ terminal }: Call, report: ReturnType<typeof reportOf> & { advic
   terminal.out(`${style.good("good")} ${printable(report.file)}\n\n`);
   const rows = report.roles.map((r) => {
     const limits = [r.openOut, r.openIn, r.halfOpen].map((limit) => limit || "-");
-    return [r.role, r.rules, r.keys, bytesText(r.filterBytes), ...limits, r.mode];
+    return [r.role, r.rules, r.keys, bytesText(r.filterBytes), r.digest || "-", ...limits, r.mode];
   });
   if (rows.length)
     terminal.out(
-      columns([["role", "rules", "keys", "filter", "open-out", "open-in", "half-open", "mode"], ...rows], style),
+      columns(
+        [["role", "rules", "keys", "filter", "digest", "open-out", "open-in", "half-open", "mode"], ...rows],
+        style,
+      ),
     );
   terminal.out("\n");
   terminal.out(
