@@ -790,7 +790,7 @@ describe.runIf(isRoot && built)("roamwalld", () => {
 });
 
 const BAD_COMMANDS: readonly (readonly [name: string, kind: number, body: Uint8Array, text: string])[] = [
-  ["an unknown command", 99, new Uint8Array(4), "accepted are 1 to 19"],
+  ["an unknown command", 99, new Uint8Array(4), "accepted are 1 to 20"],
   ["command 0", 0, new Uint8Array(0), "unknown command"],
   ["automata cut short", COMMANDS.load_automata.number, new Uint8Array(100), "accepted are"],
   ["automata of nonsense", COMMANDS.load_automata.number, new Uint8Array(3144).fill(0xff), "ref"],
