@@ -1,4 +1,4 @@
-// node scripts/ts.mjs scripts/engines.ts [--engine node,qjs] [--json]: what the agent costs on each engine, two APs in a mesh.
+// node scripts/ts.mjs scripts/engines.ts [--engine node,qjs] [--daemon FILE] [--json]: what the agent costs on each engine, two APs in a mesh.
 // Memory with 100 listed clients and 20,000 expectations, the time to start, CPU for 1,000 connections a second.
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
@@ -35,8 +35,16 @@ interface Row {
   readonly cpuPerCent: number;
 }
 
-const { engine: text, json } = parseArgs({
-  options: { engine: { type: "string", default: "node,qjs" }, json: { type: "boolean", default: false } },
+const {
+  engine: text,
+  daemon,
+  json,
+} = parseArgs({
+  options: {
+    engine: { type: "string", default: "node,qjs" },
+    daemon: { type: "string" },
+    json: { type: "boolean", default: false },
+  },
 }).values;
 const rows: Row[] = [];
 for (const engine of text.split(",").map(engineOf)) rows.push(await withLab((lab) => measure(lab, engine)));
@@ -80,7 +88,7 @@ function pair(lab: Lab, path: Path, engine: Engine): [Roamwall, Roamwall] {
   const mesh = { address: path.meshAddress, peers: [path.neighbourAddress] };
   const back = { address: path.neighbourAddress, peers: [path.meshAddress] };
   clients[1] = lab.clientMac(path);
-  const shared = { table: TABLE, clients, clientsMax: 4 * CLIENTS, engine, cpu: 0 };
+  const shared = { table: TABLE, clients, clientsMax: 4 * CLIENTS, engine, cpu: 0, ...(daemon && { daemon }) };
   return [
     new Roamwall(lab, { ...shared, namespace: path.namespace, id: 1, mesh }),
     new Roamwall(lab, { ...shared, namespace: path.neighbour, id: 2, mesh: back }),
@@ -95,6 +103,8 @@ async function startTime(ap: Roamwall): Promise<number> {
     await start(ap);
     times.push(performance.now() - began);
     await ap.stopAgent();
+    // Until roamwalld has seen it go: it takes one agent at a time.
+    await sleep(SETTLE_MS / 10);
   }
   return Math.round(times.sort((a, b) => a - b)[STARTS >> 1]!);
 }

@@ -15,6 +15,8 @@ export interface RoamwallOptions {
   /** Most that roamwalld knows; half of them may be listed. */
   readonly clientsMax?: number;
   readonly engine?: Engine;
+  /** Default: the one that was built for this machine. */
+  readonly daemon?: string;
   readonly mesh: { readonly address: string; readonly peers: readonly string[] } | undefined;
   /** The core of daemon and agent. */
   readonly cpu: number;
@@ -97,9 +99,16 @@ export class Roamwall {
   async startDaemon(): Promise<void> {
     const { directory, pin, options } = this;
     const socket = `${directory}/daemon.sock`;
-    const paths = ["--key", `${directory}/key`, "--pin", pin, "--socket", socket];
+    const paths = ["--key", `${directory}/key`, "--pin", pin, "--socket", socket, "--object", "build/sfr.bpf.o"];
     const table = ["--table", options.table, "--mirrors", "2", "--clients", `${options.clientsMax ?? 64}`];
-    this.spawn("daemon", ["build/roamwalld", "--port", "lan", ...paths, ...table, ...(options.daemonOptions ?? [])]);
+    this.spawn("daemon", [
+      options.daemon ?? "build/roamwalld",
+      "--port",
+      "lan",
+      ...paths,
+      ...table,
+      ...(options.daemonOptions ?? []),
+    ]);
     await this.until(`${socket}`, () => existsSync(socket));
   }
 
