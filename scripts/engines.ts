@@ -24,6 +24,8 @@ const platform = nodePlatform({ write: () => {} });
 interface Row {
   readonly engine: Engine;
   readonly startMs: number;
+  /** Of that on the CPU: what a busy machine does not change. */
+  readonly startCpuMs: number;
   readonly freshMb: number;
   /** With all expectations: of the AP that serves the clients, of its neighbour, and the daemon's. */
   readonly ownMb: number;
@@ -56,7 +58,7 @@ async function measure(lab: Lab, engine: Engine): Promise<Row> {
   lab.addNeighbour(path);
   const [own, neighbour] = pair(lab, path, engine);
   for (const ap of [own, neighbour]) await ap.startDaemon();
-  const startMs = await startTime(own);
+  const starts = await startTimes(own);
   for (const ap of [own, neighbour]) await start(ap);
   await sleep(SETTLE_MS);
   const freshMb = own.residentMb("agent");
@@ -71,7 +73,7 @@ async function measure(lab: Lab, engine: Engine): Promise<Row> {
   const mb = (ap: Roamwall, name: "agent" | "daemon") => Math.round(ap.residentMb(name) * 10) / 10;
   return {
     engine,
-    startMs,
+    ...starts,
     freshMb: Math.round(freshMb * 10) / 10,
     ownMb: mb(own, "agent"),
     neighbourMb: mb(neighbour, "agent"),
@@ -96,17 +98,23 @@ function pair(lab: Lab, path: Path, engine: Engine): [Roamwall, Roamwall] {
 }
 
 /** From its start until the datapath has its policy; the median. */
-async function startTime(ap: Roamwall): Promise<number> {
+async function startTimes(ap: Roamwall): Promise<Pick<Row, "startMs" | "startCpuMs">> {
   const times: number[] = [];
+  const cpuTimes: number[] = [];
   for (let i = 0; i < STARTS; i++) {
     const began = performance.now();
     await start(ap);
     times.push(performance.now() - began);
+    cpuTimes.push(ap.cpuSeconds("agent") * 1_000);
     await ap.stopAgent();
     // Until roamwalld has seen it go: it takes one agent at a time.
     await sleep(SETTLE_MS / 10);
   }
-  return Math.round(times.sort((a, b) => a - b)[STARTS >> 1]!);
+  return { startMs: medianOf(times), startCpuMs: medianOf(cpuTimes) };
+}
+
+function medianOf(values: number[]): number {
+  return Math.round(values.sort((a, b) => a - b)[values.length >> 1]!);
 }
 
 async function start(ap: Roamwall): Promise<void> {

@@ -22,7 +22,7 @@ describe.runIf(isRoot && hasFirmware && existsSync(QJS_HOST))("agents in QuickJS
         download: false,
         connectPeriodMs: 50,
       },
-      roams: 3,
+      roams: 2,
       seed: 11,
       firewall: "replicating",
       engine,
