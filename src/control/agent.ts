@@ -273,7 +273,11 @@ class RunningAgent implements Agent {
       settings,
       mqtt,
       apply: (policy) => this.adoptInTurn(policy),
-      status: async () => ({ mode: settings.mode, policy: this.policyStatus(), filtering: this.session !== undefined }),
+      status: async () => ({
+        mode: this.modes.ofAp(settings.mode),
+        policy: this.policyStatus(),
+        filtering: this.session !== undefined,
+      }),
       counters: async () => {
         const { flatFigures } = await import("./metrics/exposition.ts");
         return flatFigures(await this.figures());

@@ -64,6 +64,12 @@ export class Modes {
       const endsAtMs = seconds === undefined ? Number.POSITIVE_INFINITY : this.nowMs + seconds * 1000;
       this.lines.set(key, { scope, name, mode, leftSeconds: null, endsAtMs });
     }
+    const about = { scope, ...(name && { name }), ...(seconds !== undefined && { seconds }) };
+    this.parts.platform.log.warn(
+      "agent",
+      mode ? `mode ${mode}, said by the operator` : "mode as the policy says",
+      about,
+    );
     this.keep();
     this.parts.changed();
     this.arm();
