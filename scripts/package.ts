@@ -70,7 +70,7 @@ function packFor(architecture: Architecture): void {
   console.log(`${architecture.name}: ${architecture.needs}`);
   const built = buildFor(architecture, build);
   if ("leftOut" in built) {
-    if (architecture.debian) console.log(`  left out: ${built.leftOut}`);
+    console.log(`  left out: ${built.leftOut}`);
     return;
   }
   for (const recipe of RECIPES.filter(({ isForAll }) => !isForAll)) {

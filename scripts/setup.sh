@@ -37,7 +37,8 @@ missing_packages() {
 		iptables iptables nftables nft mosquitto /usr/sbin/mosquitto mosquitto-clients mosquitto_pub freeradius /usr/sbin/freeradius
 		freeradius-utils radclient hostapd /usr/sbin/hostapd wpasupplicant /usr/sbin/wpa_supplicant
 		eapoltest /usr/bin/eapol_test busybox-static busybox llvm llvm-strip) ;;
-	package) wanted+=(llvm llvm-strip gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc gcc-arm-linux-gnueabihf
+	package) wanted+=(gcc-mipsel-linux-gnu mipsel-linux-gnu-gcc gcc-mips-linux-gnu mips-linux-gnu-gcc
+		libc6-dev-mipsel-cross /usr/mipsel-linux-gnu/include/stdio.h libc6-dev-mips-cross /usr/mips-linux-gnu/include/stdio.h llvm llvm-strip gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc gcc-arm-linux-gnueabihf
 		arm-linux-gnueabihf-gcc libc6-dev-arm64-cross /usr/aarch64-linux-gnu/include/stdio.h
 		libc6-dev-armhf-cross /usr/arm-linux-gnueabihf/include/stdio.h) ;;
 	bench) wanted+=(iptables iptables libnetfilter-queue-dev /usr/include/libnetfilter_queue/libnetfilter_queue.h

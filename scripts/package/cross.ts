@@ -5,6 +5,8 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { unpackPackages } from "./debian.ts";
+import { softFloatCompiler, usesFloat } from "./soft-float.ts";
 
 export interface Architecture {
   readonly name: string;
@@ -12,15 +14,17 @@ export interface Architecture {
   readonly feeds: readonly string[];
   /** Of the library that the package @suchipi/quickjs brings; absent: it has none. */
   readonly engine?: string;
-  /** Debian's name, and of its compiler; absent: Debian's tools cannot make a program that runs there. */
+  /** Of Debian's compiler, for CPUs without floating point, of which Debian has no libraries. */
+  readonly softFloat?: string;
+  /** Debian's name, and of its compiler. */
   readonly debian?: { readonly name: string; readonly triplet: string; readonly gcc: string };
   readonly isBigEndian: boolean;
-  /** What the program asks of the device, or why there is none. */
+  /** What the program asks of the device. */
   readonly needs: string;
 }
 
-const NO_MIPS =
-  "not built: Debian's C library for MIPS uses floating-point instructions, which these CPUs do not have and OpenWrt's kernel does not emulate (SIGILL); the feed's Makefile builds it with OpenWrt's SDK";
+const MIPS_NEEDS =
+  "MIPS32r2 without floating point; static; NFQUEUE only (kmod-nft-queue, kmod-nft-bridge): the filter in the kernel needs libraries that Debian has for no such CPU, and comes by the feed's Makefile";
 
 export const ARCHITECTURES: readonly Architecture[] = [
   {
@@ -46,12 +50,14 @@ export const ARCHITECTURES: readonly Architecture[] = [
     isBigEndian: false,
     needs: "ARMv7-A with VFPv3-D16, hard-float EABI, Linux 5.10; static, no libc of the device",
   },
-  { name: "mipsel", feeds: ["mipsel_24kc"], isBigEndian: false, needs: NO_MIPS },
-  { name: "mips", feeds: ["mips_24kc"], isBigEndian: true, needs: NO_MIPS },
+  { name: "mipsel", feeds: ["mipsel_24kc"], isBigEndian: false, needs: MIPS_NEEDS, softFloat: "mipsel-linux-gnu" },
+  { name: "mips", feeds: ["mips_24kc"], isBigEndian: true, needs: MIPS_NEEDS, softFloat: "mips-linux-gnu" },
 ];
 
 const LIBRARIES = ["libbpf-dev", "libelf-dev", "zlib1g-dev", "musl-dev"];
-const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+const NO_ENGINE =
+  "the engine's package has no library for this architecture; the feed's Makefile builds it with OpenWrt's `quickjs`";
 
 export type Built =
   | { readonly binaries: ReadonlyMap<string, Uint8Array>; readonly noEngine?: string }
@@ -59,8 +65,8 @@ export type Built =
 
 /** Builds in `<build>/<architecture>`. */
 export function buildFor(architecture: Architecture, build: string): Built {
-  const { debian, isBigEndian, needs, name } = architecture;
-  if (!debian) return { leftOut: needs };
+  const { debian, isBigEndian, name, softFloat } = architecture;
+  if (!debian) return buildSoftFloat(softFloat!, name, resolve(build));
   const compiler = compilerOf(debian.triplet);
   if (!compiler) return { leftOut: `no ${debian.triplet}-gcc here (apt-get install ${debian.gcc})` };
   const output = resolve(build, name);
@@ -82,6 +88,17 @@ export function buildFor(architecture: Architecture, build: string): Built {
   return { binaries, ...(noEngine !== undefined && { noEngine }) };
 }
 
+/** A roamwalld that needs no library, and no engine: QuickJS computes with floating-point numbers. */
+function buildSoftFloat(triplet: string, name: string, build: string): Built {
+  if (!compilerOf(triplet)) return { leftOut: `no ${triplet}-gcc here (apt-get install gcc-${triplet})` };
+  const program = join(build, name, "roamwalld");
+  mkdirSync(join(build, name), { recursive: true });
+  const compiler = softFloatCompiler(triplet, build);
+  make([`BUILD=${join(build, name)}`, "EBPF=0", `CC=${compiler}`, "CFLAGS=-Os", program]);
+  if (usesFloat(triplet, program)) throw new Error(`${program} uses floating point`);
+  return { binaries: new Map([["roamwalld", readFileSync(program)]]), noEngine: NO_ENGINE };
+}
+
 /** Answers why not. With musl: glibc's way to ask for a broker's address needs its shared libraries, which no device has. */
 function buildEngine(
   { engine, debian }: Architecture,
@@ -91,7 +108,7 @@ function buildEngine(
   binaries: Map<string, Uint8Array>,
 ): string | undefined {
   if (engine === undefined) {
-    return "the engine's package has no library for this architecture; the feed's Makefile builds it with OpenWrt's `quickjs`";
+    return NO_ENGINE;
   }
   const library = resolve("node_modules/@suchipi/quickjs/build", engine);
   if (!existsSync(library)) return "no engine here (npm ci)";
@@ -149,36 +166,17 @@ function llvmDirectories(): string[] {
     .map((name) => join("/usr/lib", name, "bin"));
 }
 
-/** Debian's libraries of another architecture, in a directory of our own: nothing of this machine is changed. `""`: this machine's. */
+/** Debian's libraries of another architecture, in a directory of our own. `""`: this machine's. */
 function librariesOf(debian: string, build: string): string {
   const here = execFileSync("dpkg", ["--print-architecture"], { encoding: "utf8" }).trim();
   if (here === debian) return "";
   const root = join(build, "root", debian);
   if (existsSync(join(root, ".complete"))) return root;
-  const apt = join(build, "apt");
-  const debs = join(apt, "debs", debian);
-  for (const directory of [join(apt, "lists/partial"), join(apt, "cache/archives/partial"), debs, root]) {
-    mkdirSync(directory, { recursive: true });
-  }
-  const sources = join(apt, "sources.list");
-  const release = /VERSION_CODENAME=(\w+)/.exec(readFileSync("/etc/os-release", "utf8"))?.[1] ?? "bookworm";
-  writeFileSync(sources, `deb [signed-by=${KEYRING}] http://deb.debian.org/debian ${release} main\n`);
-  const options = [
-    `Dir::Etc::sourcelist=${sources}`,
-    "Dir::Etc::sourceparts=/dev/null",
-    `Dir::State::lists=${apt}/lists`,
-    `Dir::Cache=${apt}/cache`,
-    "APT::Architectures=amd64,arm64,armhf",
-    "APT::Sandbox::User=",
-    "APT::Get::List-Cleanup=0",
-  ].flatMap((option) => ["-o", option]);
-  if (readdirSync(join(apt, "lists")).length < 2)
-    execFileSync("apt-get", [...options, "-qq", "update"], { stdio: "inherit" });
-  const wanted = LIBRARIES.map((library) => `${library}:${debian}`);
-  execFileSync("apt-get", [...options, "-qq", "download", ...wanted], { cwd: debs, stdio: "inherit" });
-  for (const deb of readdirSync(debs)) execFileSync("dpkg-deb", ["-x", join(debs, deb), root]);
-  // They point at shared libraries that are not here, and what is linked is static.
-  execFileSync("find", [root, "-name", "*.so", "-delete"]);
+  unpackPackages(
+    build,
+    LIBRARIES.map((library) => `${library}:${debian}`),
+    root,
+  );
   writeFileSync(join(root, ".complete"), "");
   return root;
 }
