@@ -15,6 +15,7 @@
 #define ACCEPTS_AT_ONCE 16
 /* Strangers get none of the last handles: the agent's own sockets and files need some. */
 #define HANDLES_KEPT 32
+#define NO_DESCRIPTOR_US 10000
 
 struct server {
 	struct handle handle;
@@ -35,8 +36,12 @@ static void server_ready(struct handle *handle, uint32_t events)
 		int fd = accept4(handle->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), one = 1;
 		JSValue id;
 
-		if (fd < 0)
+		if (fd < 0) {
+			/* The machine has no descriptor left, and epoll would tell of this caller again at once. */
+			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+				usleep(NO_DESCRIPTOR_US);
 			return;
+		}
 		if (handles_room() <= HANDLES_KEPT) {
 			close(fd);
 			continue;
