@@ -23,6 +23,8 @@ const FILES = [
   { entry: "src/radius/radius.ts", outfile: "dist/roamwall-radius.cjs", bytesMax: 60_000 },
   // The model of the datapath: for `roamwall replay`.
   { entry: "src/control/replay.ts", outfile: "dist/roamwall-replay.cjs", bytesMax: 150_000 },
+  // A whole mesh: for `roamwall simulate`.
+  { entry: "src/simulate/simulate.ts", outfile: "dist/roamwall-simulate.cjs", bytesMax: 300_000 },
   // Help texts and names of all metrics: for who is asked for them.
   { entry: "src/control/metrics/exposition.ts", outfile: "dist/roamwall-metrics.cjs", bytesMax: 40_000 },
   { entry: "src/control/page/page.ts", outfile: "dist/roamwall-page.cjs", bytesMax: 60_000 },

@@ -6,8 +6,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { type Panel, plot } from "../src/control/report/plot.ts";
+import { portableCrypto } from "../src/platform/portable-crypto.ts";
+import { full, planar, type Radio } from "../src/simulate/radio.ts";
 import { ScaleMesh, type Work } from "./scale/mesh.ts";
-import { full, planar, type Radio } from "./scale/radio.ts";
 
 const USAGE = `usage: node scripts/ts.mjs scripts/scale.ts [--quick] [--seconds N] [--write]
   --quick      meshes of up to 100 access points
@@ -97,7 +98,7 @@ async function memoryBytes(): Promise<number> {
 
 async function measure(radio: Radio, seconds: number): Promise<Cost> {
   const before = await memoryBytes();
-  const mesh = new ScaleMesh({ ...SETUP, radio, random: randomOf(radio.neighbours.length) });
+  const mesh = new ScaleMesh({ ...SETUP, radio, crypto: portableCrypto, random: randomOf(radio.neighbours.length) });
   await mesh.run(SETTLES_MS);
   const start: Work = { ...mesh.work };
   const cpuBefore = process.cpuUsage();

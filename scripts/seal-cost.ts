@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { build } from "esbuild";
 import { nodeCrypto } from "../src/platform/node/crypto.ts";
 import { portableCrypto } from "../src/platform/portable-crypto.ts";
-import { clearSeal } from "../src/replication/testing/clear-seal.ts";
+import { clearSeal } from "../src/simulate/clear-seal.ts";
 import { QJS_HOST } from "../test/lab/support/engine.ts";
 import { HEAD, sealCosts, sealOf } from "./seal-cost/measure.ts";
 

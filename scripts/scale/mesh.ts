@@ -1,72 +1,20 @@
-/**
- * A whole mesh of real replicators, each on a model of its datapath, on one virtual clock. Time goes from event to event:
- * nothing is polled, and an AP that has nothing to do costs nothing.
- */
-import { compileAutomata, mayShorten } from "../../src/automata/compile.ts";
+/** A mesh whose clients need expectations and walk, without packets: for what replication costs as it grows. */
 import { macFromBytes } from "../../src/base/mac.ts";
-import { parseGeometry } from "../../src/bloom/geometry.ts";
 import { codeFor } from "../../src/bloom/timer.ts";
 import { CONSTANTS } from "../../src/datapath/abi.ts";
-import { FakeDatapath } from "../../src/datapath/fake.ts";
-import { portableCrypto } from "../../src/platform/portable-crypto.ts";
-import type { RoleGrant } from "../../src/proxy/rights.ts";
-import { MESH_DEFAULTS } from "../../src/replication/mesh.ts";
-import { Replicator } from "../../src/replication/replicator.ts";
-import { clearSeal } from "../../src/replication/testing/clear-seal.ts";
-import { Events } from "./events.ts";
-import type { Radio } from "./radio.ts";
+import { type Ap, type MeshSetup, SimulatedMesh, STARTS_WITHIN_MS } from "../../src/simulate/mesh.ts";
 
-const SEEDS = [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344] as const;
-const ROLE: RoleGrant = { filters: [0], limits: { openOut: 0, openIn: 0, halfOpen: 0 } };
+export type { Work } from "../../src/simulate/mesh.ts";
+
 const ZONE = 1;
-/** Ethernet, IPv4, UDP. */
-const DATAGRAM_OVERHEAD_BYTES = 14 + 20 + 8;
-const DELAY_MS = 1;
-const JITTER_MS = 2;
-const STARTS_WITHIN_MS = 2_000;
 const EXPECTATION_LIFE_S = 240;
 
-const PORT = 4755;
-
-const addressOf = (index: number): string => `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`;
-const indexOf = (address: string): number =>
-  address
-    .split(".")
-    .slice(1)
-    .reduce((sum, byte) => sum * 256 + Number(byte), 0);
-
-export interface MeshSetup {
-  readonly radio: Radio;
-  readonly geometry: string;
-  readonly slots: number;
+export interface ScaleSetup extends MeshSetup {
   readonly clientsPerAp: number;
-  /** Of every datagram at every receiver. */
-  readonly loss: number;
   /** Mean time from one expectation of a client to its next. */
   readonly expectationEveryMs: number;
   /** Mean time that a client stays at an AP before it walks to one that the AP hears. */
   readonly staysMs: number;
-  random(): number;
-}
-
-/** Of all APs together. */
-export interface Work {
-  datagramsSent: number;
-  bytesSent: number;
-  datagramsHeard: number;
-  bytesHeard: number;
-  cellsMirrored: number;
-  roams: number;
-}
-
-interface Ap {
-  readonly index: number;
-  readonly datapath: FakeDatapath;
-  readonly replicator: Replicator;
-  readonly hears: readonly number[];
-  running: boolean;
-  wakesAtMs: number;
-  flushes: boolean;
 }
 
 interface Client {
@@ -76,190 +24,14 @@ interface Client {
   stay: number;
 }
 
-export class ScaleMesh {
-  nowMs = 1_000_000;
-  readonly work: Work = {
-    datagramsSent: 0,
-    bytesSent: 0,
-    datagramsHeard: 0,
-    bytesHeard: 0,
-    cellsMirrored: 0,
-    roams: 0,
-  };
-  readonly aps: Ap[];
-  private readonly events = new Events();
-  private readonly geometry;
-  private readonly automata: Uint8Array;
+export class ScaleMesh extends SimulatedMesh {
   private readonly lifeCode: number;
-  private readonly random: () => number;
 
-  constructor(private readonly setup: MeshSetup) {
-    this.geometry = parseGeometry(setup.geometry, "scale");
-    this.automata = compileAutomata({ geometry: this.geometry, shorten: mayShorten(this.geometry) });
+  constructor(private readonly setup: ScaleSetup) {
+    super(setup);
     this.lifeCode = codeFor(EXPECTATION_LIFE_S, this.geometry);
-    this.random = setup.random;
-    this.aps = setup.radio.neighbours.map((hears, index) => this.makeAp(index, hears));
-    for (const ap of this.aps) this.after(this.random() * STARTS_WITHIN_MS, () => void this.start(ap));
     this.populate();
   }
-
-  /** Lets the mesh live for so long. */
-  async run(ms: number): Promise<void> {
-    const end = this.nowMs + ms;
-    while (this.events.nextAtMs <= end) {
-      const atMs = this.events.nextAtMs;
-      this.nowMs = atMs;
-      while (this.events.nextAtMs <= atMs) this.events.take()();
-      // Promises of a datapath are kept between two moments.
-      for (let i = 0; i < 4; i++) await Promise.resolve();
-    }
-    this.nowMs = end;
-  }
-
-  /** Neighbours that are believed and miss nothing, of all that are known. */
-  settledShare(): number {
-    const all = this.aps.flatMap((ap) => ap.replicator.list());
-    return all.filter((n) => n.believed && !n.sync && n.gaps.count === 0).length / all.length;
-  }
-
-  private after(ms: number, run: () => void): void {
-    this.events.add(this.nowMs + ms, run);
-  }
-
-  // --- access points
-
-  private makeAp(index: number, hears: readonly number[]): Ap {
-    const { geometry, setup } = this;
-    const id = index + 1;
-    const mirrors = Math.max(CONSTANTS.MIRRORS_MAX, Math.min(31, hears.length));
-    const datapath = new FakeDatapath({ geometry, seeds: SEEDS, mirrors, slots: setup.slots, tableId: BigInt(id) });
-    datapath.loadAutomata(this.automata);
-    datapath.setOptions({ mode: 0, holdMs: 0, pickupS: 0, flushMs: MESH_DEFAULTS.flushMs });
-    const phaseMs = this.random() * geometry.fastTickMs;
-    this.tickClock(datapath, phaseMs);
-    const ap: Ap = {
-      index,
-      datapath,
-      hears,
-      running: false,
-      wakesAtMs: Number.POSITIVE_INFINITY,
-      flushes: false,
-      replicator: this.makeReplicator(id, datapath, (bytes, to) => this.send(ap, bytes, to)),
-    };
-    const { handlers } = ap.replicator.proxy;
-    datapath.handlers = { ...datapath.handlers, ...handlers };
-    this.watch(ap);
-    ap.replicator.onSooner = () => this.arm(ap);
-    return ap;
-  }
-
-  /** Counts what goes into mirrors, and flushes when the agent itself has changed the table. */
-  private watch(ap: Ap): void {
-    const { datapath } = ap;
-    const mirrorCells = datapath.mirrorCells.bind(datapath);
-    datapath.mirrorCells = (mirror, pairs, count) => {
-      this.work.cellsMirrored += count;
-      mirrorCells(mirror, pairs, count);
-    };
-    const adopt = datapath.adopt.bind(datapath);
-    datapath.adopt = (...them) => {
-      adopt(...them);
-      this.flushSoon(ap);
-    };
-    const shortenClient = datapath.shortenClient.bind(datapath);
-    datapath.shortenClient = (slot, code) => {
-      shortenClient(slot, code);
-      this.flushSoon(ap);
-    };
-  }
-
-  private makeReplicator(
-    id: number,
-    datapath: FakeDatapath,
-    send: (bytes: Uint8Array, to?: string) => void,
-  ): Replicator {
-    const quiet = () => {};
-    return new Replicator(
-      {
-        id,
-        name: `ap${id}`,
-        datapath,
-        geometry: this.geometry,
-        seedId: 7,
-        log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
-        crypto: portableCrypto,
-        keys: [{ slot: 0, secret: new Uint8Array(32) }],
-        nowMs: () => this.nowMs,
-        random: (bytes) => Uint8Array.from({ length: bytes }, () => Math.floor(this.random() * 256)),
-        send: (bytes, to) => send(bytes, to?.address),
-        resolveRole: () => ROLE,
-        localRole: () => "staff",
-      },
-      MESH_DEFAULTS,
-      // Cryptography is not the subject; as many bytes are sent.
-      () => clearSeal,
-    );
-  }
-
-  private tickClock(datapath: FakeDatapath, phaseMs: number): void {
-    const { fastTickMs, slowTickMs } = this.geometry;
-    const at = this.nowMs + phaseMs;
-    datapath.setTicks(Math.floor(at / fastTickMs), Math.floor(at / slowTickMs));
-    this.after(fastTickMs - (at % fastTickMs), () => this.tickClock(datapath, phaseMs));
-  }
-
-  private async start(ap: Ap): Promise<void> {
-    await ap.replicator.proxy.start();
-    ap.replicator.start(this.nowMs);
-    ap.running = true;
-    this.arm(ap);
-  }
-
-  /** One event for all that is due in an AP; only an earlier wish adds another. */
-  private arm(ap: Ap): void {
-    if (!ap.running) return;
-    const atMs = Math.max(this.nowMs, ap.replicator.nextAtMs());
-    if (atMs >= ap.wakesAtMs) return;
-    ap.wakesAtMs = atMs;
-    this.events.add(atMs, () => {
-      if (ap.wakesAtMs !== atMs) return;
-      ap.wakesAtMs = Number.POSITIVE_INFINITY;
-      ap.replicator.tick(this.nowMs);
-      this.arm(ap);
-    });
-  }
-
-  private flushSoon(ap: Ap): void {
-    if (ap.flushes) return;
-    ap.flushes = true;
-    this.after(MESH_DEFAULTS.flushMs, () => {
-      ap.flushes = false;
-      ap.datapath.flush(this.nowMs);
-      this.arm(ap);
-    });
-  }
-
-  // --- the air
-
-  private send(from: Ap, bytes: Uint8Array, to: string | undefined): void {
-    const { work } = this;
-    const size = bytes.length + DATAGRAM_OVERHEAD_BYTES;
-    work.datagramsSent++;
-    work.bytesSent += size;
-    const sender = { address: addressOf(from.index), port: PORT };
-    for (const index of to === undefined ? from.hears : [indexOf(to)]) {
-      if (this.random() < this.setup.loss) continue;
-      this.after(DELAY_MS + this.random() * JITTER_MS, () => {
-        const ap = this.aps[index]!;
-        if (!ap.running) return;
-        work.datagramsHeard++;
-        work.bytesHeard += size;
-        ap.replicator.receive(bytes, sender, this.nowMs);
-      });
-    }
-  }
-
-  // --- clients
 
   private populate(): void {
     const { clientsPerAp } = this.setup;

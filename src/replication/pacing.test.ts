@@ -4,12 +4,12 @@ import { CONSTANTS } from "../datapath/abi.ts";
 import { OwnTable } from "../proxy/own-table.ts";
 import { PublishedCache } from "../proxy/published.ts";
 import { Ticks } from "../proxy/ticks.ts";
+import { clearSeal } from "../simulate/clear-seal.ts";
 import { MODES } from "./modes.ts";
 import { Outbox } from "./outbox.ts";
 import { Account, BURST_MIN_BYTES } from "./repairs.ts";
 import { Sender } from "./sender.ts";
 import { newCounters } from "./status.ts";
-import { clearSeal } from "./testing/clear-seal.ts";
 import { Lab, mirrorDifferences } from "./testing/lab.ts";
 
 const RATE = 200_000;

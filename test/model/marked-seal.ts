@@ -1,5 +1,5 @@
 import type { Channel, Seal } from "../../src/replication/seal.ts";
-import { clearSeal } from "../../src/replication/testing/clear-seal.ts";
+import { clearSeal } from "../../src/simulate/clear-seal.ts";
 
 const MARK_BYTES = 8;
 

@@ -18,6 +18,7 @@ import { radiusVerb } from "./radius.ts";
 import { reloadVerb } from "./reload.ts";
 import { replayVerb } from "./replay.ts";
 import { sessionsVerb } from "./sessions.ts";
+import { simulateVerb } from "./simulate.ts";
 import { sizeVerb } from "./size.ts";
 import { statusVerb } from "./status.ts";
 import { tableVerb } from "./table.ts";
@@ -50,6 +51,7 @@ export const VERBS: readonly Verb[] = [
   revertVerb,
   reloadVerb,
   replayVerb,
+  simulateVerb,
   sizeVerb,
   policyVerb,
   keyVerb,

@@ -6,13 +6,13 @@ import type { Crypto, Endpoint } from "../../platform/platform.ts";
 import { portableCrypto } from "../../platform/portable-crypto.ts";
 import { URGENCY } from "../../proxy/published.ts";
 import type { RoleGrant } from "../../proxy/rights.ts";
+import { clearSeal } from "../../simulate/clear-seal.ts";
 import type { Keyring, MeshKey } from "../keyring.ts";
 import { MESH_DEFAULTS } from "../mesh.ts";
 import type { MeshOptions, MeshParts } from "../mesh-api.ts";
 import type { Path } from "../paths.ts";
 import { Replicator } from "../replicator.ts";
 import type { Seal } from "../seal.ts";
-import { clearSeal } from "./clear-seal.ts";
 
 /** Whole access points, models of kernels included, on one virtual clock and one seeded, faulty network. Tests only. */
 

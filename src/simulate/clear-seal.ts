@@ -1,4 +1,4 @@
-import { type Channel, emitHeader, headerBytes, SEALED_EXTRA_BYTES, type Seal, VERSION } from "../seal.ts";
+import { type Channel, emitHeader, headerBytes, SEALED_EXTRA_BYTES, type Seal, VERSION } from "../replication/seal.ts";
 
 /** Top bit of the version: no filter, no tag, nothing is authentic. */
 const VERSION_UNSEALED = 8;
