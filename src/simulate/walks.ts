@@ -78,6 +78,8 @@ const UNKNOWN = {
   open_out: 0,
   open_in: 0,
   half_open: 0,
+  pad: 0,
+  ends: 0,
 };
 
 export class WalkMesh extends SimulatedMesh {
