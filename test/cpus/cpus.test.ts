@@ -5,7 +5,7 @@ import { buildFor, CPUS, missingFor, runVectors } from "./cpus.ts";
 import { makeVectors } from "./vectors.ts";
 
 const GEOMETRIES = ["4x32x8/r26", "4x32x8/r12", "4x32x8/r4"] as const;
-const PACKETS = 4_000;
+const PACKETS = 2_500;
 
 /** The routine of user space (what judges behind netfilter's queue) answers as the model does, on every CPU. */
 describe("the routine in user space", () => {
