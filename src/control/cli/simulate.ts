@@ -15,7 +15,7 @@ const DEFAULTS = {
   speed: 1.5,
   seconds: 60,
   loss: 0.01,
-  table: "4x64x8/r26",
+  table: "4x256x8/r26",
   seed: 1,
 } as const;
 
