@@ -75,12 +75,15 @@ describe("a naive design fails", () => {
     emptyRangeUnanswered: 2,
     timersCopied: 1,
     mirrorsDoNotAge: 1,
+    snapshotStampedAtEnd: 1,
+    contentInEvents: 2,
+    repairTakesVer: 1,
   };
 
   it.each(Object.entries(FAILS_AT))("%s at seed %i", async (name, seed) => {
-    const { invariant, patches, install } = CONTROLS[name]!;
+    const { invariant, patches = {}, weights = {}, install } = CONTROLS[name]!;
     const undo = install?.();
-    const { failures } = await tell(seed, { only: [invariant], without: WITHOUT, ...(patches ? { patches } : {}) });
+    const { failures } = await tell(seed, { only: [invariant], without: WITHOUT, patches, weights });
     undo?.();
     expect(failures.map((failure) => failure.invariant)).toContain(invariant);
   });

@@ -12,6 +12,8 @@ const USAGE = `--runs N      seeds, from --seed on (20)
 --seed FIRST  first seed (1)
 --jobs N      processes (1)
 --only SEED   one seed, and the history of a failure
+--find        stops at the first seed that fails, of --runs; with "--naive all" for each design
+--weights A=N acts of other weights than the usual ones, A=N,B=M
 --naive NAME  a design that must fail: ${Object.keys(CONTROLS).join(", ")}
 --without A,B acts that do not happen: ${Object.keys(ACTS).join(", ")}
 --check I,J   invariants that are looked at: ${Object.keys(INVARIANTS).join(", ")}
@@ -47,12 +49,16 @@ function take(sum: Sum, outcome: Outcome): void {
   if (failure) sum.failed.push({ seed: outcome.seed, invariant: failure.invariant, text: failure.text });
 }
 
-function optionsOf(): RunOptions & { undo?: (() => void) | undefined } {
-  const naive = option("naive");
+function optionsOf(naive = option("naive")): RunOptions & { undo?: (() => void) | undefined } {
   const control = naive === undefined ? undefined : CONTROLS[naive];
   if (naive !== undefined && !control) throw new Error(`no naive design "${naive}"\n${USAGE}`);
   const undo = control?.install?.();
+  const weights =
+    option("weights")
+      ?.split(",")
+      .map((pair) => pair.split("=")) ?? [];
   return {
+    weights: { ...control?.weights, ...Object.fromEntries(weights.map(([act, weight]) => [act, Number(weight)])) },
     without: option("without")?.split(",") ?? [],
     ...(option("check") ? { only: option("check")!.split(",") } : {}),
     ...(control?.patches ? { patches: control.patches } : {}),
@@ -168,6 +174,24 @@ function conclude(sum: Sum): void {
   for (const [name, value] of Object.entries(excused).sort()) process.stdout.write(`  excused: ${name}: ${value}\n`);
 }
 
+/** Looks at the invariant that the design breaks, and at none other. False when it held in all seeds. */
+async function find(naive: string, first: number, runs: number): Promise<boolean> {
+  const { undo, ...options } = optionsOf(naive);
+  const { invariant } = CONTROLS[naive]!;
+  try {
+    for (let seed = first; seed < first + runs; seed++) {
+      const { failures } = await tell(seed, { ...options, only: [invariant] });
+      if (failures.length === 0) continue;
+      process.stdout.write(`| ${naive} | ${invariant} | ${seed} | ${failures[0]!.text} |\n`);
+      return true;
+    }
+  } finally {
+    undo?.();
+  }
+  process.stdout.write(`| ${naive} | ${invariant} | holds from ${first} to ${first + runs - 1} | |\n`);
+  return false;
+}
+
 async function main(): Promise<void> {
   if (arguments_.includes("--help")) {
     process.stdout.write(`${USAGE}\n`);
@@ -176,6 +200,14 @@ async function main(): Promise<void> {
   const runs = Number(option("runs") ?? 20);
   const first = Number(option("seed") ?? 1);
   const jobs = Number(option("jobs") ?? 1);
+  const naive = option("naive");
+  if (naive !== undefined && arguments_.includes("--find")) {
+    let found = true;
+    for (const name of naive === "all" ? Object.keys(CONTROLS) : [naive])
+      found = (await find(name, first, runs)) && found;
+    process.exitCode = found ? 0 : 1;
+    return;
+  }
   if (option("only")) {
     const outcome = await tell(Number(option("only")), optionsOf());
     for (const line of outcome.history()) process.stdout.write(`${line}\n`);

@@ -14,16 +14,17 @@ const NAMES = Object.fromEntries(Object.entries(KIND).map(([name, kind]) => [kin
 export function onlyHellosAtRest(sim: Simulation): Watch {
   let armedMs = Number.POSITIVE_INFINITY;
   let publishedMs = 0;
-  const vers = new Map<number, number>();
+  /** by AP: change sets published; a number that is spent on something else is no publication */
+  const published = new Map<number, number>();
   return {
     atRest() {
       armedMs = Math.min(armedMs, sim.world.nowMs);
     },
     sent(from, bytes) {
       const { nowMs } = sim.world;
-      const { ver } = from.replicator.sender;
-      if (vers.get(from.id) !== ver) {
-        vers.set(from.id, ver);
+      const { changeSets } = from.replicator.counters;
+      if (published.get(from.id) !== changeSets) {
+        published.set(from.id, changeSets);
         publishedMs = nowMs;
       }
       if (nowMs < armedMs || nowMs - publishedMs <= QUIET_AFTER_MS) return;
