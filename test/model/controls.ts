@@ -151,23 +151,6 @@ export const CONTROLS: Readonly<Record<string, Control>> = {
           },
       ),
   },
-  plainCounter: {
-    invariant: "I3",
-    rule: "A.18: a claim is one above the highest heard",
-    weights: { pingPong: 20, partition: 10 },
-    install: () =>
-      replace(
-        Roam,
-        "claimed",
-        (before) =>
-          function (from, claim) {
-            const context = this.parts.contexts.get(claim.mac);
-            const mine = context?.n ?? 0;
-            before.call(this, from, claim);
-            if (context) context.n = mine;
-          },
-      ),
-  },
   noTombstones: {
     invariant: "I4",
     rule: "A.19: a revocation is a tombstone",

@@ -7,6 +7,8 @@ const BOUND_MS = 60_000;
 /** Who can be told has heard by then. */
 const TELLING: Settled = { linkMs: 5_000, agentMs: 5_000 };
 const TOLD_MS = 5_000;
+/** What was lost on the way is repaired after the next hello: an agent that ends before may have told nobody. */
+const REPAIR_MS = 2_000;
 
 /**
  * (I4) No AP gives a client rights that nobody granted, and none whose revocation is older than 60 s. An AP that could
@@ -42,6 +44,7 @@ function spread(sim: Simulation, { informed }: Tombstone): void {
       informed.delete(id);
       continue;
     }
+    if (sim.world.nowMs - sinceMs < REPAIR_MS) continue;
     for (const other of reachableFrom(sim, ap, TELLING)) {
       if (!informed.has(other.id)) informed.set(other.id, sim.world.nowMs);
     }
