@@ -14,7 +14,11 @@ export function isRoamwallError(error: unknown): error is RoamwallError {
   return error instanceof Error && error.name === "RoamwallError";
 }
 
-/** Bad input: `place` says where (file:line, field, offset), `accepted` what would have been right. */
-export function badInput(place: string, found: string, accepted: string): RoamwallError {
-  return new RoamwallError("ROAMWALL_ERR_INPUT", `${place}: ${found}; accepted: ${accepted}`);
+/**
+ * Bad input: `place` says where (file:line, field, offset), `accepted` what would have been right, `meant` what the mistyped
+ * word probably was.
+ */
+export function badInput(place: string, found: string, accepted: string, meant?: string): RoamwallError {
+  const guess = meant === undefined ? "" : ` (did you mean ${meant}?)`;
+  return new RoamwallError("ROAMWALL_ERR_INPUT", `${place}: ${found}${guess}; accepted: ${accepted}`);
 }

@@ -37,7 +37,7 @@ export async function clientView(inside: Inside, mac: Mac): Promise<ClientView> 
   const line = lines.find((client) => client.mac === mac);
   const denials = deniedLog.of(mac);
   if (!line && denials.length === 0 && !policy.clients.has(mac)) {
-    throw badInput("client", `nobody knows ${mac}`, nearest(mac, lines));
+    throw badInput("client", `nobody knows ${mac}`, "a client that `roamwall clients` lists", nearest(mac, lines));
   }
   const grant = radius?.grantOf(mac);
   const rights = rightsOf(mac, { policy, grant, granted: session.granted(mac) });
@@ -68,8 +68,8 @@ function notHere(mac: Mac): ClientLine {
 }
 
 /** A mistyped pair is what happens most. */
-function nearest(mac: Mac, lines: readonly ClientLine[]): string {
+function nearest(mac: Mac, lines: readonly ClientLine[]): string | undefined {
   const distance = (other: Mac) => mac.split(":").filter((pair, i) => pair !== other.split(":")[i]).length;
   const close = lines.map((line) => line.mac).filter((other) => distance(other) <= 2 && !/^(00:|ff:){5}/.test(other));
-  return close.length ? `did you mean ${close.slice(0, 3).join(", ")}? (roamwall clients)` : "see roamwall clients";
+  return close.length ? close.slice(0, 3).join(", ") : undefined;
 }

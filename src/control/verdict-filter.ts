@@ -42,8 +42,7 @@ function reasonNumber(name: string): number {
   const names = REASONS.map(([reason]) => reason as string).slice(1);
   const number = names.indexOf(name) + 1;
   if (number > 0) return number;
-  const meant = closest(name, names);
-  throw badInput("reason", `"${name}"`, `${meant ? `did you mean ${meant}? ` : ""}${names.join(", ")}`);
+  throw badInput("reason", `"${name}"`, names.join(", "), closest(name, names));
 }
 
 function isPeerIn(prefix: Prefix, { family, peer }: RingEvent): boolean {

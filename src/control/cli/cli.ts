@@ -58,8 +58,7 @@ async function verbOf(name: string): Promise<Verb> {
   const verb = verbs.find((v) => v.name === name);
   if (verb) return verb;
   const names = verbs.map((v) => v.name);
-  const meant = closest(name, names);
-  throw usage(`unknown command "${name}"`, `${meant ? `did you mean ${meant}? ` : ""}${names.join(", ")}; see --help`);
+  throw usage(`unknown command "${name}"`, `${names.join(", ")}; see --help`, closest(name, names));
 }
 
 async function allVerbs(): Promise<readonly Verb[]> {

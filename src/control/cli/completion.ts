@@ -19,8 +19,7 @@ export function completionVerb(verbs: () => readonly Verb[]): Verb {
     run: async ({ terminal, arguments: [shell] }) => {
       const write = Object.hasOwn(SHELLS, shell!) ? SHELLS[shell!] : undefined;
       const names = Object.keys(SHELLS);
-      const meant = closest(shell!, names);
-      if (!write) throw usage(`no shell "${shell}"`, meant ? `did you mean ${meant}?` : names.join(", "));
+      if (!write) throw usage(`no shell "${shell}"`, names.join(", "), closest(shell!, names));
       terminal.out(write(verbs()));
       return EXIT.ok;
     },

@@ -51,7 +51,7 @@ export function parseCall(verb: Verb, words: readonly string[]): Pick<Call, "arg
     }
     const [name, inline] = splitOption(word);
     const option = verb.options.find((o) => o.name === name);
-    if (!option) throw usage(`unknown option --${name}`, optionNames(verb, name));
+    if (!option) throw unknownOption(verb, name);
     if (option.value === undefined) {
       if (inline !== undefined) throw usage(`--${name} takes no value`, `--${name}`);
       options.set(name, "true");
@@ -76,13 +76,11 @@ function splitOption(word: string): [name: string, value: string | undefined] {
   return at < 0 ? [word.slice(2), undefined] : [word.slice(2, at), word.slice(at + 1)];
 }
 
-function optionNames(verb: Verb, mistyped: string): string {
-  const meant = closest(
-    mistyped,
-    verb.options.map((o) => o.name),
-  );
-  if (meant) return `did you mean --${meant}?`;
-  return verb.options.map((o) => `--${o.name}`).join(", ") || "no options";
+function unknownOption(verb: Verb, name: string): RoamwallError {
+  const names = verb.options.map((o) => o.name);
+  const meant = closest(name, names);
+  const accepted = names.map((one) => `--${one}`).join(", ") || "no options";
+  return usage(`unknown option --${name}`, accepted, meant && `--${meant}`);
 }
 
 /** Of an option that was given. Throws ROAMWALL_ERR_USAGE. */
@@ -93,8 +91,8 @@ export function readNumber(options: Call["options"], name: string, least: number
   return value;
 }
 
-export function usage(found: string, accepted: string): RoamwallError {
-  return new RoamwallError("ROAMWALL_ERR_USAGE", badInput("command line", found, accepted).message);
+export function usage(found: string, accepted: string, meant?: string): RoamwallError {
+  return new RoamwallError("ROAMWALL_ERR_USAGE", badInput("command line", found, accepted, meant).message);
 }
 
 /** The first sentence of what a verb does. */
