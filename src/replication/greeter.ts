@@ -170,6 +170,7 @@ export class Greeter {
     neighbour.helloMs = nowMs;
     if (Number.isNaN(neighbour.leftMs)) neighbour.state = "alive";
     neighbour.phases.set(heard.fastPhase, heard.slowPhase, heard, nowMs);
+    neighbour.clock.heard(heard, nowMs);
     const ticks = { fast: heard.fast, slow: heard.slow };
     if (neighbour.guard.clamp(ticks, nowMs)) this.parts.counters.ticksClamped++;
     neighbour.setTicks(ticks.fast, ticks.slow);
@@ -214,6 +215,7 @@ export class Greeter {
     const { geometry, log } = this.parts.mesh;
     const sameTable = neighbour.believed && neighbour.tableId === heard.tableId;
     if (neighbour.believed && !sameTable) this.mirrors.orphan(neighbour);
+    if (!sameTable) neighbour.clock.begin();
     neighbour.leftMs = Number.NaN;
     this.beginEpochOf(neighbour, stranger, header);
     neighbour.beginCounting();

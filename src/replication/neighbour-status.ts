@@ -40,5 +40,6 @@ export function statusOf(neighbour: Neighbour, nowMs: number, groupHere = true):
     slowHere: neighbour.breath.isSlow,
     lastHelloMs: neighbour.helloMs,
     keys: hello?.keys ?? [],
+    clockMs: neighbour.clock.gainedMs,
   };
 }

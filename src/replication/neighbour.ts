@@ -17,6 +17,7 @@ import type { RightsRecord } from "./records/rights.ts";
 import type { Account } from "./repairs.ts";
 import { RightsMap } from "./rights-map.ts";
 import type { Channel, Header } from "./seal.ts";
+import { SourceClock } from "./source-clock.ts";
 import type { NeighbourState } from "./status.ts";
 import { SyncSession } from "./sync.ts";
 import { Units } from "./units.ts";
@@ -136,6 +137,7 @@ export class Neighbour {
   former: RightsMap | undefined;
   phases: PhaseClock;
   guard: TickGuard;
+  readonly clock: SourceClock;
   /** Up to where it knows our change sets. */
   ackVer = 0;
   /** How it sees us, as its last hello said (`SEEN`). */
@@ -163,6 +165,7 @@ export class Neighbour {
     this.units = new Units(0, undefined);
     this.phases = new PhaseClock(geometry);
     this.guard = new TickGuard(geometry, 0, 0, nowMs);
+    this.clock = new SourceClock(geometry);
   }
 
   supersede(epoch: Uint8Array): void {

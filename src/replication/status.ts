@@ -49,6 +49,8 @@ export interface NeighbourStatus {
   readonly lastHelloMs: number;
   /** Fingerprints of its mesh keys, by slot; 0: none. */
   readonly keys: readonly number[];
+  /** What the clock of its table gained on ours since it was first heard; null: not known yet. */
+  readonly clockMs: number | null;
 }
 
 export interface ReplicationCounters {

@@ -36,6 +36,7 @@ const well: NeighbourStatus = {
   slowHere: false,
   keys: [],
   lastHelloMs: 5,
+  clockMs: -40,
 };
 
 const shape: Shape = {
@@ -56,11 +57,12 @@ describe("roamwall neighbours", () => {
     const text = neighboursText([well], plain);
     expect(text.split("\n")).toHaveLength(3);
     expect(text).toMatch(
-      /2\tattic\t10\.0\.0\.2:4755\talive\tcomplete\t-\t5 % here, 0 % there\t.*\t25 %\t0: 1234 cells\t/,
+      /2\tattic\t10\.0\.0\.2:4755\talive\tcomplete\t-\t5 % here, 0 % there\t.*\t-0\.0 s\t25 %\t0: 1234 cells\t/,
     );
   });
 
   const rows: [string, Partial<NeighbourStatus>, string][] = [
+    ["a clock that stood still", { clockMs: -31_000 }, "its table's clock is off by -31.0 s"],
     [
       "a table of another size",
       { differences: differencesOf(shape, { ...shape, bucketBits: 11 }) },

@@ -4,7 +4,23 @@ import { ask, SOCKET_OPTION } from "./ask.ts";
 import { columns, durationText, printable, type Style, styleFor } from "./text.ts";
 import { EXIT, JSON_OPTION, type Verb } from "./verb.ts";
 
-const HEADING = ["ap", "name", "address", "state", "content", "behind", "lost", "round trip", "fill", "mirror", "keys"];
+const HEADING = [
+  "ap",
+  "name",
+  "address",
+  "state",
+  "content",
+  "behind",
+  "lost",
+  "round trip",
+  "clock",
+  "fill",
+  "mirror",
+  "keys",
+];
+
+/** Ticks are late by a busy machine's seconds; more is a roamwalld that was dead, or a clock that runs wrong. */
+const CLOCK_GAIN_MS = 5_000;
 
 export const neighboursVerb: Verb = {
   name: "neighbours",
@@ -23,6 +39,11 @@ export const neighboursVerb: Verb = {
   },
 };
 
+/** With the sign of a clock that runs ahead. */
+function secondsText(ms: number): string {
+  return `${ms < 0 ? "-" : "+"}${(Math.abs(ms) / 1_000).toFixed(1)} s`;
+}
+
 /** A line each, and below a line for each trouble. */
 export function neighboursText(neighbours: readonly NeighbourStatus[], style: Style): string {
   const rows = neighbours.map((n) => [
@@ -34,6 +55,7 @@ export function neighboursText(neighbours: readonly NeighbourStatus[], style: St
     n.lagMs > 0 ? durationText(n.lagMs) : "-",
     `${percent(n.lossHere)} here, ${percent(n.lossThere)} there`,
     n.rttMs === null ? "-" : durationText(n.rttMs),
+    n.clockMs === null ? "-" : secondsText(n.clockMs),
     percent(n.fill),
     n.mirror < 0 ? "-" : `${n.mirror}: ${n.mirroredCells} cells`,
     n.keys
@@ -75,6 +97,7 @@ const TROUBLES: readonly ((n: NeighbourStatus) => readonly string[])[] = [
   (n) => (n.state === "suspect" || n.state === "dead" ? [`silent for ${durationText(n.silentMs)}`] : []),
   (n) => (isHeard(n) && n.groupHere && !n.heardGroup ? ["multicast from it does not come, unicast does"] : []),
   (n) => (isHeard(n) && n.heardGroup && !n.heardAlone ? ["unicast from it does not come, multicast does"] : []),
+  (n) => (Math.abs(n.clockMs ?? 0) > CLOCK_GAIN_MS ? [`its table's clock is off by ${secondsText(n.clockMs!)}`] : []),
   (n) => (n.slow ? ["slow: it loses more than its share of our rate repairs, and waits for a snapshot"] : []),
   (n) => (n.slowHere ? ["we lose more of it than it repairs, and wait for a snapshot"] : []),
   (n) => (n.mode === "ftfw" || n.mode === "" ? [] : [`its mode is ${n.mode}: what it loses it does not repair`]),

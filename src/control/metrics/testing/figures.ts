@@ -58,6 +58,7 @@ export const NEIGHBOUR: NeighbourStatus = {
   slowHere: false,
   lastHelloMs: 700,
   keys: [1],
+  clockMs: 0,
 };
 
 export const STATUS: AgentStatus = {
