@@ -506,7 +506,8 @@ export class Session {
     const named = filtersOf(await this.dumpClients());
     const wanted = new Set(this.policy.filters.map((filter) => filter.id));
     for (const id of candidates) {
-      if (!named.has(id) && !wanted.has(id)) this.parts.datapath.deleteFilter(id);
+      // A client's own, loaded again by this agent, may be named again at any moment.
+      if (!named.has(id) && !wanted.has(id) && !this.mesh.holdsFilter(id)) this.parts.datapath.deleteFilter(id);
     }
   }
 

@@ -43,6 +43,11 @@ export class FilterStore {
     return this.byDigest.get(digest)?.id;
   }
 
+  /** Whether the datapath has one of these under that number. */
+  holds(id: number): boolean {
+    return this.ids.has(id);
+  }
+
   content(digest: bigint): FilterContent | undefined {
     return this.byDigest.get(digest)?.content;
   }

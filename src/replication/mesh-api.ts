@@ -109,6 +109,8 @@ export interface Mesh {
   seek(mac: Mac): Promise<boolean | undefined>;
   /** What somebody with authority gave the client, here or elsewhere, and what of it has come; undefined: nobody did. */
   granted(mac: Mac): Grant | undefined;
+  /** Whether a filter of a single client is loaded under this number. */
+  holdsFilter(id: number): boolean;
   /** The meaning of roles changed: writes every client's record anew. */
   refreshRoles(): void;
   /** hostapd saw the client, and may know who logged in (`bind`, as in `Grant`); frames that the datapath saw come by `handlers.arrived`. */

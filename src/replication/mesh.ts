@@ -53,6 +53,7 @@ export function createMesh(parts: MeshParts): Mesh {
     order: (mac: Mac, change) => replicator.courier.orders.place(mac, change),
     seek: (mac: Mac) => replicator.courier.seek(mac),
     granted: (mac: Mac) => proxy.granted(mac),
+    holdsFilter: (id) => proxy.filters.holds(id),
     revoke: (mac: Mac) => proxy.revoke(mac),
     refreshRoles: () => proxy.refreshRoles(),
     arrived: (mac: Mac, zone, bind) => proxy.arrived(mac, zone, bind),
