@@ -218,6 +218,7 @@ export class Greeter {
     if (!sameTable) neighbour.clock.begin();
     neighbour.leftMs = Number.NaN;
     this.beginEpochOf(neighbour, stranger, header);
+    neighbour.believedMs = nowMs;
     neighbour.beginCounting();
     neighbour.tableId = heard.tableId;
     neighbour.differences = differencesOf(this.shape, heard.shape);

@@ -41,5 +41,6 @@ export function statusOf(neighbour: Neighbour, nowMs: number, groupHere = true):
     lastHelloMs: neighbour.helloMs,
     keys: hello?.keys ?? [],
     clockMs: neighbour.clock.gainedMs,
+    knownForMs: neighbour.believed ? nowMs - neighbour.believedMs : null,
   };
 }

@@ -102,6 +102,8 @@ export class Neighbour {
   challenge = 0n;
   state: NeighbourState = "fresh";
   helloMs: number;
+  /** When its present epoch was believed. */
+  believedMs = Number.NaN;
   /** Last hello sent for it alone, as an answer and of our own accord. */
   readonly answers = new Insistence();
   greetedMs = Number.NEGATIVE_INFINITY;

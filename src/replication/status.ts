@@ -51,6 +51,8 @@ export interface NeighbourStatus {
   readonly keys: readonly number[];
   /** What the clock of its table gained on ours since it was first heard; null: not known yet. */
   readonly clockMs: number | null;
+  /** Since its present epoch was believed; null: it is not. */
+  readonly knownForMs: number | null;
 }
 
 export interface ReplicationCounters {

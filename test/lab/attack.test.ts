@@ -9,10 +9,10 @@ import { STRANGER } from "./support/topology.ts";
 import { LOST_AFTER_MS } from "./support/traffic/plan.ts";
 
 const SIZE = { clientFlows: 30, serverFlows: 6, idleFlows: 4, streams: 2, download: false } as const;
-const RECORDED = 300;
+const RECORDED = 100;
 const UNSEEN = 100;
 /** Each recorded datagram is sent so often, differently wrong each time. */
-const TIMES = 20;
+const TIMES = 60;
 const SETTLED_MS = 1_500;
 /** Hellos and refreshed timers go on meanwhile: a few a second and AP. */
 const OWN_DATAGRAMS_MAX = 200;

@@ -37,6 +37,7 @@ const well: NeighbourStatus = {
   keys: [],
   lastHelloMs: 5,
   clockMs: -40,
+  knownForMs: 60_000,
 };
 
 const shape: Shape = {

@@ -147,6 +147,11 @@ describe("doctor", () => {
     expect(ids).toEqual(["wed", "jit"]);
   });
 
+  it("does not judge the paths of a neighbour that it has just met", () => {
+    const met = neighbour({ heardGroup: false, heardAlone: false, knownForMs: 2_000 });
+    expect(diagnose({ ...HEALTHY, ...met })).toEqual([]);
+  });
+
   it("names one cause, not what follows from it", () => {
     const dead = { agent: { problem: "nobody listens there" }, settings: { problem: "no such file" } };
     const { key: _key, policy: _policy, ...rest } = HEALTHY;

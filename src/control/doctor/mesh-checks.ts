@@ -3,6 +3,8 @@ import type { NeighbourStatus } from "../../replication/status.ts";
 import { type Check, held, type World } from "./world.ts";
 
 const LOSS_WARNS = 0.1;
+/** Who hears the group is written to alone every five seconds; before, a path that is silent says nothing. */
+const BOTH_PATHS_SPEAK_MS = 15_000;
 const one = (finding: string | undefined | false, remedy: string) => (finding ? [{ finding, remedy }] : []);
 
 const nameOf = ({ id, name }: NeighbourStatus) => `neighbour ${id}${name ? ` (${name})` : ""}`;
@@ -84,11 +86,12 @@ export const MESH_CHECKS: readonly Check[] = [
     remedy: "more memory for mirrors (replication.memory), or roamwalld --mirrors N",
   })),
   each("multicast", "multicast and unicast of neighbours come", "medium", (neighbour) => {
-    const { groupHere, heardGroup, heardAlone, hearsGroup } = neighbour;
+    const { groupHere, heardGroup, heardAlone, hearsGroup, knownForMs } = neighbour;
     const lacks = !heardGroup ? "by multicast" : !heardAlone ? "by unicast" : "";
     return {
       finding:
         neighbour.state === "alive" &&
+        (knownForMs ?? 0) > BOTH_PATHS_SPEAK_MS &&
         groupHere &&
         (lacks ? `does not come ${lacks}` : !hearsGroup && "does not hear our multicast"),
       remedy:

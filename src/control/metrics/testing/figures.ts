@@ -59,6 +59,7 @@ export const NEIGHBOUR: NeighbourStatus = {
   lastHelloMs: 700,
   keys: [1],
   clockMs: 0,
+  knownForMs: 60_000,
 };
 
 export const STATUS: AgentStatus = {
