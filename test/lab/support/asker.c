@@ -11,10 +11,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -46,6 +48,19 @@ static int fail(const char *what)
 	exit(1);
 }
 
+/* What is forked ends with who forked it. */
+static pid_t fork_child(void)
+{
+	pid_t parent = getpid(), child = fork();
+
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(0);
+	}
+	return child;
+}
+
 static void serve_udp(int fd)
 {
 	for (;;) {
@@ -72,7 +87,7 @@ static void serve_tcp(int fd)
 		char line[64];
 		ssize_t n;
 
-		if (one < 0 || fork())
+		if (one < 0 || fork_child())
 			goto next;
 		while ((n = read(one, line, sizeof(line))) > 0)
 			if (write(one, line, (size_t)n) != n)
@@ -96,7 +111,7 @@ static int serve(uint16_t udp_port, uint16_t tcp_port)
 	if (bind(datagrams, (struct sockaddr *)&udp, sizeof(udp)) || bind(streams, (struct sockaddr *)&tcp, sizeof(tcp)) ||
 	    listen(streams, 64))
 		return fail("serve");
-	if (fork())
+	if (fork_child())
 		serve_udp(datagrams);
 	serve_tcp(streams);
 	return 0;

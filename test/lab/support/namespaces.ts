@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync } from "node:fs";
+import { LAB_RUN } from "../../../scripts/test/leftovers.ts";
 
 const RUN = "/run/netns";
 
@@ -17,6 +18,7 @@ export class Namespaces {
 
   add(...names: string[]): void {
     for (const name of names) {
+      tellRun(this.full(name));
       run("ip", ["netns", "add", this.full(name)]);
       this.names.push(name);
       this.ip(name, "link set lo up");
@@ -66,6 +68,12 @@ export class Namespaces {
 export function isOrphan(full: string, prefix: string): boolean {
   const pid = new RegExp(`^${prefix}-(\\d+)-`).exec(full)?.[1];
   return pid !== undefined && !existsSync(`/proc/${pid}`);
+}
+
+/** Whoever runs all labs looks afterwards whether any namespace is left. */
+function tellRun(full: string): void {
+  const list = process.env[LAB_RUN];
+  if (list !== undefined) appendFileSync(list, `${full}\n`);
 }
 
 function removeNamespace(full: string): void {

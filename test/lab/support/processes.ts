@@ -34,7 +34,10 @@ export class Processes {
     const child = spawn("setpriv", ["--pdeathsig", "KILL", ...inside, program, ...args], { stdio, detached: true });
     closeSync(log);
     this.children.add(child);
-    child.on("exit", () => this.children.delete(child));
+    child.on("exit", () => {
+      this.children.delete(child);
+      endGroup(child);
+    });
     child.on("error", () => this.children.delete(child));
     return child;
   }
@@ -55,11 +58,20 @@ export class Processes {
 
   /** For an exit that cannot wait. */
   killAll(): void {
-    for (const child of this.children) child.kill("SIGKILL");
+    for (const child of this.children) endGroup(child);
   }
 }
 
 const STOP_PATIENCE_MS = 2_000;
+
+/** What a program has forked and left. */
+function endGroup({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, "SIGKILL");
+  } catch {
+    // Nobody was left.
+  }
+}
 
 /** The last lines of a log, for an error that names its cause. */
 export function tail(path: string, lines = 12): string {
