@@ -2,7 +2,7 @@
 const KEPT = 16;
 
 /**
- * What a hello must give back before it is believed. A restart that is believed makes a new one, so that nothing which its
+ * What a hello must give back before it is believed. An epoch that is believed makes a new one, so that nothing which its
  * sender said in an earlier life, heard by us or not, is ever proof again; others may still answer the one before.
  */
 export class Challenges {

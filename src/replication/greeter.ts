@@ -244,8 +244,9 @@ export class Greeter {
 
   private beginEpochOf(neighbour: Neighbour, stranger: Stranger, header: Header): void {
     const isSame = neighbour.window !== undefined && sameBytes(neighbour.epoch, stranger.epoch);
-    if (neighbour.window && !isSame) {
-      neighbour.supersede(neighbour.epoch);
+    if (!isSame) {
+      if (neighbour.window) neighbour.supersede(neighbour.epoch);
+      // Also of a neighbour that is new here: an earlier life that we never heard may have answered us.
       this.challenges.renew();
       neighbour.leastChallenge = this.challenges.age;
     }

@@ -217,6 +217,33 @@ describe("an epoch is believed after it answered a challenge (A.15)", () => {
   }
 
   it("so that recordings do nothing", async () => expect(await replayed(false)).toBe(0));
+
+  it("and so does a life that answered us, and that we never heard", async () => {
+    const lab = new Lab(2);
+    const recorded: Uint8Array[] = [];
+    lab.tap = ({ bytes, to }) => {
+      if (to === 2) recorded.push(bytes.slice());
+      return to === 2 ? false : undefined;
+    };
+    await lab.start();
+    await lab.run(3_000);
+    expect(
+      lab
+        .ap(2)
+        .replicator.list()
+        .filter(({ believed }) => believed),
+    ).toEqual([]);
+    lab.tap = () => undefined;
+    await lab.restart(lab.ap(1));
+    await lab.run(1_000);
+    const [neighbour] = lab.ap(2).replicator.list();
+    const { epoch, believed } = neighbour!;
+    expect(believed).toBe(true);
+    for (const [i, bytes] of recorded.entries()) lab.inject({ from: 1, to: 2, bytes, atMs: lab.nowMs + 1 + i });
+    await lab.run(recorded.length + 10);
+    expect(neighbour!.epoch).toEqual(epoch);
+  });
+
   it("and with a challenge that is known beforehand they do", async () =>
     expect(await replayed(true)).toBeGreaterThan(0));
 
