@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CONSTANTS } from "../datapath/abi.ts";
+import { WHOLE } from "../proxy/phase.ts";
 import { GAPS_MAX } from "./gaps.ts";
 import { mirrorBytes } from "./mirror-slots.ts";
 import { Lab, mirrorDifferences } from "./testing/lab.ts";
@@ -76,5 +77,27 @@ describe("memory", () => {
     await lab.run(2_500);
     expect(mirrored(lab, 1)).toEqual([other.id]);
     expect(mirrorDifferences(lab, 1, other.id)).toBe(0);
+  });
+
+  it("takes nothing of the old table's clock for a new one's, when the mirror went to another meanwhile", async () => {
+    const { geometry } = new Lab(0);
+    const lab = new Lab(3, { options: { memoryBytes: 1.5 * mirrorBytes(geometry) } });
+    // The table of before has had many ticks more.
+    lab.aps[1] = { ...lab.ap(2), phaseMs: 600_000 };
+    await lab.start([lab.ap(1), lab.ap(2)]);
+    await lab.run(2_000);
+    expect(mirrored(lab, 1)).toEqual([2]);
+    lab.ap(2).running = false;
+    await lab.run(11_000);
+    await lab.start([lab.ap(3)]);
+    await lab.run(2_000);
+    expect(mirrored(lab, 1)).toEqual([3]);
+    await lab.start([lab.add(2, 4711n)]);
+    await lab.run(2_000);
+    const { phases, hello } = lab
+      .ap(1)
+      .replicator.list()
+      .find(({ id }) => id === 2)!;
+    expect(phases.ofSource(lab.nowMs, hello!).fast).toBeLessThan(2 * WHOLE);
   });
 });

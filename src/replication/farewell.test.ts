@@ -81,4 +81,25 @@ describe("an AP that stops", () => {
     expect(lab.ap(1).replicator.proxy.contexts.get(CLIENT)).toMatchObject({ here: true });
     expect(await speak(lab, lab.ap(1))).toBe(0);
   });
+
+  it("and starts again before its goodbye was answered leaves nobody standing", async () => {
+    const lab = await meshOf(2);
+    await open(lab, lab.ap(1));
+    // What is published last does not come, so that the goodbye is not answered at once.
+    lab.tap = ({ from }) => (from === 1 ? false : undefined);
+    expect(pass(lab.ap(1), 999, "S", "SA", "A>", "<A")).toBe(0);
+    await lab.run(8);
+    lab.tap = () => undefined;
+    lab
+      .ap(1)
+      .replicator.stop(lab.nowMs)
+      .catch(() => {});
+    await lab.run(3);
+    await lab.restart(lab.ap(1));
+    for (let i = 0; i < 300; i++) {
+      await lab.run(1);
+      expect(lab.ap(2).replicator.nextAtMs()).not.toBeNaN();
+    }
+    expect(lab.ap(2).replicator.list()[0]!.state).toBe("alive");
+  });
 });

@@ -214,9 +214,10 @@ export class Greeter {
   private believe(neighbour: Neighbour, stranger: Stranger, header: Header, heard: Hello, nowMs: number): void {
     const { geometry, log } = this.parts.mesh;
     const sameTable = neighbour.believed && neighbour.tableId === heard.tableId;
-    if (neighbour.believed && !sameTable) this.mirrors.orphan(neighbour);
+    // Also when its mirror was given away meanwhile: what is known of the old table's clock and slots is not the new one's.
+    if (neighbour.tableId !== 0n && neighbour.tableId !== heard.tableId) this.mirrors.orphan(neighbour);
     if (!sameTable) neighbour.clock.begin();
-    neighbour.leftMs = Number.NaN;
+    neighbour.isBack();
     this.beginEpochOf(neighbour, stranger, header);
     neighbour.believedMs = nowMs;
     neighbour.beginCounting();

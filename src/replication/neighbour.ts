@@ -229,6 +229,12 @@ export class Neighbour {
     return slot === undefined ? undefined : this.rights.get(slot);
   }
 
+  /** It speaks anew: the goodbye of before, answered or not, is over. */
+  isBack(): void {
+    this.leftMs = Number.NaN;
+    this.owesAnswer = false;
+  }
+
   /** It said goodbye: when to say that all it published is known, or that there is no sense in waiting for more. */
   get leavesAtMs(): number {
     if (!this.owesAnswer) return Number.POSITIVE_INFINITY;

@@ -214,6 +214,7 @@ export class AccessPoint {
   private scheduleAgent(): void {
     const { world } = this.parts;
     const next = this.replicator.nextAtMs();
+    if (Number.isNaN(next)) throw new Error(`${this.name} does not know when it is to be driven`);
     if (next === Number.POSITIVE_INFINITY) return;
     // Timers of a real agent are whole milliseconds, and none is shorter than one.
     const atMs = world.nowMs + Math.max(1, Math.ceil(next - world.nowMs));
