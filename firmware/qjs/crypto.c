@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Cryptography for the bundle. Numbers and lengths are checked here; aead.c, sha2.c, siphash.c and ed25519.c trust theirs. */
+/* Cryptography for the bundle. Numbers and lengths are checked here; aead.c, sha2.c, siphash.c, ed25519.c and x25519.c trust theirs. */
 #include <string.h>
 
 #include "crypto.h"
@@ -129,6 +129,31 @@ static JSValue js_verify(JSContext *context, JSValueConst self, int argc, JSValu
 					   ed25519_verify(key.data, span_of(&message), signature.data));
 }
 
+/* host.dhPublicKey(secret): X25519 */
+static JSValue js_dh_public_key(JSContext *context, JSValueConst self, int argc, JSValueConst *argv)
+{
+	uint8_t key[X25519_BYTES];
+	struct bytes secret;
+
+	(void)context, (void)self, (void)argc;
+	if (!arg_sized(argv[0], X25519_BYTES, &secret))
+		return JS_EXCEPTION;
+	x25519_public_key(secret.data, key);
+	return value_bytes(key, sizeof(key));
+}
+
+/* host.dhShared(secret, key): undefined where everybody would share it. */
+static JSValue js_dh_shared(JSContext *context, JSValueConst self, int argc, JSValueConst *argv)
+{
+	uint8_t shared[X25519_BYTES];
+	struct bytes secret, key;
+
+	(void)context, (void)self, (void)argc;
+	if (!arg_sized(argv[0], X25519_BYTES, &secret) || !arg_sized(argv[1], X25519_BYTES, &key))
+		return JS_EXCEPTION;
+	return x25519_shared(secret.data, key.data, shared) ? value_bytes(shared, sizeof(shared)) : JS_UNDEFINED;
+}
+
 void crypto_define(JSValueConst host)
 {
 	host_define(host, "sha256", js_sha256, 1);
@@ -138,4 +163,6 @@ void crypto_define(JSValueConst host)
 	host_define(host, "publicKey", js_public_key, 1);
 	host_define(host, "sign", js_sign, 2);
 	host_define(host, "verify", js_verify, 3);
+	host_define(host, "dhPublicKey", js_dh_public_key, 1);
+	host_define(host, "dhShared", js_dh_shared, 2);
 }

@@ -17,6 +17,7 @@
 #define ED25519_SEED_BYTES 32
 #define ED25519_KEY_BYTES 32
 #define ED25519_SIGNATURE_BYTES 64
+#define X25519_BYTES 32
 
 struct span {
 	const uint8_t *data;
@@ -40,5 +41,10 @@ uint64_t siphash(const uint8_t *key, struct span bytes);
 void ed25519_public_key(const uint8_t *seed, uint8_t *public_key);
 void ed25519_sign(const uint8_t *seed, struct span message, uint8_t *signature);
 bool ed25519_verify(const uint8_t *public_key, struct span message, const uint8_t *signature);
+
+/* x25519.c: RFC 7748. */
+void x25519_public_key(const uint8_t *secret, uint8_t *public_key);
+/* False: everybody would share this with that key. */
+bool x25519_shared(const uint8_t *secret, const uint8_t *public_key, uint8_t *shared);
 
 #endif

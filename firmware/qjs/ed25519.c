@@ -6,11 +6,8 @@
 #include <string.h>
 
 #include "crypto.h"
+#include "field.h"
 
-#define LIMBS 16
-
-/* Numbers modulo 2^255 - 19: limbs of 16 bits, least first, with room for sums and differences. */
-typedef int64_t field[LIMBS];
 /* X/Z, Y/Z, T = XY/Z */
 struct point {
 	field x, y, z, t;
@@ -32,114 +29,6 @@ static const field root_of_minus_one = { 0xa0b0, 0x4a0e, 0x1b27, 0xc4ee, 0xe478,
 static const uint8_t order[32] = { 0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7,
 				   0xa2, 0xde, 0xf9, 0xde, 0x14, [31] = 0x10 };
 
-static void copy(field out, const field a)
-{
-	memcpy(out, a, sizeof(field));
-}
-
-static void carry(field a)
-{
-	for (int i = 0; i < LIMBS; i++) {
-		int64_t over;
-
-		a[i] += 1 << 16;
-		over = a[i] >> 16;
-		a[(i + 1) % LIMBS] += i < LIMBS - 1 ? over - 1 : 38 * (over - 1);
-		a[i] -= over * (1 << 16);
-	}
-}
-
-/* Swaps where `bit` is 1. */
-static void select_swap(field a, field b, int bit)
-{
-	int64_t mask = ~((int64_t)bit - 1);
-
-	for (int i = 0; i < LIMBS; i++) {
-		int64_t both = mask & (a[i] ^ b[i]);
-
-		a[i] ^= both;
-		b[i] ^= both;
-	}
-}
-
-static void add(field out, const field a, const field b)
-{
-	for (int i = 0; i < LIMBS; i++)
-		out[i] = a[i] + b[i];
-}
-
-static void subtract(field out, const field a, const field b)
-{
-	for (int i = 0; i < LIMBS; i++)
-		out[i] = a[i] - b[i];
-}
-
-static void multiply(field out, const field a, const field b)
-{
-	int64_t product[2 * LIMBS - 1] = { 0 };
-
-	for (int i = 0; i < LIMBS; i++)
-		for (int j = 0; j < LIMBS; j++)
-			product[i + j] += a[i] * b[j];
-	for (int i = 0; i < LIMBS - 1; i++)
-		product[i] += 38 * product[i + LIMBS];
-	memcpy(out, product, sizeof(field));
-	carry(out);
-	carry(out);
-}
-
-/* a to the number whose bits up to `top` + 1 are all set, but those two. */
-static void power(field out, const field a, int top, int skip_a, int skip_b)
-{
-	field result;
-
-	copy(result, a);
-	for (int bit = top; bit >= 0; bit--) {
-		multiply(result, result, result);
-		if (bit != skip_a && bit != skip_b)
-			multiply(result, result, a);
-	}
-	copy(out, result);
-}
-
-/* a^(p - 2) */
-static void invert(field out, const field a)
-{
-	power(out, a, 253, 2, 4);
-}
-
-static void pack_field(uint8_t *out, const field a)
-{
-	field whole, less;
-
-	copy(whole, a);
-	for (int i = 0; i < 3; i++)
-		carry(whole);
-	for (int round = 0; round < 2; round++) {
-		int below;
-
-		less[0] = whole[0] - 0xffed;
-		for (int i = 1; i < LIMBS; i++) {
-			less[i] = whole[i] - (i < LIMBS - 1 ? 0xffff : 0x7fff) - ((less[i - 1] >> 16) & 1);
-			less[i - 1] &= 0xffff;
-		}
-		below = (less[LIMBS - 1] >> 16) & 1;
-		less[LIMBS - 1] &= 0xffff;
-		select_swap(whole, less, 1 - below);
-	}
-	for (int i = 0; i < LIMBS; i++) {
-		out[2 * i] = whole[i];
-		out[2 * i + 1] = whole[i] >> 8;
-	}
-}
-
-static void unpack_field(field out, const uint8_t *bytes)
-{
-	for (int i = 0; i < LIMBS; i++)
-		out[i] = bytes[2 * i] + ((int64_t)bytes[2 * i + 1] << 8);
-	out[LIMBS - 1] &= 0x7fff;
-}
-
 static bool equal_bytes(const uint8_t *a, const uint8_t *b)
 {
 	uint8_t differs = 0;
@@ -153,8 +42,8 @@ static bool is_equal(const field a, const field b)
 {
 	uint8_t left[32], right[32];
 
-	pack_field(left, a);
-	pack_field(right, b);
+	field_pack(left, a);
+	field_pack(right, b);
 	return equal_bytes(left, right);
 }
 
@@ -162,7 +51,7 @@ static int parity(const field a)
 {
 	uint8_t bytes[32];
 
-	pack_field(bytes, a);
+	field_pack(bytes, a);
 	return bytes[0] & 1;
 }
 
@@ -171,41 +60,41 @@ static void add_point(struct point *p, const struct point *q)
 {
 	field a, b, c, d, e, f, g, h, t;
 
-	subtract(a, p->y, p->x);
-	subtract(t, q->y, q->x);
-	multiply(a, a, t);
-	add(b, p->x, p->y);
-	add(t, q->x, q->y);
-	multiply(b, b, t);
-	multiply(c, p->t, q->t);
-	multiply(c, c, curve_2d);
-	multiply(d, p->z, q->z);
-	add(d, d, d);
-	subtract(e, b, a);
-	subtract(f, d, c);
-	add(g, d, c);
-	add(h, b, a);
-	multiply(p->x, e, f);
-	multiply(p->y, h, g);
-	multiply(p->z, g, f);
-	multiply(p->t, e, h);
+	field_subtract(a, p->y, p->x);
+	field_subtract(t, q->y, q->x);
+	field_multiply(a, a, t);
+	field_add(b, p->x, p->y);
+	field_add(t, q->x, q->y);
+	field_multiply(b, b, t);
+	field_multiply(c, p->t, q->t);
+	field_multiply(c, c, curve_2d);
+	field_multiply(d, p->z, q->z);
+	field_add(d, d, d);
+	field_subtract(e, b, a);
+	field_subtract(f, d, c);
+	field_add(g, d, c);
+	field_add(h, b, a);
+	field_multiply(p->x, e, f);
+	field_multiply(p->y, h, g);
+	field_multiply(p->z, g, f);
+	field_multiply(p->t, e, h);
 }
 
 static void swap_points(struct point *p, struct point *q, int bit)
 {
-	select_swap(p->x, q->x, bit);
-	select_swap(p->y, q->y, bit);
-	select_swap(p->z, q->z, bit);
-	select_swap(p->t, q->t, bit);
+	field_swap(p->x, q->x, bit);
+	field_swap(p->y, q->y, bit);
+	field_swap(p->z, q->z, bit);
+	field_swap(p->t, q->t, bit);
 }
 
 /* `q` is lost. */
 static void multiply_point(struct point *out, struct point *q, const uint8_t *scalar)
 {
-	copy(out->x, zero);
-	copy(out->y, one);
-	copy(out->z, one);
-	copy(out->t, zero);
+	field_copy(out->x, zero);
+	field_copy(out->y, one);
+	field_copy(out->z, one);
+	field_copy(out->t, zero);
 	for (int i = 255; i >= 0; i--) {
 		int bit = (scalar[i / 8] >> (i & 7)) & 1;
 
@@ -220,10 +109,10 @@ static void multiply_base(struct point *out, const uint8_t *scalar)
 {
 	struct point base;
 
-	copy(base.x, base_x);
-	copy(base.y, base_y);
-	copy(base.z, one);
-	multiply(base.t, base_x, base_y);
+	field_copy(base.x, base_x);
+	field_copy(base.y, base_y);
+	field_copy(base.z, one);
+	field_multiply(base.t, base_x, base_y);
 	multiply_point(out, &base, scalar);
 }
 
@@ -231,10 +120,10 @@ static void pack_point(uint8_t *out, const struct point *p)
 {
 	field inverse, x, y;
 
-	invert(inverse, p->z);
-	multiply(x, p->x, inverse);
-	multiply(y, p->y, inverse);
-	pack_field(out, y);
+	field_invert(inverse, p->z);
+	field_multiply(x, p->x, inverse);
+	field_multiply(y, p->y, inverse);
+	field_pack(out, y);
 	out[31] ^= parity(x) << 7;
 }
 
@@ -243,34 +132,34 @@ static bool unpack_negative(struct point *out, const uint8_t *bytes)
 {
 	field numerator, denominator, square, fourth, root, t;
 
-	copy(out->z, one);
-	unpack_field(out->y, bytes);
-	multiply(numerator, out->y, out->y);
-	multiply(denominator, numerator, curve_d);
-	subtract(numerator, numerator, out->z);
-	add(denominator, out->z, denominator);
-	multiply(square, denominator, denominator);
-	multiply(fourth, square, square);
-	multiply(t, fourth, square);
-	multiply(t, t, numerator);
-	multiply(t, t, denominator);
+	field_copy(out->z, one);
+	field_unpack(out->y, bytes);
+	field_multiply(numerator, out->y, out->y);
+	field_multiply(denominator, numerator, curve_d);
+	field_subtract(numerator, numerator, out->z);
+	field_add(denominator, out->z, denominator);
+	field_multiply(square, denominator, denominator);
+	field_multiply(fourth, square, square);
+	field_multiply(t, fourth, square);
+	field_multiply(t, t, numerator);
+	field_multiply(t, t, denominator);
 	/* a^((p - 5) / 8) */
-	power(t, t, 250, 1, 1);
-	multiply(t, t, numerator);
-	multiply(t, t, denominator);
-	multiply(t, t, denominator);
-	multiply(out->x, t, denominator);
-	multiply(root, out->x, out->x);
-	multiply(root, root, denominator);
+	field_power(t, t, 250, 1, 1);
+	field_multiply(t, t, numerator);
+	field_multiply(t, t, denominator);
+	field_multiply(t, t, denominator);
+	field_multiply(out->x, t, denominator);
+	field_multiply(root, out->x, out->x);
+	field_multiply(root, root, denominator);
 	if (!is_equal(root, numerator))
-		multiply(out->x, out->x, root_of_minus_one);
-	multiply(root, out->x, out->x);
-	multiply(root, root, denominator);
+		field_multiply(out->x, out->x, root_of_minus_one);
+	field_multiply(root, out->x, out->x);
+	field_multiply(root, root, denominator);
 	if (!is_equal(root, numerator))
 		return false;
 	if (parity(out->x) == bytes[31] >> 7)
-		subtract(out->x, zero, out->x);
-	multiply(out->t, out->x, out->y);
+		field_subtract(out->x, zero, out->x);
+	field_multiply(out->t, out->x, out->y);
 	return true;
 }
 

@@ -11,7 +11,7 @@
  *   files.c watch.c             files
  *   process.c signals.c spawn.c resolve.c   the process, and children
  *   text.c      UTF-8
- *   crypto.c    over aead.c, sha2.c, siphash.c, ed25519.c, which know nothing of the engine
+ *   crypto.c    over aead.c, sha2.c, siphash.c, ed25519.c, x25519.c, which know nothing of the engine
  *
  * Every function of `host` checks what it is given: a wrong argument is an exception with `code`, never undefined behaviour.
  */

@@ -24,9 +24,9 @@ export function* sealCosts(name: string, seal: Seal, watch: Watch): Generator<st
   const derive = leastUs(watch, () => seal.channel(0, 1, GREETING));
   for (const length of BODIES) {
     const body = Uint8Array.from({ length }, (_, i) => i & 255);
-    const sealed = channel.seal({ keySlot: 0, sender: 1, epochTag: 1, pn: 1 }, body);
+    const sealed = channel.seal({ keySlot: 0, sender: 1, epochTag: 1, pn: 1 }, body, 0)!;
     const header = parseHeader(sealed)!;
-    const sealing = leastUs(watch, (pn) => channel.seal({ keySlot: 0, sender: 1, epochTag: 1, pn }, body));
+    const sealing = leastUs(watch, (pn) => channel.seal({ keySlot: 0, sender: 1, epochTag: 1, pn }, body, 0)!);
     const filter = leastUs(watch, () => channel.mayBe(header, sealed));
     const opening = leastUs(watch, () => channel.open(header, sealed));
     yield line([name, length, ...[sealing, filter, opening, derive].map((us) => us.toFixed(2))]);

@@ -29,6 +29,7 @@ export interface Platform {
    */
   spawn(command: string, args: readonly string[], handlers: ProcessHandlers): Process;
   readonly ed25519: Ed25519;
+  readonly x25519: X25519;
   /**
    * A connection to an MQTT broker, kept up by itself: a broker that cannot be reached is tried again. Rejects with
    * ROAMWALL_ERR_INPUT where the URL is wrong, and where this platform cannot speak what it asks for.
@@ -65,6 +66,13 @@ export interface Ed25519 {
   sign(seed: Uint8Array, message: Uint8Array): Uint8Array;
   /** False for a wrong signature and for a key that is none. */
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
+}
+
+/** RFC 7748. Secrets, public keys and what two have in common are 32 bytes. */
+export interface X25519 {
+  publicKey(secret: Uint8Array): Uint8Array;
+  /** Undefined: `publicKey` is one that everybody would share the same secret with. */
+  shared(secret: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined;
 }
 
 export interface BrokerOptions {

@@ -68,7 +68,8 @@ export class Courier implements Omit<ProxyWire, "soon"> {
       befriend: (id, endpoint, isAsker, nowMs) => this.befriend(id, endpoint, isAsker, nowMs),
       found: (client) => proxy.found(client),
       sighted: (client) => proxy.sighted(client),
-      hinted: (mac, holder, n) => proxy.hinted(mac, holder, n),
+      // With identities nobody claims for another: the holder is asked, and says itself what it claimed.
+      hinted: (from, mac, holder, n) => proxy.hinted(mac, holder, mesh.identities && from !== holder ? 0 : n),
       send: (value, to) => this.sendLocate(value, to),
     });
     this.pull = new FilterPull({

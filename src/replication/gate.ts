@@ -18,6 +18,7 @@ export type Refusal =
   | "short"
   | "version"
   | "own"
+  | "no member"
   | "not believed"
   | "superseded"
   | "seen before"
@@ -63,8 +64,11 @@ export class Gate {
     if (bytes[0]! >> 4 !== this.parts.seal.version) return "version";
     const { sender, hello } = header;
     if (sender === this.parts.id && (!hello || hello.identity === this.parts.identity)) return "own";
+    if (!this.parts.seal.isMember(sender)) return "no member";
     const neighbour = this.parts.neighbour(sender);
-    if (neighbour?.isOfEpoch(header)) return this.ofNeighbour(neighbour, header, bytes, nowMs);
+    // A hello that proves nothing to us is that of a stranger, whoever it says it is.
+    const isProven = !hello || (neighbour?.channel?.dealing?.isAddressed(header, bytes) ?? true);
+    if (isProven && neighbour?.isOfEpoch(header)) return this.ofNeighbour(neighbour, header, bytes, nowMs);
     return hello ? this.ofStranger(header, hello, bytes, nowMs) : "not believed";
   }
 

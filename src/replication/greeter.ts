@@ -13,6 +13,7 @@ import { DEAD_AFTER_MS, HELLO_EVERY_MS, Neighbour, SUSPECT_AFTER_MS, TickGuard }
 import { type Outbox, PREFIX_BYTES, TO_ALL } from "./outbox.ts";
 import { ALONE_HELLO_MS } from "./paths.ts";
 import { ASK, ask } from "./records/ask.ts";
+import { deal } from "./records/deal.ts";
 import { HELLO_NAME_BYTES_MAX, type Hello, type HelloEntry, hello, SEEN } from "./records/hello.ts";
 import { KIND } from "./records/kinds.ts";
 import { Account } from "./repairs.ts";
@@ -130,19 +131,22 @@ export class Greeter {
 
   /** A hello of an epoch that is not believed: it must give back our challenge, or it may be a recording. */
   ofStranger(stranger: Stranger, header: Header, body: Uint8Array, from: Endpoint, nowMs: number): void {
-    const heard = soleHello(body);
+    const { heard, secret } = soleHello(body);
     if (!heard) return;
     const { sender: id } = stranger;
+    const { dealing } = stranger.channel;
+    const isProven = stranger.isProven && (!dealing || secret !== undefined);
     const known = this.neighbours.get(id);
     const entry = this.entryOfUs(heard);
     if (id === this.parts.mesh.id) {
       this.ofNamesake(stranger, heard, entry, from, nowMs);
-    } else if (!this.challenges.accepts(entry?.echo, known?.leastChallenge ?? 0)) {
+    } else if (!isProven || !this.challenges.accepts(entry?.echo, known?.leastChallenge ?? 0)) {
       this.answerStranger(stranger, heard, from, nowMs);
     } else {
       const neighbour = known ?? this.meet(id, from, nowMs);
       if (!neighbour) return;
       neighbour.address = from;
+      if (secret) dealing?.take(secret);
       this.believe(neighbour, stranger, header, heard, nowMs);
       this.ofBelieved(neighbour, heard, nowMs);
     }
@@ -203,6 +207,21 @@ export class Greeter {
     });
     this.neighbours.set(id, neighbour);
     return neighbour;
+  }
+
+  /** It is no member any more, or has another key: what it said counts no longer. */
+  expel(id: number): void {
+    const neighbour = this.neighbours.get(id);
+    if (!neighbour) return;
+    this.mirrors.expel(neighbour);
+    this.remove(neighbour);
+  }
+
+  /** Those whom we believe, and who so believe us or will in a moment. */
+  believed(): readonly number[] {
+    const ids: number[] = [];
+    for (const { id, believed } of this.neighbours.values()) if (believed) ids.push(id);
+    return ids;
   }
 
   private remove({ id }: Neighbour): void {
@@ -325,8 +344,11 @@ export class Greeter {
   }
 
   private helloTo(id: number, to: Endpoint, entry: HelloEntry, nowMs: number): void {
-    this.parts.outbox.add(hello, this.helloOf([entry], nowMs));
-    this.parts.outbox.flush(id, to, true);
+    const { outbox } = this.parts;
+    const { secret } = outbox;
+    outbox.add(hello, this.helloOf([entry], nowMs));
+    if (secret) outbox.add(deal, { secret });
+    outbox.flush(id, to, true);
   }
 
   private answer(to: Endpoint, entry: HelloEntry, neighbour: Neighbour, nowMs: number): void {
@@ -347,8 +369,7 @@ export class Greeter {
   private sayHelloAlone(neighbour: Neighbour, nowMs: number): void {
     if (!neighbour.hearsGroup || nowMs - neighbour.aloneMs < ALONE_HELLO_MS) return;
     neighbour.aloneMs = nowMs;
-    this.parts.outbox.add(hello, this.helloOf([this.entryOf(neighbour, nowMs)], nowMs));
-    this.parts.outbox.flush(neighbour.id, neighbour.address, true);
+    this.helloTo(neighbour.id, neighbour.address, this.entryOf(neighbour, nowMs), nowMs);
   }
 
   private entryOf(neighbour: Neighbour, nowMs: number): HelloEntry {
@@ -408,11 +429,13 @@ function shortened(name: string): string {
   return short;
 }
 
-/** Of a stranger nothing else is read. */
-function soleHello(body: Uint8Array): Hello | undefined {
+/** Of a stranger nothing else is read but its hello, and with it what it deals. */
+function soleHello(body: Uint8Array): { heard?: Hello | undefined; secret?: Uint8Array | undefined } {
   let heard: Hello | undefined;
+  let secret: Uint8Array | undefined;
   eachRecord(body, PREFIX_BYTES, (kind, from, to) => {
     if (kind === KIND.hello) heard = hello.parse(new BitReader(body, from, to));
+    else if (kind === KIND.deal) secret = deal.parse(new BitReader(body, from, to))?.secret;
   });
-  return heard;
+  return { heard, secret };
 }

@@ -1,4 +1,5 @@
 import { BitReader } from "../base/bits.ts";
+import type { Mac } from "../base/mac.ts";
 import type { Geometry } from "../bloom/geometry.ts";
 import type { Log } from "../platform/platform.ts";
 import type { Phases } from "../proxy/phase.ts";
@@ -40,6 +41,8 @@ export interface InboxParts {
   readonly courier: Courier;
   readonly counters: ReplicationCounters;
   readonly log: Log;
+  /** Each AP speaks for itself: what it takes of others is limited. */
+  readonly limitsClaims: boolean;
   neighbour(id: number): Neighbour | undefined;
   helloHeard(from: Neighbour, hello: Hello, nowMs: number): void;
 }
@@ -110,7 +113,9 @@ export class Inbox {
       case KIND.digests:
         return this.with(digests.parse(this.reader), (value) => this.digests(from, value, nowMs));
       case KIND.claim:
-        return this.with(claim.parse(this.reader), (value) => this.parts.proxy.roam.claimed(from.id, value));
+        return this.with(claim.parse(this.reader), (value) => {
+          if (this.mayClaim(from, value, nowMs)) this.parts.proxy.roam.claimed(from.id, value);
+        });
       case KIND.handover:
         return this.with(this.handover.parse(this.reader), (value) => {
           from.roams++;
@@ -212,6 +217,13 @@ export class Inbox {
     if (wanted.length > 0) from.startSync(wanted, nowMs);
   }
 
+  private mayClaim(from: Neighbour, of: { readonly mac: Mac; readonly n: number }, nowMs: number): boolean {
+    const { proxy, limitsClaims, counters } = this.parts;
+    if (!limitsClaims || from.claims.mayClaim(proxy.contexts.get(of.mac), from.id, of.n, nowMs)) return true;
+    counters.claimsRefused++;
+    return false;
+  }
+
   private rights(from: Neighbour, record: RightsRecord, nowMs: number): void {
     if (record.ver <= from.rights.ver(record.slot)) return;
     this.takeRights(from, record, nowMs);
@@ -227,7 +239,8 @@ export class Inbox {
       if (context) proxy.contexts.write(context);
     }
     if (record.empty) return;
-    const { mac, n, here, zone, bind } = record;
+    const { mac, n, zone, bind } = record;
+    const here = record.here && this.mayClaim(from, record, nowMs);
     proxy.heardRights(from.id, { mac, n, here, zone, bind, rights: rightsOfRecord(record, nowMs) });
   }
 

@@ -47,7 +47,8 @@ export interface LocatorParts {
   found(client: FoundClient): void;
   /** Where the client is, that did not come here. */
   sighted(client: SightedClient): void;
-  hinted(mac: Mac, holder: number, n: number): void;
+  /** By `from`: `holder` may have state of the client, and claimed it below `n`. */
+  hinted(from: number, mac: Mac, holder: number, n: number): void;
   send(value: Locate | Found, to: number | undefined): void;
 }
 
@@ -250,7 +251,7 @@ export class Locator {
   private answered(from: number, answer: Found, nowMs: number): void {
     if (answer.qid === UNASKED) {
       if (answer.endpoint) this.parts.befriend(answer.holder, answer.endpoint, false, nowMs);
-      this.parts.hinted(answer.rights.mac, answer.holder, answer.rights.n);
+      this.parts.hinted(from, answer.rights.mac, answer.holder, answer.rights.n);
       return;
     }
     const route = this.routes.get(answer.qid);

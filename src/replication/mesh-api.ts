@@ -9,6 +9,7 @@ import type { RoamCounters } from "../proxy/roam-api.ts";
 import type { RoamHistory } from "../proxy/roam-history.ts";
 import type { MeshKey } from "./keyring.ts";
 import type { LocateCounters } from "./locator.ts";
+import type { Identities, Member } from "./members.ts";
 import type { ModeName } from "./modes.ts";
 import type { Ordered } from "./orders.ts";
 import type { Path } from "./paths.ts";
@@ -30,6 +31,8 @@ export interface MeshParts {
   readonly crypto: Crypto;
   /** One or two, the older one first. */
   readonly keys: readonly MeshKey[];
+  /** Each AP has a key of its own. Absent: who has the mesh key is believed to be who it says. */
+  readonly identities?: Identities;
   readonly options?: Partial<MeshOptions>;
   /** False: what runs often runs no faster by it; absent: it does. */
   readonly warmsUp?: boolean;
@@ -118,6 +121,8 @@ export interface Mesh {
 
   /** The key file changed: one or two keys, the older one first. No flow notices. */
   setKeys(keys: readonly MeshKey[]): void;
+  /** The member list changed. Who left is forgotten, and cannot read what is said from now on; no flow of others notices. */
+  setMembers(members: readonly Member[]): void;
   /** Seals with the newer key at once, whether or not all neighbours have it. */
   switchKey(): void;
   keys(): KeyStatus[];

@@ -58,6 +58,7 @@ export function createMesh(parts: MeshParts): Mesh {
     refreshRoles: () => proxy.refreshRoles(),
     arrived: (mac: Mac, zone, bind) => proxy.arrived(mac, zone, bind),
     setKeys: (keys) => replicator.setKeys(keys, parts.nowMs()),
+    setMembers: (members) => replicator.setMembers(members, parts.nowMs()),
     switchKey: () => replicator.switchKey(),
     keys: () => replicator.rotation.status(),
     clients: () => proxy.status(),

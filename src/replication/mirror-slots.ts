@@ -77,6 +77,14 @@ export class MirrorSlots {
     this.changed();
   }
 
+  /** With all that was kept of the tables that it had before. */
+  expel(neighbour: Neighbour): void {
+    for (const { mirror } of neighbour.orphans.splice(0)) this.release(mirror);
+    if (neighbour.mirror) this.release(neighbour.mirror);
+    neighbour.mirror = undefined;
+    this.changed();
+  }
+
   releaseEmpty(neighbour: Neighbour): void {
     const empty = neighbour.orphans.filter(({ mirror }) => mirror.used === 0);
     for (const orphan of empty) {

@@ -7,6 +7,7 @@ import { PhaseClock } from "../proxy/phase.ts";
 import { unwrapTick } from "../proxy/ticks.ts";
 import { Attempts } from "./attempts.ts";
 import { Breath } from "./breath.ts";
+import { ClaimLimit } from "./claim-limit.ts";
 import { Gaps } from "./gaps.ts";
 import { Insistence } from "./insistence.ts";
 import { MODES, type Mode } from "./modes.ts";
@@ -124,6 +125,7 @@ export class Neighbour {
   readonly gaps: Gaps;
   /** What it may cost us. */
   readonly account: Account;
+  readonly claims = new ClaimLimit();
   readonly breath = new Breath();
   readonly paths = new Paths();
   /** It says that what we send to the group comes to it. */

@@ -49,6 +49,11 @@ export class Outbox {
     this.pn = 0;
   }
 
+  /** What whom we greet must be told to read what we say to all; undefined: the mesh key is enough. */
+  get secret(): Uint8Array | undefined {
+    return this.channel?.dealing?.secret;
+  }
+
   /** Half of the numbers are used up. */
   get epochEnds(): boolean {
     return this.pn > PN_MAX / 2;
@@ -56,7 +61,8 @@ export class Outbox {
 
   /** Bytes of a record's body that still fit into this datagram. */
   get room(): number {
-    return this.parts.datagramBytes - HEADER_BYTES - SEALED_EXTRA_BYTES - this.at - RECORD_HEADER_BYTES;
+    const extra = this.channel?.extraBytes ?? SEALED_EXTRA_BYTES;
+    return this.parts.datagramBytes - HEADER_BYTES - extra - this.at - RECORD_HEADER_BYTES;
   }
 
   get empty(): boolean {
@@ -82,7 +88,7 @@ export class Outbox {
 
   /**
    * Sends what was added; `dst` TO_ALL or the id of whom it is for. Returns its bytes on the wire: 0 when no number is
-   * left, since a number that came twice would open the seal.
+   * left, since a number that came twice would open the seal, and when we share no key with that AP.
    */
   flush(dst: number, to: Endpoint | undefined, isHello = false): number {
     const { ticks, counters } = this.parts;
@@ -93,7 +99,8 @@ export class Outbox {
     this.body[1] = dst & 255;
     this.body[2] = ticks.fast & 255;
     this.body[3] = ticks.slow & 255;
-    const bytes = this.channel.seal(this.header(isHello), this.body.subarray(0, length));
+    const bytes = this.channel.seal(this.header(isHello), this.body.subarray(0, length), dst);
+    if (!bytes) return 0;
     counters.datagramsSent++;
     counters.bytesSent += bytes.length;
     if (to) this.parts.send(bytes, to);

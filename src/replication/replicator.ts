@@ -8,10 +8,12 @@ import { Guests } from "./guests.ts";
 import { Healer } from "./healer.ts";
 import { Inbox } from "./inbox.ts";
 import { Keyring, type MeshKey } from "./keyring.ts";
+import { type Member, Members } from "./members.ts";
 import type { MeshOptions, MeshParts } from "./mesh-api.ts";
 import { MODES } from "./modes.ts";
 import type { Neighbour } from "./neighbour.ts";
 import { Outbox, PREFIX_BYTES, TO_ALL } from "./outbox.ts";
+import { Paired } from "./paired.ts";
 import { type Path, Reach } from "./paths.ts";
 import { bye } from "./records/bye.ts";
 import { SEEN } from "./records/hello.ts";
@@ -39,6 +41,7 @@ export class Replicator {
   private readonly reach: Reach;
   private readonly guests = new Guests();
   readonly courier: Courier;
+  private readonly members: Members | undefined;
   private farewell: Farewell | undefined;
   private epochBeganMs = 0;
   private running = false;
@@ -48,12 +51,13 @@ export class Replicator {
     private readonly parts: MeshParts,
     options: MeshOptions,
     /** Another one only in simulations. */
-    sealOf: (keys: Keyring) => Seal = (keys) => new Sealed(keys),
+    sealOf?: (keys: Keyring) => Seal,
   ) {
     const { id, geometry, datapath, log } = parts;
     const identity = random64(parts);
     const keys = new Keyring(parts.crypto, parts.keys);
-    const seal = sealOf(keys);
+    this.members = parts.identities && new Members(parts.identities);
+    const seal = sealOf?.(keys) ?? this.sealUnder(keys);
     this.rotation = new Rotation(keys, log, parts.nowMs());
     const { counters } = this;
     this.proxy = new StateProxy({
@@ -130,6 +134,7 @@ export class Replicator {
       courier: this.courier,
       counters,
       log,
+      limitsClaims: parts.identities !== undefined,
       neighbour: (of) => this.greeter.get(of),
       helloHeard: (from, heard, nowMs) => this.greeter.ofBelieved(from, heard, nowMs),
     });
@@ -224,10 +229,29 @@ export class Replicator {
     this.onSooner();
   }
 
+  /** Who left is forgotten, and knows no key of the epoch that begins; who stays goes on as before. */
+  setMembers(members: readonly Member[], nowMs: number): void {
+    const gone = this.members?.replace(members) ?? [];
+    this.gate.strangers.forget(({ sender }) => gone.includes(sender));
+    for (const id of gone) this.greeter.expel(id);
+    if (gone.length > 0 && this.running) {
+      this.beginEpoch(nowMs);
+      this.sender.beginEpoch();
+    }
+    this.greeter.speakNow();
+    this.onSooner();
+  }
+
   switchKey(): void {
     this.rotation.force();
     this.greeter.speakNow();
     this.onSooner();
+  }
+
+  private sealUnder(keys: Keyring): Seal {
+    const { members } = this;
+    if (!members) return new Sealed(keys);
+    return new Paired({ id: this.parts.id, keys, members, audience: () => this.greeter.believed() });
   }
 
   private believableTicks(neighbour: Neighbour, body: Uint8Array, nowMs: number): { fast: number; slow: number } {

@@ -13,7 +13,7 @@ import {
   VERSION,
 } from "./seal.ts";
 
-const FILTER_KEY_BYTES = 16;
+export const FILTER_KEY_BYTES = 16;
 /** Bytes of a datagram that the filter covers, itself not counted. */
 const FILTERED_BYTES = 64;
 const NONCE_BYTES = 12;
@@ -31,27 +31,22 @@ export class Sealed implements Seal {
     return new DataView(digest.buffer, digest.byteOffset).getUint32(0);
   }
 
+  isMember(): boolean {
+    return true;
+  }
+
   mayBeHello(header: Header, bytes: Uint8Array): boolean {
     const key = this.keys.get(header.keySlot);
     return key !== undefined && this.helloFilter(key).passes(header, bytes);
   }
 
-  channel(keySlot: number, sender: number, { identity, epoch }: Greeting): Channel | undefined {
+  channel(keySlot: number, sender: number, greeting: Greeting): Channel | undefined {
     const key = this.keys.get(keySlot);
-    if (!key) return undefined;
-    const of = new Uint8Array(10);
-    const view = new DataView(of.buffer);
-    view.setUint16(0, sender);
-    view.setBigUint64(2, identity);
-    return new SealedChannel(
-      this.keys.crypto.aead(this.keys.derive(key, "data", epoch, of, KEY_BYTES)),
-      new Filter(this.keys.crypto, this.keys.derive(key, "filter", epoch, of, FILTER_KEY_BYTES)),
-      this.helloFilter(key),
-      () => this.keys.holds(key),
-    );
+    return key && new SealedChannel(this.keys, key, greeting.epoch, ofSender(sender, greeting), this.helloFilter(key));
   }
 
-  private helloFilter(key: MeshKey): Filter {
+  /** Met before any key of an epoch: the same for all. */
+  helloFilter(key: MeshKey): Filter {
     let filter = this.helloFilters.get(key);
     if (!filter) {
       filter = new Filter(this.keys.crypto, this.keys.derive(key, "hello", NOTHING, NOTHING, FILTER_KEY_BYTES));
@@ -61,28 +56,49 @@ export class Sealed implements Seal {
   }
 }
 
-class SealedChannel implements Channel {
+/** What keys of a sender are derived of, beside its epoch: sender:16 identity:64. */
+export function ofSender(sender: number, { identity }: Greeting): Uint8Array {
+  const of = new Uint8Array(10);
+  const view = new DataView(of.buffer);
+  view.setUint16(0, sender);
+  view.setBigUint64(2, identity);
+  return of;
+}
+
+/** What is sealed under one secret: the mesh key, or with identities one that two or more APs have of the sender. */
+export class SealedChannel implements Channel {
+  readonly extraBytes = SEALED_EXTRA_BYTES;
   private readonly nonce = new Uint8Array(NONCE_BYTES);
   private readonly nonceView = new DataView(this.nonce.buffer);
+  private readonly version: number;
+  private readonly aead: Aead;
+  private readonly filter: Filter;
 
   constructor(
-    private readonly aead: Aead,
-    private readonly filter: Filter,
+    private readonly keys: Keyring,
+    /** While it is accepted, what is sealed is. */
+    private readonly mesh: MeshKey,
+    epoch: Uint8Array,
+    of: Uint8Array,
     private readonly helloFilter: Filter,
-    private readonly isAccepted: () => boolean,
-  ) {}
+    { key = mesh, version = VERSION }: { readonly key?: MeshKey; readonly version?: number } = {},
+  ) {
+    this.version = version;
+    this.aead = keys.crypto.aead(keys.derive(key, "data", epoch, of, KEY_BYTES));
+    this.filter = new Filter(keys.crypto, keys.derive(key, "filter", epoch, of, FILTER_KEY_BYTES));
+  }
 
   seal(header: Header, body: Uint8Array): Uint8Array {
     const start = headerBytes(header);
     const bytes = new Uint8Array(start + body.length + SEALED_EXTRA_BYTES);
-    emitHeader(header, VERSION, bytes);
+    emitHeader(header, this.version, bytes);
     this.aead.seal(this.nonceOf(header), bytes.subarray(0, start), body, bytes.subarray(start + FILTER_BYTES));
     this.filterOf(header).put(header, bytes);
     return bytes;
   }
 
   mayBe(header: Header, bytes: Uint8Array): boolean {
-    return this.isAccepted() && this.filterOf(header).passes(header, bytes);
+    return this.keys.holds(this.mesh) && this.filterOf(header).passes(header, bytes);
   }
 
   open(header: Header, bytes: Uint8Array): Uint8Array | undefined {
@@ -103,7 +119,7 @@ class SealedChannel implements Channel {
 }
 
 /** SipHash of the header and of what follows the filter, 64 bytes in all. Filters alone prove nothing. */
-class Filter {
+export class Filter {
   private readonly hash: KeyedHash;
   private readonly covered = new Uint8Array(FILTERED_BYTES);
 

@@ -74,6 +74,8 @@ export interface ReplicationCounters {
   snapshotsDone: number;
   digestMismatches: number;
   ticksClamped: number;
+  /** Clients that a member claimed faster than it may. */
+  claimsRefused: number;
   duplicateIds: number;
   malformedRecords: number;
 }
@@ -96,6 +98,7 @@ export function newCounters(): ReplicationCounters {
     snapshotsDone: 0,
     digestMismatches: 0,
     ticksClamped: 0,
+    claimsRefused: 0,
     duplicateIds: 0,
     malformedRecords: 0,
   };

@@ -15,6 +15,8 @@ const NUMBERS = 16;
 export interface Stranger {
   readonly sender: number;
   readonly keySlot: number;
+  /** It has proven who it is, and may be believed if it is no recording. */
+  readonly isProven: boolean;
   readonly epoch: Uint8Array;
   readonly channel: Channel;
   readonly attempts: Attempts;
@@ -26,17 +28,22 @@ export interface Stranger {
   readonly answers: Insistence;
 }
 
-/** A table of fixed size: whoever replays recordings turns its entries round and grows nothing. */
+/**
+ * A table of fixed size: whoever replays recordings turns its entries round and grows nothing. Those that proved who they
+ * are have one of their own: others must not be able to turn theirs round.
+ */
 export class Strangers {
-  private readonly list: Stranger[] = [];
+  private readonly lists: Readonly<Record<"proven" | "others", Stranger[]>> = { proven: [], others: [] };
 
   constructor(private readonly seal: Seal) {}
 
   /** Undefined: too many keys were derived within this second, or none fits. */
   get(header: Header, greeting: Greeting, nowMs: number): Stranger | undefined {
-    const known = this.list.find((one) => isOf(one, header, greeting));
+    const isAlone = header.alone === true;
+    const list = this.lists[isAlone ? "proven" : "others"];
+    const known = list.find((one) => isOf(one, header, greeting));
     if (known) return known;
-    if (!this.mayDerive(header.sender, nowMs)) return undefined;
+    if (!mayDerive(list, header.sender, nowMs)) return undefined;
     const { sender, keySlot } = header;
     const channel = this.seal.channel(keySlot, sender, greeting);
     if (!channel) return undefined;
@@ -44,6 +51,7 @@ export class Strangers {
     const stranger: Stranger = {
       sender,
       keySlot,
+      isProven: isAlone || !channel.dealing,
       epoch: greeting.epoch,
       channel,
       attempts: new Attempts(NUMBERS),
@@ -52,29 +60,34 @@ export class Strangers {
       heardMs: never,
       answers: new Insistence(),
     };
-    if (this.list.length === STRANGERS_MAX) this.list.shift();
-    this.list.push(stranger);
+    if (list.length === STRANGERS_MAX) list.shift();
+    list.push(stranger);
     return stranger;
   }
 
   /** Believed, or of a key that is gone. */
   forget(which: (stranger: Stranger) => boolean): void {
-    for (let i = this.list.length - 1; i >= 0; i--) if (which(this.list[i]!)) this.list.splice(i, 1);
+    for (const list of Object.values(this.lists))
+      for (let i = list.length - 1; i >= 0; i--) if (which(list[i]!)) list.splice(i, 1);
   }
 
   heardSince(ms: number): boolean {
-    return this.list.some(({ heardMs }) => heardMs > ms);
+    return this.all.some(({ heardMs }) => heardMs > ms);
   }
 
   heardUnder(keySlot: number, sinceMs: number): boolean {
-    return this.list.some((one) => one.keySlot === keySlot && one.heardMs > sinceMs);
+    return this.all.some((one) => one.keySlot === keySlot && one.heardMs > sinceMs);
   }
 
-  private mayDerive(sender: number, nowMs: number): boolean {
-    const recent = this.list.filter(({ derivedMs }) => nowMs - derivedMs < SECOND_MS);
-    const ofSender = recent.filter((one) => one.sender === sender);
-    return recent.length < STRANGERS_MAX && ofSender.length < DERIVED_PER_SENDER;
+  private get all(): readonly Stranger[] {
+    return [...this.lists.proven, ...this.lists.others];
   }
+}
+
+function mayDerive(list: readonly Stranger[], sender: number, nowMs: number): boolean {
+  const recent = list.filter(({ derivedMs }) => nowMs - derivedMs < SECOND_MS);
+  const ofSender = recent.filter((one) => one.sender === sender);
+  return recent.length < STRANGERS_MAX && ofSender.length < DERIVED_PER_SENDER;
 }
 
 function isOf(one: Stranger, { sender, keySlot }: Header, { epoch }: Greeting): boolean {

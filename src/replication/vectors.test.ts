@@ -13,6 +13,7 @@ import { parseRepairHead } from "./records/repair.ts";
 import { parseSnapHead } from "./records/snap.ts";
 import { FILTER_BYTES, headerBytes, parseHeader } from "./seal.ts";
 import { Sealed } from "./sealed.ts";
+import { pairedOf } from "./testing/identity-vectors.ts";
 import { SAMPLES } from "./testing/samples.ts";
 import { vectorsText } from "./testing/vectors.ts";
 
@@ -63,6 +64,40 @@ describe("docs/wire-vectors.md", () => {
     hash.hash(covered);
     const filter = hash.high.toString(16).padStart(8, "0") + hash.low.toString(16).padStart(8, "0");
     expect(Buffer.from(bytes.subarray(at, at + FILTER_BYTES)).toString("hex")).toBe(filter);
+  });
+
+  it.each(table("Identities").slice(12))(
+    "shows datagrams that AP 2 takes, and who has the mesh key alone cannot: %s",
+    (_name, body, datagram) => {
+      const bytes = bytesOf(datagram!);
+      const header = parseHeader(bytes)!;
+      const mesh = bytesOf(keys["mesh key"]!);
+      const greeting = { identity: BigInt(`0x${keys["identity"]}`), epoch: bytesOf(keys["epoch"]!) };
+      const channel = pairedOf(portableCrypto, mesh, 2).channel(0, 7, greeting)!;
+      const dealt = Object.fromEntries(table("Identities").map(([name, value]) => [name, value!]))["what 7 deals"]!;
+      channel.dealing!.take(bytesOf(dealt));
+      expect(channel.mayBe(header, bytes)).toBe(true);
+      expect(channel.open(header, bytes)).toEqual(bytesOf(body!));
+      const open = new Sealed(new Keyring(portableCrypto, [{ slot: 0, secret: mesh }])).channel(0, 7, greeting)!;
+      expect(open.mayBe(header, bytes)).toBe(false);
+      expect(open.open(header, bytes)).toBeUndefined();
+    },
+  );
+
+  it("shows keys that open what is said to AP 2 alone, and to all", () => {
+    const rows = table("Identities");
+    const named = Object.fromEntries(rows.map(([name, value]) => [name, value!]));
+    for (const [row, key] of [
+      [rows[12]!, "data key, 7 to 2"],
+      [rows[13]!, "data key, 7 to all"],
+    ] as const) {
+      const bytes = bytesOf(row[2]!);
+      const end = key.endsWith("all") ? bytes.length - 11 : bytes.length;
+      const nonce = new Uint8Array(12);
+      nonce.set(bytes.subarray(8, 14), 6);
+      const aead = portableCrypto.aead(bytesOf(named[key]!));
+      expect(aead.open(nonce, bytes.subarray(0, 14), bytes.subarray(14 + FILTER_BYTES, end))).toEqual(bytesOf(row[1]!));
+    }
   });
 
   it("shows every kind that there is", () => {

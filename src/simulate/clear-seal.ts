@@ -4,6 +4,7 @@ import { type Channel, emitHeader, headerBytes, SEALED_EXTRA_BYTES, type Seal, V
 const VERSION_UNSEALED = 8;
 
 const channel: Channel = {
+  extraBytes: SEALED_EXTRA_BYTES,
   seal(header, body) {
     const start = headerBytes(header);
     // As many bytes as sealed ones, so that simulations count what a mesh would send.
@@ -20,6 +21,7 @@ const channel: Channel = {
 export const clearSeal: Seal = {
   version: VERSION | VERSION_UNSEALED,
   epochTag: (epoch) => new DataView(epoch.buffer, epoch.byteOffset, epoch.byteLength).getUint32(0),
+  isMember: () => true,
   mayBeHello: (header, bytes) => channel.mayBe(header, bytes),
   channel: () => channel,
 };

@@ -39,7 +39,8 @@ const NAMES = [
 
 async function meshes(options: MeshOptions = {}) {
   const mesh = await recordedMesh(options);
-  const classes = attackClasses(mesh, await recordedMesh({ key: 2, seed: 2 }), new Prng(7));
+  const { identities = false } = options;
+  const classes = attackClasses(mesh, await recordedMesh({ key: 2, seed: 2, identities }), new Prng(7));
   const run = (name: string, messages = MESSAGES): Outcome =>
     attack(mesh, classes.find((one) => one.name === name)!, messages);
   return { mesh, classes, run };
@@ -47,12 +48,15 @@ async function meshes(options: MeshOptions = {}) {
 
 const atTag = ({ refused }: Outcome) => (refused["forged"] ?? 0) + (refused["not for us"] ?? 0);
 
-describe("who has no key", () => {
+describe.each([
+  ["the mesh key", false],
+  ["identities", true],
+])("who has no key, under %s", (_name, identities) => {
   let mesh: Mesh;
   let run: (name: string) => Outcome;
   let names: string[];
   beforeAll(async () => {
-    const made = await meshes();
+    const made = await meshes({ identities });
     ({ mesh, run } = made);
     names = made.classes.map(({ name }) => name);
   });
@@ -90,12 +94,14 @@ function unfiltered(keys: ConstructorParameters<typeof Sealed>[0]): Seal {
   return {
     version: sealed.version,
     epochTag: (epoch) => sealed.epochTag(epoch),
+    isMember: () => true,
     mayBeHello: () => true,
     channel(...of) {
       const channel = sealed.channel(...of);
       return (
         channel && {
-          seal: (header, body) => channel.seal(header, body),
+          extraBytes: channel.extraBytes,
+          seal: (header, body, dst) => channel.seal(header, body, dst),
           open: (header, bytes) => channel.open(header, bytes),
           mayBe: () => true,
         }

@@ -1,5 +1,12 @@
 import { nodeCrypto } from "../../src/platform/node/crypto.ts";
-import { FILTER_BYTES, HEADER_BYTES, HELLO_HEADER_BYTES, parseHeader } from "../../src/replication/seal.ts";
+import { withoutProofs } from "../../src/replication/proofs.ts";
+import {
+  FILTER_BYTES,
+  HEADER_BYTES,
+  HELLO_HEADER_BYTES,
+  parseHeader,
+  VERSION_PAIRED,
+} from "../../src/replication/seal.ts";
 import type { Prng } from "../conformance/prng.ts";
 import type { Mesh } from "./world.ts";
 
@@ -124,9 +131,15 @@ function cut(bytes: Uint8Array, turn: number): Uint8Array {
 
 function flip(bytes: Uint8Array, turn: number): Uint8Array {
   const bent = bytes.slice();
-  const bit = turn % (bytes.length * 8);
+  // Proofs for others are none of ours: what stands before them is as it was said.
+  const bit = turn % (withoutProofsOf(bytes).length * 8);
   bent[bit >> 3]! ^= 1 << (bit & 7);
   return bent;
+}
+
+function withoutProofsOf(bytes: Uint8Array): Uint8Array {
+  const isForAll = bytes[0]! >> 4 === VERSION_PAIRED && !parseHeader(bytes)!.alone;
+  return isForAll ? withoutProofs(bytes) : bytes;
 }
 
 function retagged(bytes: Uint8Array, epochTag: number, sender: number): Uint8Array {

@@ -11,8 +11,11 @@ const NOT_STATE: ReadonlySet<string> = new Set([
   "SipHash",
   "Filter",
   "SealedChannel",
+  "Paired",
+  "PairedChannel",
 ]);
-const NOT_FIELDS: ReadonlySet<string> = new Set(["datagramsDropped"]);
+/** `shared`: what we have in common with each member of the list, made when first asked for. */
+const NOT_FIELDS: ReadonlySet<string> = new Set(["datagramsDropped", "shared"]);
 /** What one answer to a hello moves; only looked away from where answers are allowed. */
 const OF_ANSWERS: ReadonlySet<string> = new Set(["pn", "datagramsSent", "bytesSent", "at", "body", "writer"]);
 

@@ -5,6 +5,7 @@ import type { Keyring, MeshKey } from "../../src/replication/keyring.ts";
 import { parseHeader, type Seal } from "../../src/replication/seal.ts";
 import { Sealed } from "../../src/replication/sealed.ts";
 import { meshOf, open, pass } from "../../src/replication/testing/flows.ts";
+import { identitiesAmong } from "../../src/replication/testing/identities.ts";
 import type { Ap, Lab } from "../../src/replication/testing/lab.ts";
 
 /** Whom everything is sent to. */
@@ -15,6 +16,8 @@ export interface MeshOptions {
   readonly key?: number;
   readonly seed?: number;
   readonly sealOf?: (keys: Keyring) => Seal;
+  /** Each AP has a key of its own. */
+  readonly identities?: boolean;
   readonly crypto?: Crypto;
 }
 
@@ -49,10 +52,14 @@ export async function recordedMesh({
   key = 1,
   seed = 1,
   sealOf,
+  identities = false,
   crypto = nodeCrypto,
 }: MeshOptions = {}): Promise<Mesh> {
   const keys: MeshKey[] = [{ slot: 0, secret: new Uint8Array(32).fill(key) }];
-  const lab = await meshOf(3, { seed, crypto, keysOf: () => keys, sealOf: sealOf ?? ((ring) => new Sealed(ring)) });
+  const seal = identities
+    ? { identitiesOf: identitiesAmong(1, 2, 3) }
+    : { sealOf: sealOf ?? ((ring: Keyring) => new Sealed(ring)) };
+  const lab = await meshOf(3, { seed, crypto, keysOf: () => keys, ...seal });
   const heard: Uint8Array[][] = [];
   const forAnother: Uint8Array[] = [];
   const own: Uint8Array[] = [];

@@ -2,10 +2,12 @@ import type { Channel, Seal } from "../../src/replication/seal.ts";
 import { clearSeal } from "../../src/simulate/clear-seal.ts";
 
 const MARK_BYTES = 8;
+const CLEAR = clearSeal.channel(0, 0, { identity: 0n, epoch: new Uint8Array(16) })!;
 
 const channel: Channel = {
-  seal(header, body) {
-    const bytes = CLEAR.seal(header, body);
+  extraBytes: CLEAR.extraBytes,
+  seal(header, body, dst) {
+    const bytes = CLEAR.seal(header, body, dst)!;
     const [high, low] = markOf(bytes.subarray(0, bytes.length - MARK_BYTES));
     const view = viewOf(bytes);
     view.setUint32(bytes.length - MARK_BYTES, high);
@@ -21,8 +23,6 @@ const channel: Channel = {
     return CLEAR.open(header, bytes);
   },
 };
-
-const CLEAR = clearSeal.channel(0, 0, { identity: 0n, epoch: new Uint8Array(16) })!;
 
 /**
  * A clear seal with a mark of what it sealed: nothing is secret, but what the network breaks is noticed, as behind a real

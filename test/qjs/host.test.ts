@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { nodeCrypto } from "../../src/platform/node/crypto.ts";
 import { nodeEd25519 } from "../../src/platform/node/ed25519.ts";
+import { nodeX25519 } from "../../src/platform/node/x25519.ts";
 import { hasHost, runHost, runInHost, SANITIZED } from "./run.ts";
 import { cipherLines } from "./vectors.ts";
 
@@ -28,9 +29,9 @@ describe.runIf(hasHost)("the host of QuickJS", () => {
     execFileSync("make", ["-s", "-C", "firmware/qjs", "sanitized"], { stdio: ["ignore", "ignore", "inherit"] });
   }, 60_000);
 
-  it("seals, hashes and signs as Node does, and refuses what Node refuses", async () => {
+  it("seals, hashes, signs and agrees as Node does, and refuses what Node refuses", async () => {
     const { out } = await runInHost("ciphers", folder("ciphers"), [], SANITIZED);
-    expect(out.trimEnd().split("\n")).toEqual([...cipherLines(nodeCrypto, nodeEd25519)]);
+    expect(out.trimEnd().split("\n")).toEqual([...cipherLines(nodeCrypto, nodeEd25519, nodeX25519)]);
   });
 
   it("makes the key and the signature of RFC 8032, 7.1, test 2", async () => {

@@ -1,12 +1,12 @@
 import { hex } from "../../src/base/bytes.ts";
-import type { Crypto, Ed25519 } from "../../src/platform/platform.ts";
+import type { Crypto, Ed25519, X25519 } from "../../src/platform/platform.ts";
 
 const TAG_BYTES = 16;
 /** Of the order of Ed25519's base point, least byte first. */
 const ORDER = [0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14];
 
 /** Lines that every implementation must give alike. */
-export function* cipherLines(crypto: Crypto, ed25519: Ed25519): Generator<string> {
+export function* cipherLines(crypto: Crypto, ed25519: Ed25519, x25519: X25519): Generator<string> {
   for (let length = 0; length <= 1_300; length += length < 140 ? 1 : 97) yield sealed(crypto, length);
   for (let length = 0; length <= 80; length++) yield sipHash(crypto, length);
   for (let length = 0; length <= 300; length++) yield `sha256 ${hex(crypto.sha256(bytes(length, 5)))}`;
@@ -14,6 +14,18 @@ export function* cipherLines(crypto: Crypto, ed25519: Ed25519): Generator<string
     for (const out of [1, 32, 33, 80]) yield hkdf(crypto, length, out);
   }
   for (const length of [0, 1, 2, 63, 111, 112, 128, 1_000]) yield* signed(ed25519, length);
+  for (let salt = 0; salt < 20; salt++) yield agreed(x25519, salt);
+}
+
+function agreed(x25519: X25519, salt: number): string {
+  const [ours, theirs] = [bytes(32, salt), bytes(32, salt + 100)];
+  const key = x25519.publicKey(theirs);
+  const shared = x25519.shared(ours, key)!;
+  const other = x25519.shared(theirs, x25519.publicKey(ours))!;
+  // A number above the modulus, its top bit set, and the point that gives everybody the same.
+  const odd = x25519.shared(ours, new Uint8Array(32).fill(0xff - salt));
+  const none = x25519.shared(ours, new Uint8Array(32));
+  return `agreed ${hex(key)} ${hex(shared)} ${hex(shared) === hex(other)} ${odd && hex(odd)} ${none}`;
 }
 
 function sealed(crypto: Crypto, length: number): string {

@@ -146,6 +146,7 @@ const REPLICATION_ROWS: Rows<Omit<ReplicationCounters, "datagramsDropped">> = {
     "comparisons",
     "Mirrors that differed from their source, and were read again.",
   ],
+  claimsRefused: ["claims_refused", "clients", "Clients that a member claimed faster than it may."],
   ticksClamped: ["ticks_clamped", "times", "Clocks of neighbours that ran away, and were held back."],
   duplicateIds: ["duplicate_ids", "datagrams", "Datagrams of another AP with this AP's number."],
   malformedRecords: [

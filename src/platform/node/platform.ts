@@ -13,6 +13,7 @@ import { nodeFiles } from "./files.ts";
 import { spawnProgram } from "./spawn.ts";
 import { connectUnix, listenTcp, serveUnix } from "./streams.ts";
 import { openUdp } from "./udp.ts";
+import { nodeX25519 } from "./x25519.ts";
 
 export interface NodePlatformOptions {
   /** Lines below it are dropped; default `info`. */
@@ -39,6 +40,7 @@ export function nodePlatform(options: NodePlatformOptions = {}): Platform {
     beside: besideBundle,
     spawn: (command, args, handlers) => spawnProgram(command, args, handlers, log),
     ed25519: nodeEd25519,
+    x25519: nodeX25519,
     broker: openBroker,
   };
 }

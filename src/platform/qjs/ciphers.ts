@@ -1,4 +1,4 @@
-import type { Crypto, Ed25519, KeyedHash } from "../platform.ts";
+import type { Crypto, Ed25519, KeyedHash, X25519 } from "../platform.ts";
 import { host } from "./host.ts";
 
 const BLOCK_BYTES = 64;
@@ -22,6 +22,11 @@ export const hostEd25519: Ed25519 = {
   publicKey: (seed) => host.publicKey(seed),
   sign: (seed, message) => host.sign(seed, message),
   verify: (publicKey, message, signature) => host.verify(publicKey, message, signature),
+};
+
+export const hostX25519: X25519 = {
+  publicKey: (secret) => host.dhPublicKey(secret),
+  shared: (secret, publicKey) => host.dhShared(secret, publicKey),
 };
 
 /** Asked of every stranger's datagram: in the engine it took as long as five seals. */

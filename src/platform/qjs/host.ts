@@ -83,6 +83,9 @@ export interface Host {
   seal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plain: Uint8Array, sealed: Uint8Array): void;
   open(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined;
   publicKey(seed: Uint8Array): Uint8Array;
+  /** X25519 */
+  dhPublicKey(secret: Uint8Array): Uint8Array;
+  dhShared(secret: Uint8Array, publicKey: Uint8Array): Uint8Array | undefined;
   sign(seed: Uint8Array, message: Uint8Array): Uint8Array;
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
 }

@@ -3,7 +3,7 @@ import { lineLog } from "../log.ts";
 import type { Clock, Platform } from "../platform.ts";
 import { believedSeconds } from "../wall-clock.ts";
 import { openBroker } from "./broker.ts";
-import { hostCrypto, hostEd25519 } from "./ciphers.ts";
+import { hostCrypto, hostEd25519, hostX25519 } from "./ciphers.ts";
 import { hostFiles } from "./files.ts";
 import { host } from "./host.ts";
 import { spawnProgram } from "./spawn.ts";
@@ -30,6 +30,7 @@ export function hostPlatform(): Platform {
     beside: (name) => `${host.folder}/${name}`,
     spawn: (command, args, handlers) => spawnProgram(command, args, handlers, log),
     ed25519: hostEd25519,
+    x25519: hostX25519,
     broker: openBroker,
   };
 }

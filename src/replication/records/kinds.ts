@@ -20,6 +20,7 @@ export const KIND = {
   bye: 15,
   order: 16,
   done: 17,
+  deal: 18,
 } as const;
 export type Kind = (typeof KIND)[keyof typeof KIND];
 

@@ -38,6 +38,8 @@ export interface LabOptions {
   /** Default: `clearSeal`; `(keys) => new Sealed(keys)` is what a mesh does. */
   readonly sealOf?: (keys: Keyring) => Seal;
   keysOf?: (id: number) => readonly MeshKey[];
+  /** With identities: as of `MeshParts`; `sealOf` must then be left out. */
+  identitiesOf?: (id: number) => MeshParts["identities"];
   /** Default: the portable one. */
   readonly crypto?: Crypto;
   prepare?(ap: Ap): void;
@@ -182,6 +184,7 @@ export class Lab {
       warn: (_r: string, text: string) => this.warnings.push(text),
       error: (_r: string, text: string) => this.warnings.push(text),
     };
+    const identities = this.setup.identitiesOf?.(ap.id);
     const replicator = new Replicator(
       {
         id: ap.id,
@@ -193,6 +196,7 @@ export class Lab {
         log,
         crypto: this.setup.crypto ?? portableCrypto,
         keys: this.setup.keysOf?.(ap.id) ?? LAB_KEYS,
+        ...(identities && { identities }),
         nowMs: () => this.nowMs,
         random: (bytes) => Uint8Array.from({ length: bytes }, () => Math.floor(this.random() * 256)),
         send: (bytes, to) => this.send(ap, bytes, to),
@@ -205,7 +209,7 @@ export class Lab {
         },
       },
       { ...MESH_DEFAULTS, ...this.setup.options, ...this.setup.optionsOf?.(ap.id) },
-      this.setup.sealOf ?? (() => clearSeal),
+      this.setup.sealOf ?? (identities ? undefined : () => clearSeal),
     );
     ap.datapath.handlers = { ...ap.datapath.handlers, ...replicator.proxy.handlers };
     return replicator;

@@ -3,6 +3,7 @@ import { adopted } from "../records/adopted.ts";
 import { ask } from "../records/ask.ts";
 import { bye } from "../records/bye.ts";
 import { claim } from "../records/claim.ts";
+import { deal } from "../records/deal.ts";
 import { digests } from "../records/digests.ts";
 import { edge } from "../records/edge.ts";
 import { filter } from "../records/filter.ts";
@@ -110,6 +111,7 @@ export const SAMPLES: readonly (readonly [name: string, codec: Codec<never>, val
   ],
   ["CLAIM", claim as never, { mac, n: 3, zone: 2, bind: 5n, holders: [7, 9] }],
   ["ADOPTED", adopted as never, { mac, n: 3, source: 9, ver: 77 }],
+  ["DEAL", deal as never, { secret: Uint8Array.from({ length: 32 }, (_, i) => i * 3) }],
   ["BYE", bye as never, { tableId: 0x0102030405060708n, ver: 9 }],
   ["HELLO", hello as never, greeting],
   ["HELLO that lists nobody", hello as never, { ...greeting, name: "", entries: [] }],

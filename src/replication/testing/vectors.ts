@@ -3,6 +3,7 @@ import { parseGeometry } from "../../bloom/geometry.ts";
 import type { Crypto } from "../../platform/platform.ts";
 import { Ticks } from "../../proxy/ticks.ts";
 import { fingerprintOf, Keyring } from "../keyring.ts";
+import { TO_ALL } from "../outbox.ts";
 import { CellBlock, type CellSource } from "../records/cell-block.ts";
 import { CELLS_KIND } from "../records/cells.ts";
 import { edge } from "../records/edge.ts";
@@ -12,6 +13,7 @@ import { emitRepairHead, REPAIR_KIND } from "../records/repair.ts";
 import { emitSnapHead, SNAP_KIND } from "../records/snap.ts";
 import type { Greeting, Header } from "../seal.ts";
 import { Sealed } from "../sealed.ts";
+import { identityVectors } from "./identity-vectors.ts";
 import { SAMPLES } from "./samples.ts";
 
 /** What docs/wire-vectors.md shows: written by the codecs, read again by a test. */
@@ -102,7 +104,7 @@ export function datagramVectors(crypto: Crypto): {
   const none = new Uint8Array(0);
   const helloValue = SAMPLES.find(([name]) => name === "HELLO")![2];
   const make = (name: string, header: Header, body: Uint8Array): DatagramVector => {
-    return { name, header, body, bytes: channel.seal(header, body) };
+    return { name, header, body, bytes: channel.seal(header, body, TO_ALL)! };
   };
   const plain = { keySlot: 0, sender: SENDER, epochTag };
   return {
@@ -136,6 +138,7 @@ export function datagramVectors(crypto: Crypto): {
 export function vectorsText(crypto: Crypto): string {
   const { keys, datagrams } = datagramVectors(crypto);
   const rows = recordVectors().map(([name, kind, body]) => `| ${name} | ${kind} | \`${hex(body)}\` |`);
+  const identities = identityVectors(crypto, KEY, GREETING, datagrams[0]!.body);
   return `# Test vectors of the wire
 
 Written by \`node scripts/ts.mjs scripts/gen-vectors.ts\` from the codecs; a test reads them back. What the fields are is in [wire.md](wire.md).
@@ -145,9 +148,7 @@ All bytes in hex.
 
 | | |
 |---|---|
-${Object.entries(keys)
-  .map(([name, value]) => `| ${name} | \`${value}\` |`)
-  .join("\n")}
+${rowsOf(keys)}
 
 ## Datagrams
 
@@ -156,6 +157,18 @@ Sealed under these keys. Body: \`dst\`, ticks ${FAST & 255} and ${SLOW}, one rec
 | | body | datagram |
 |---|---|---|
 ${datagrams.map(({ name, body, bytes }) => `| ${name} | \`${hex(body)}\` | \`${hex(bytes)}\` |`).join("\n")}
+
+## Identities
+
+The same mesh key, identity and epoch; each AP has a secret of its own, and AP 7 believes AP 2.
+
+| | |
+|---|---|
+${rowsOf(identities.keys)}
+
+| | body | datagram |
+|---|---|---|
+${identities.datagrams.map(({ name, body, bytes }) => `| ${name} | \`${hex(body)}\` | \`${hex(bytes)}\` |`).join("\n")}
 
 ## Records
 
@@ -177,6 +190,11 @@ function written(emit: (writer: BitWriter) => void): Uint8Array {
   const writer = new BitWriter(new Uint8Array(2_000));
   emit(writer);
   return writer.bytes.slice(0, writer.finish());
+}
+
+function rowsOf(keys: Record<string, string>): string {
+  const rows = Object.entries(keys).map(([name, value]) => `| ${name} | \`${value}\` |`);
+  return rows.join("\n");
 }
 
 function hex(bytes: Uint8Array): string {
