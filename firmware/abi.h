@@ -5,7 +5,9 @@
 
 #include <linux/types.h>
 
-#define RW_ABI_VERSION 6
+#define RW_ABI_VERSION 7
+#define RW_CELLS_VERSION 1
+#define RW_RIGHTS_VERSION 1
 #define RW_MAGIC 1380800305
 #define RW_SUBTABLES 4
 #define RW_BUCKET_CELLS 8
@@ -490,6 +492,8 @@ struct rw_command_sync {
 	__u32 token;
 };
 _Static_assert(sizeof(struct rw_command_sync) == 4, "rw_command_sync");
+
+#define RW_COMMAND_READY 21
 
 struct rw_zone_entry {
 	__u8 address[16];

@@ -173,11 +173,38 @@ static int port_attach_tcx(struct port *port)
 	return error ? error : tcx_attach_side(port, 1);
 }
 
+static bool tcx_is_pinned(const struct port *port, int side)
+{
+	char path[PATH_BYTES];
+	int fd;
+
+	link_path(path, port->setting->name, side);
+	fd = tcx_pinned(path, port->ifindex);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+enum attach_kind ebpf_former(const struct port *port)
+{
+	bool clsact = true;
+
+	if (tcx_is_pinned(port, 0) && tcx_is_pinned(port, 1))
+		return ATTACH_TCX;
+	for (int side = 0; side < 2; side++)
+		clsact &= program_is_ours(clsact_program(port->ifindex, side), sides[side].program);
+	return clsact ? ATTACH_CLSACT : ATTACH_NONE;
+}
+
 /* The newer kind first; whichever holds, the other is taken away, so that no packet is judged twice. */
 int ebpf_attach(struct port *port)
 {
 	int error = -EINVAL;
 
+	if (upgrade_waits() && ebpf_former(port) != ATTACH_NONE) {
+		port->attached = ebpf_former(port);
+		return 0;
+	}
 	if (settings.attach != ATTACH_CLSACT) {
 		error = port_attach_tcx(port);
 		if (!error) {
@@ -206,18 +233,13 @@ void ebpf_detach(struct port *port)
 
 bool ebpf_was_filtered(const struct port *port)
 {
-	char path[PATH_BYTES];
-	int fd;
-
-	link_path(path, port->setting->name, 0);
-	fd = tcx_pinned(path, port->ifindex);
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0 || program_is_ours(clsact_program(port->ifindex, 0), sides[0].program);
+	return tcx_is_pinned(port, 0) || program_is_ours(clsact_program(port->ifindex, 0), sides[0].program);
 }
 
 bool ebpf_holds(const struct port *port)
 {
+	if (upgrade_waits())
+		return port->attached != ATTACH_NONE && port->attached == ebpf_former(port);
 	if (port->attached == ATTACH_TCX)
 		return tcx_first(port->ifindex, 0) && tcx_first(port->ifindex, 1);
 	return port->attached == ATTACH_CLSACT && clsact_program(port->ifindex, 0) == ebpf.program_id[0] &&

@@ -75,3 +75,15 @@ void sweep_shorten(uint32_t slot, uint32_t code)
 			mark_set(coordinate, RW_MARK_DIRTY);
 	}
 }
+
+void sweep_disown(void)
+{
+	for (uint32_t coordinate = 0; coordinate < settings.geometry.cells; coordinate++) {
+		u16 *owner = maps.owner + coordinate, seen = *owner;
+
+		while (seen & RW_OWNER_SLOT_MASK &&
+		       !__atomic_compare_exchange_n(owner, &seen, (u16)(seen | RW_OWNER_SLOT_MASK), false,
+						    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			;
+	}
+}

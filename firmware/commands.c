@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "agent.h"
+#include "datapath.h"
 
 static const char *command_set_options(const uint8_t *body, size_t bytes)
 {
@@ -14,6 +15,15 @@ static const char *command_set_options(const uint8_t *body, size_t bytes)
 	if (!fault)
 		sweep_set_options(&command);
 	return fault;
+}
+
+static const char *command_ready(const uint8_t *body, size_t bytes)
+{
+	(void)body;
+	(void)bytes;
+	if (datapath->ready)
+		datapath->ready();
+	return NULL;
 }
 
 /* --- mirrors and the own table --- */
@@ -145,6 +155,7 @@ static const struct command {
 	[RW_COMMAND_DUMP_CLIENTS] = { 0, 0, command_dump_clients },
 	[RW_COMMAND_COUNTERS] = { 0, 0, command_counters },
 	[RW_COMMAND_LOWER] = { 0, sizeof(struct rw_adopted), command_lower },
+	[RW_COMMAND_READY] = { 0, 0, command_ready },
 	[RW_COMMAND_SYNC] = { sizeof(struct rw_command_sync), 0, command_sync },
 };
 

@@ -57,6 +57,8 @@ struct datapath {
 	void (*load)(void);
 	/* Every port that is there is filtered. */
 	void (*commit)(void);
+	/* If it matters: the agent has loaded its policy. */
+	void (*ready)(void);
 	/* Events come into the loop from now on. */
 	void (*listen)(void);
 	/* If there is any: what it has to do at times; says when it wants to be called again. */
@@ -93,9 +95,23 @@ int keyed_next(enum keyed table, const void *key, void *next);
 unsigned int counter_copies(void);
 
 /* meta.c */
-/* What a new table was made for. */
-void meta_init(struct meta *meta);
-/* Names the first difference, or nothing when such a table can be used. */
-bool meta_differs(const struct meta *meta, char *why, size_t bytes);
+/* What a former process left, as far as it can be used; `why` not all of it. */
+struct left {
+	bool all;
+	/* flows, by coordinate: table, owners, marks, mirrors */
+	bool cells;
+	/* what clients may: records, filters, zones, services */
+	bool rights;
+	char why[128];
+};
+
+/* What a new table was made for; `before`: whose cells it goes on with, or NULL. */
+void meta_init(struct meta *meta, const struct meta *before);
+/* `bytes`: as many as another version wrote. */
+void meta_copy(struct meta *to, const void *from, size_t bytes);
+struct left meta_left(const struct meta *meta);
+bool left_has(const struct left *left, const char *table);
+/* For people: "flows and rights are kept" or what else. */
+const char *left_text(const struct left *left);
 
 #endif

@@ -188,8 +188,17 @@ static void ebpf_load(void)
 {
 	object_choose();
 	object_load();
-	pins_give();
+	pins_keep();
+	if (!upgrade_begin())
+		pins_give();
 	maps_take();
+}
+
+/* A former program that still filters needs its own tail calls. */
+static void ebpf_commit(void)
+{
+	if (!upgrade_waits())
+		pins_commit();
 }
 
 /* --- tables by key --- */
@@ -241,7 +250,7 @@ static void ebpf_listen(void)
 
 static void ebpf_stop(void)
 {
-	say("stopped; the filter stays attached");
+	say("stopped; the %s stays attached", upgrade_waits() ? "filter before this one" : "filter");
 }
 
 static void ebpf_remove(void)
@@ -260,8 +269,10 @@ const struct datapath datapath_ebpf = {
 	.check = ebpf_check,
 	.lock = pins_lock,
 	.load = ebpf_load,
-	.commit = pins_commit,
+	.commit = ebpf_commit,
+	.ready = upgrade_ready,
 	.listen = ebpf_listen,
+	.run = upgrade_run,
 	.stop = ebpf_stop,
 	.remove = ebpf_remove,
 	.attach = ebpf_attach,

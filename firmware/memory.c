@@ -111,14 +111,15 @@ static void boot_write(void)
 	close(fd);
 }
 
-static void files_unlink(void)
+/* `left`: what of them is kept; NULL: nothing. */
+static void files_unlink(const struct left *left)
 {
 	DIR *directory = opendir(settings.state);
 	char path[PATH_BYTES + NAME_MAX];
 	struct dirent *entry;
 
 	while (directory && (entry = readdir(directory))) {
-		if (entry->d_name[0] == '.')
+		if (entry->d_name[0] == '.' || (left && left_has(left, entry->d_name)))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", settings.state, entry->d_name);
 		if (unlink(path))
@@ -128,26 +129,33 @@ static void files_unlink(void)
 		closedir(directory);
 }
 
-/* The files of another boot, geometry or mesh go, before any of them is mapped. */
-static bool left_fits(void)
+/* Of another boot, geometry, mesh or version: what does not fit goes before any of it is mapped. */
+static struct left left_take(struct meta *meta)
 {
-	char path[PATH_BYTES], why[128] = "of another boot";
-	struct meta meta;
+	char path[PATH_BYTES], bytes[4 * sizeof(*meta)];
+	struct left left = { 0 };
+	ssize_t got;
 	int fd;
-	bool whole;
 
 	path_of(path, "meta");
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	whole = read(fd, &meta, sizeof(meta)) == sizeof(meta) && !read(fd, why, 1);
-	close(fd);
-	if (!whole)
-		snprintf(why, sizeof(why), "bookkeeping that is not %zu bytes", sizeof(meta));
-	if (whole && boot_is_same() && !meta_differs(&meta, why, sizeof(why)))
-		return true;
-	say("the table under %s does not fit (%s): replaced", settings.state, why);
-	return false;
+	got = fd >= 0 ? read(fd, bytes, sizeof(bytes)) : 0;
+	if (fd >= 0)
+		close(fd);
+	if (got <= 0) {
+		files_unlink(NULL);
+		return left;
+	}
+	meta_copy(meta, bytes, (size_t)got);
+	if (boot_is_same())
+		left = meta_left(meta);
+	else
+		snprintf(left.why, sizeof(left.why), "of another boot");
+	if (!left.all) {
+		say("the table under %s does not fit (%s): replaced; %s", settings.state, left.why, left_text(&left));
+		files_unlink(&left);
+	}
+	return left;
 }
 
 /* --- load --- */
@@ -229,12 +237,12 @@ void memory_lock(void)
 
 void memory_load(void)
 {
+	struct meta before;
+	struct left left = left_take(&before);
 	bool kept;
 
-	maps.picked_up = left_fits();
-	if (!maps.picked_up)
-		files_unlink();
-	maps.picked_up &= tables_map();
+	maps.picked_up = tables_map() && left.cells;
+	maps.owners_stale = maps.picked_up && !rw_memory.clients->count;
 	memcpy(rw_memory.seeds, settings.seeds, sizeof(rw_memory.seeds));
 	rw_memory.mirrors = settings.mirrors;
 	rw_memory.slots = settings.clients + 1;
@@ -252,14 +260,14 @@ void memory_load(void)
 	maps.service_stride = sizeof(*rw_memory.services);
 	maps.filter_bits = rw_memory.filter_bits;
 	maps.meta = file_map("meta", sizeof(struct meta), &kept);
-	if (!maps.picked_up)
-		meta_init(maps.meta);
+	if (!maps.picked_up || !left.all)
+		meta_init(maps.meta, maps.picked_up ? &before : NULL);
 	boot_write();
 }
 
 void memory_remove(void)
 {
-	files_unlink();
+	files_unlink(NULL);
 	if (rmdir(settings.state) && errno != ENOENT)
 		say("%s: %s", settings.state, strerror(errno));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Maps that outlive this process. One that fits is used as it is, never wiped. */
+/* Maps that outlive this process. One that fits is used as it is, never wiped; what does not fit stays until it is replaced. */
 #include <bpf/bpf.h>
 #include <dirent.h>
 #include <errno.h>
@@ -12,6 +12,9 @@
 #include <unistd.h>
 
 #include "ebpf.h"
+
+/* Of any version. */
+#define META_BYTES_MAX 4096
 
 void pin_path(char path[PATH_BYTES], const char *name)
 {
@@ -79,20 +82,23 @@ static bool map_pin_fits(const char *name)
 	return map_fits(map, &info);
 }
 
-static void map_reuse(struct bpf_map *map)
+static bool map_reuse(struct bpf_map *map)
 {
 	const char *name = bpf_map__name(map);
 	struct bpf_map_info info;
 	int fd = pin_open(name, &info);
+	bool fits;
 
 	if (fd < 0)
-		return;
-	if (!map_fits(map, &info))
-		say("pinned map \"%s\" has another shape (%u entries of %u bytes, here %u of %u): replaced", name,
-		    info.max_entries, info.value_size, bpf_map__max_entries(map), bpf_map__value_size(map));
+		return false;
+	fits = map_fits(map, &info);
+	if (!fits)
+		say("pinned map \"%s\" has another shape (%u entries of %u bytes, here %u of %u)", name, info.max_entries,
+		    info.value_size, bpf_map__max_entries(map), bpf_map__value_size(map));
 	else if (bpf_map__reuse_fd(map, fd))
 		die(EXIT_RUNTIME, "pinned map \"%s\" cannot be used again: %s", name, strerror(errno));
 	close(fd);
+	return fits;
 }
 
 /* --- meta: what the pinned table was made for --- */
@@ -106,27 +112,57 @@ void *map_memory(int fd, size_t bytes, const char *name)
 	return memory;
 }
 
-static bool pins_differ(const struct meta *meta, char *why, size_t bytes)
+static struct left left;
+/* every map of before is used again */
+static bool whole;
+static struct meta before;
+/* of a new one; -1: the pinned one goes on */
+static int meta_fd = -1;
+
+const struct left *pins_left(void)
 {
-	if (meta_differs(meta, why, bytes))
-		return true;
-	if (map_pin_fits("table") && map_pin_fits("owner") && map_pin_fits("dirty"))
-		return false;
-	snprintf(why, bytes, "table, owner or dirty missing or of another shape");
-	return true;
+	return &left;
+}
+
+bool pins_whole(void)
+{
+	return whole;
 }
 
 static void meta_make(void)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
-	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "meta", 4, sizeof(struct meta), 1, &options);
 
-	if (fd < 0)
+	meta_fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "meta", 4, sizeof(struct meta), 1, &options);
+	if (meta_fd < 0)
 		die(EXIT_RUNTIME, "map \"meta\": %s", strerror(errno));
-	maps.meta = map_memory(fd, sizeof(struct meta), "meta");
-	meta_init(maps.meta);
-	pin_replace(fd, "meta");
-	close(fd);
+	maps.meta = map_memory(meta_fd, sizeof(struct meta), "meta");
+	meta_init(maps.meta, left.cells ? &before : NULL);
+}
+
+/* Whether the pinned one can go on, too. */
+static bool meta_read(void)
+{
+	uint8_t bytes[META_BYTES_MAX];
+	struct bpf_map_info info;
+	int fd = pin_open("meta", &info);
+	uint32_t zero = 0;
+	bool known = fd >= 0 && info.value_size <= sizeof(bytes) && !bpf_map_lookup_elem(fd, &zero, bytes);
+
+	memset(&left, 0, sizeof(left));
+	if (known) {
+		meta_copy(&before, bytes, info.value_size);
+		left = meta_left(&before);
+	} else if (fd >= 0) {
+		snprintf(left.why, sizeof(left.why), "bookkeeping of %u bytes", info.value_size);
+	}
+	if (fd >= 0)
+		close(fd);
+	if (left.cells && !(map_pin_fits("table") && map_pin_fits("owner") && map_pin_fits("dirty"))) {
+		left.cells = left.all = false;
+		snprintf(left.why, sizeof(left.why), "table, owner or dirty missing or of another shape");
+	}
+	return left.all && info.value_size == sizeof(struct meta);
 }
 
 static void pins_unlink(bool (*wanted)(const char *name))
@@ -146,9 +182,11 @@ static void pins_unlink(bool (*wanted)(const char *name))
 		closedir(directory);
 }
 
-static bool pin_is_map(const char *name)
+/* Of a version that had more maps. */
+static bool pin_is_stale(const char *name)
 {
-	return strncmp(name, "link_", 5) && strncmp(name, "stages", 6);
+	return strncmp(name, "link_", 5) && strncmp(name, "stages", 6) && strcmp(name, "meta") &&
+	       !bpf_object__find_map_by_name(ebpf.object, name);
 }
 
 static bool pin_is_any(const char *name)
@@ -157,52 +195,57 @@ static bool pin_is_any(const char *name)
 	return true;
 }
 
-/* True when the pinned table is ours to go on with. What does not fit goes, so that nothing half-old is used. */
-static bool meta_pick_up(void)
-{
-	struct bpf_map_info info;
-	int fd = pin_open("meta", &info);
-	char why[128] = "";
-
-	if (fd >= 0 && info.value_size == sizeof(struct meta)) {
-		maps.meta = map_memory(fd, sizeof(struct meta), "meta");
-		if (!pins_differ(maps.meta, why, sizeof(why))) {
-			close(fd);
-			return true;
-		}
-		munmap(maps.meta, sizeof(struct meta));
-	} else if (fd >= 0) {
-		snprintf(why, sizeof(why), "bookkeeping of %u bytes, here %zu", info.value_size, sizeof(struct meta));
-	}
-	if (fd >= 0) {
-		say("the pinned table under %s does not fit (%s): replaced", settings.pin, why);
-		close(fd);
-	}
-	pins_unlink(pin_is_map);
-	return false;
-}
-
 /* --- before, after, and at the end --- */
 
 void pins_take(void)
 {
 	struct bpf_map *map;
 
-	maps.picked_up = meta_pick_up();
-	bpf_object__for_each_map(map, ebpf.object)
-		if (map_is_pinned(map) && !map_is_fresh(map))
-			map_reuse(map);
+	whole = meta_read();
+	bpf_object__for_each_map(map, ebpf.object) {
+		bool is_clients = !strcmp(bpf_map__name(map), "clients"), used;
+
+		if (!map_is_pinned(map) || map_is_fresh(map))
+			continue;
+		used = left_has(&left, bpf_map__name(map)) && map_reuse(map);
+		whole &= used;
+		if (is_clients && !used)
+			left.rights = false;
+	}
+	if (!whole && left.all)
+		snprintf(left.why, sizeof(left.why), "a map of another shape");
 }
 
+void pins_keep(void)
+{
+	struct bpf_map_info info;
+	int fd;
+
+	maps.picked_up = left.cells;
+	maps.owners_stale = left.cells && !left.rights;
+	if (!left.all || (fd = pin_open("meta", &info)) < 0) {
+		meta_make();
+		return;
+	}
+	maps.meta = map_memory(fd, sizeof(struct meta), "meta");
+	close(fd);
+}
+
+/* The bookkeeping goes first and comes last: without it nothing half-old is used. */
 void pins_give(void)
 {
 	struct bpf_map *map;
+	char path[PATH_BYTES];
 
+	pin_path(path, "meta");
+	if (meta_fd >= 0)
+		unlink(path);
 	bpf_object__for_each_map(map, ebpf.object)
 		if (map_is_pinned(map))
 			pin_replace(bpf_map__fd(map), map_is_fresh(map) ? "stages_next" : bpf_map__name(map));
-	if (!maps.picked_up)
-		meta_make();
+	pins_unlink(pin_is_stale);
+	if (meta_fd >= 0)
+		pin_replace(meta_fd, "meta");
 }
 
 void pins_lock(void)

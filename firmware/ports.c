@@ -81,6 +81,17 @@ void ports_recheck(void)
 	own_addresses_sync();
 }
 
+void ports_switch(void)
+{
+	for (unsigned int i = 0; i < settings.port_count; i++) {
+		int error = ports[i].ifindex ? datapath->attach(&ports[i]) : 0;
+
+		if (error)
+			say("port %s: NOT FILTERED: cannot attach: %s", settings.ports[i].name, strerror(-error));
+		port_send(&ports[i]);
+	}
+}
+
 void ports_report(void)
 {
 	for (unsigned int i = 0; i < settings.port_count; i++)

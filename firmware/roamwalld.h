@@ -97,7 +97,10 @@ struct settings {
 	bool remove;
 };
 
-/* Lives in a pinned map of its own: what must survive this process beside the table. */
+/*
+ * Lives in a pinned map of its own: what must survive this process beside the table. Grows at its end only: another
+ * version reads what it knows, and takes the rest for zero.
+ */
 struct meta {
 	uint32_t abi;
 	uint32_t bucket_bits;
@@ -119,6 +122,8 @@ struct meta {
 	uint32_t mirrors_known;
 	uint32_t mirror_fast[RW_MIRRORS_MAX];
 	uint32_t mirror_slow[RW_MIRRORS_MAX];
+	uint32_t cells_version;
+	uint32_t rights_version;
 };
 
 /* Tables that are mapped; see datapath.h for those that are reached by key. */
@@ -139,6 +144,10 @@ struct maps {
 	uint8_t *opener;
 	struct rw_half_open *half_open;
 	bool picked_up;
+	/* the cells were kept, but not whose they are */
+	bool owners_stale;
+	/* a former program still judges packets: its ticks cannot be advanced, so nobody's are */
+	bool clock_held;
 };
 
 extern struct settings settings;
@@ -163,6 +172,8 @@ void loop_run(uint64_t (*also)(uint64_t now));
 /* ports.c */
 void ports_start(uint64_t since_ns);
 void ports_recheck(void);
+/* To the program of this process, those that were left to a former one. */
+void ports_switch(void);
 void ports_report(void);
 unsigned int ports_attached(void);
 uint32_t ports_zone(uint32_t ifindex);
@@ -178,6 +189,8 @@ uint32_t sweep_used(void);
 uint32_t sweep_used_by(uint32_t slot);
 
 /* marks.c */
+/* Looks at once, whatever it waited for. */
+void marks_again(void);
 typedef void (*sweep_report_fn)(uint32_t coordinate, uint32_t cell, uint16_t owner);
 
 void sweep_woken(void);
@@ -193,6 +206,8 @@ bool sweep_code_valid(uint32_t code);
 bool sweep_adopt(uint64_t x, uint32_t code, uint32_t slot, uint32_t mark);
 void sweep_lower(uint64_t x, uint32_t code);
 void sweep_shorten(uint32_t slot, uint32_t code);
+/* Nobody's own: so no client takes another's flows along, or ends them. */
+void sweep_disown(void);
 
 /* mirrors.c */
 void sweep_set_mirror_cell(uint32_t mirror, uint32_t coordinate, uint32_t cell);

@@ -58,6 +58,8 @@ static uint64_t clock_run(uint64_t now)
 	uint64_t boot = boot_ns(), fast, slow;
 	bool stepped = false, slow_stepped = false;
 
+	if (maps.clock_held)
+		return NEVER;
 	if (!clock_until(meta->fast_due_ns, g->fast_ns, fast_stepped_ns, boot)) {
 		clock_step(&meta->fast, &meta->fast_due_ns, g->fast_ns);
 		fast_stepped_ns = boot;
@@ -119,6 +121,8 @@ void sweep_start(void)
 	clock_skip_turns(&maps.meta->slow, &maps.meta->slow_due_ns, g->slow_ns, boot);
 	clock_publish();
 	mirrors_start();
+	if (maps.owners_stale)
+		sweep_disown();
 	pickup_run(clock_ns());
 	table_count(true);
 	marks_start();

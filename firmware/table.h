@@ -52,8 +52,6 @@ void count_wake(void);
 /* marks.c */
 void marks_start(void);
 bool marks_awake(void);
-/* Looks at once, whatever it waited for. */
-void marks_again(void);
 void marks_wake(void);
 /* Sleeps, if nothing is to be published. */
 void marks_sleep(void);

@@ -3,12 +3,14 @@ import { readFileSync, writeFileSync } from "node:fs";
 import {
   ABI_VERSION,
   AUTOMATA,
+  CELLS_VERSION,
   COMMANDS,
   CONSTANTS,
   EVENTS,
   LISTS,
   MAP_RECORDS,
   REASONS,
+  RIGHTS_VERSION,
   RING,
   RING_EVENT,
   STREAM_HEADER,
@@ -35,6 +37,8 @@ function header(): string {
     "#include <linux/types.h>",
     "",
     `#define RW_ABI_VERSION ${ABI_VERSION}`,
+    `#define RW_CELLS_VERSION ${CELLS_VERSION}`,
+    `#define RW_RIGHTS_VERSION ${RIGHTS_VERSION}`,
   ];
   for (const [name, value] of Object.entries(CONSTANTS)) out.push(`#define RW_${name} ${value}`);
   out.push("", "enum rw_reason {");

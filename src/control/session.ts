@@ -123,6 +123,7 @@ export class Session {
     await this.mesh.start();
     this.isStarting = false;
     this.grantListed();
+    datapath.ready();
     this.dropSoon(filtersOf(before));
     this.arm();
   }

@@ -6,8 +6,16 @@
  */
 import { type Fields, type Layout, layout, type RecordOf } from "./layout.ts";
 
-/** Raised with every change of a record, a number or a meaning below. A pin of another version is replaced. */
-export const ABI_VERSION = 6;
+/** Raised with every change of a record, a number or a meaning below. */
+export const ABI_VERSION = 7;
+
+/**
+ * What of pinned maps a roamwalld of another `ABI_VERSION` goes on with. `CELLS`: what a cell and its owner word say (hash, key, states,
+ * timers); raised, flows of before must be picked up anew. `RIGHTS`: records of clients and filters, bits, zones, services; raised,
+ * rights wait for the agent. Whoever raises one raises `ABI_VERSION` too.
+ */
+export const CELLS_VERSION = 1;
+export const RIGHTS_VERSION = 1;
 
 /** Numbers that both sides need. APPEND ONLY within a group: they are stored in pinned maps. */
 export const CONSTANTS = {
@@ -518,6 +526,8 @@ export const COMMANDS = {
   },
   lower: { number: 19, body: layout([]) },
   sync: { number: 18, body: layout([["token", "u32"]]) },
+  /** all that packets are judged by has been loaded: a former program may go */
+  ready: { number: 21, body: layout([]) },
 } as const;
 
 /** Entries of the lists that follow a command's fixed body. */

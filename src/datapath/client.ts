@@ -249,6 +249,10 @@ class Client implements Datapath {
     });
   }
 
+  ready(): void {
+    this.sendRecord(COMMANDS.ready, {});
+  }
+
   close(): void {
     this.fail(new RoamwallError("ROAMWALL_ERR_CLOSED", `${this.path}: closed`));
   }

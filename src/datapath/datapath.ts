@@ -46,6 +46,8 @@ export interface Datapath {
   dumpClients(): void;
   counters(): Promise<Counters>;
   sync(): Promise<void>;
+  /** The policy is loaded: whatever filtered in its place until now may go. */
+  ready(): void;
   close(): void;
 }
 

@@ -263,6 +263,10 @@ export class FakeDatapath implements Datapath {
 
   async sync(): Promise<void> {}
 
+  ready(): void {
+    this.count("ready");
+  }
+
   close(): void {
     this.handlers.closed();
   }

@@ -97,6 +97,7 @@ function paperDatapath(id: number, { buckets, remainderBits, timerBits }: Geomet
     setZones: silent,
     setServices: silent,
     setOptions: silent,
+    ready: silent,
     mirrorCells: silent,
     clearMirror: silent,
     mirrorTicks: silent,

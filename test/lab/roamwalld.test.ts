@@ -337,10 +337,19 @@ describe.runIf(isRoot && built)("roamwalld", () => {
     change();
     await startDaemon(...args);
     agent = await openAgent();
-    expect(logged()).toContain(`does not fit (${why}): replaced`);
+    expect(logged()).toContain(`does not fit (${why}): the program before this one filters until`);
     expect(agent.hello.picked_up).toBe(0);
     expect(agent.hello.table_id).not.toBe(table_id);
     expect((await dump(agent)).size).toBe(0);
+    expect(logged()).not.toContain("replaced, after");
+    agent.ready();
+    await agent.sync();
+    expect(logged()).toContain("since the agent has loaded its policy");
+    // What was pinned then is what the next one finds.
+    await processes.stop(daemon, "SIGKILL");
+    await startDaemon(...args);
+    agent = await openAgent();
+    expect(agent.hello.picked_up).toBe(1);
   });
 
   it("replaces only the map whose size changed, and keeps the table", async () => {
@@ -352,6 +361,10 @@ describe.runIf(isRoot && built)("roamwalld", () => {
     await startDaemon("--clients", "100");
     agent = await openAgent();
     expect(logged()).toContain('pinned map "clients" has another shape');
+    expect(logged()).toContain("does not fit (a map of another shape)");
+    agent.ready();
+    await agent.sync();
+    expect(logged()).toContain("flows are kept, rights are the agent's to give again");
     expect(agent.hello).toMatchObject({ picked_up: 1, clients_max: 100 });
     expect((await dump(agent)).size).toBe(1);
   });
@@ -790,7 +803,7 @@ describe.runIf(isRoot && built)("roamwalld", () => {
 });
 
 const BAD_COMMANDS: readonly (readonly [name: string, kind: number, body: Uint8Array, text: string])[] = [
-  ["an unknown command", 99, new Uint8Array(4), "accepted are 1 to 20"],
+  ["an unknown command", 99, new Uint8Array(4), "accepted are 1 to 21"],
   ["command 0", 0, new Uint8Array(0), "unknown command"],
   ["automata cut short", COMMANDS.load_automata.number, new Uint8Array(100), "accepted are"],
   ["automata of nonsense", COMMANDS.load_automata.number, new Uint8Array(3144).fill(0xff), "ref"],

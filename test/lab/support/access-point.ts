@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type ApiVerb, askAgent } from "../../../src/control/api.ts";
 import type { AgentStatus } from "../../../src/control/status.ts";
@@ -91,8 +91,11 @@ export class AccessPoint {
     await this.startAgent();
   }
 
-  async startDaemon(): Promise<void> {
-    const { files, pins, directory, options } = this;
+  /** `as`: an upgrade, of the program or of its settings. */
+  async startDaemon(as: Pick<ApOptions, "table"> & { program?: string } = {}): Promise<void> {
+    const { files, pins, directory } = this;
+    const { program = DAEMON, ...other } = as;
+    const options = { ...this.options, ...other };
     const socket = join(files, "daemon.sock");
     rmSync(socket, { force: true });
     const table = options.table === undefined ? [] : ["--table", options.table];
@@ -108,7 +111,7 @@ export class AccessPoint {
       resolve("build/sfr.bpf.o"),
     ];
     const args = ["--port", CLIENT_PORT, ...paths, ...table, ...(datapath ?? [])];
-    this.daemon = this.run(DAEMON, args, "roamwalld");
+    this.daemon = this.run(program, args, "roamwalld");
     await this.awaitFile(this.daemon, socket, "roamwalld");
   }
 
@@ -156,21 +159,33 @@ export class AccessPoint {
 
   /** Denials by reason, read from the table: true whoever is dead. */
   denied(): Denied {
-    const bytes = this.peek("denied_counters");
-    const perCpu = 8;
-    const cpus = bytes.length / perCpu / REASON_ENTRIES;
-    const sum = (reason: number) => {
-      let total = 0n;
-      for (let cpu = 0; cpu < cpus; cpu++) total += bytes.readBigUInt64LE((reason * cpus + cpu) * perCpu);
-      return Number(total);
-    };
-    return Object.fromEntries(REASONS.map(([name], reason) => [name, reason === 0 ? 0 : sum(reason)])) as Denied;
+    const each = [this.peek("denied_counters"), ...this.formerCounters().map((path) => peek(path))].map(deniedIn);
+    return Object.fromEntries(REASONS.map(([name]) => [name, each.reduce((sum, one) => sum + one[name], 0)])) as Denied;
+  }
+
+  /** New maps count anew. Called right before they replace the pinned ones, so that `denied` has both. */
+  keepCounters(): void {
+    mkdirSync(this.former, { recursive: true });
+    linkSync(join(this.pins, "denied_counters"), join(this.former, `${this.formerCounters().length}`));
+  }
+
+  /** The pinned table says from now on that this version has made it. */
+  pretendMadeBy(abi: number): void {
+    execFileSync(join(BUILT, "poke"), [join(this.pins, "meta"), "0", `${abi}`]);
   }
 
   /** A table's values: those of a pinned map, or of a file. */
   peek(map: string): Buffer {
     if (this.options.nfqueue) return readFileSync(join(this.tables, map));
-    return execFileSync(join(BUILT, "peek"), [join(this.pins, map)], { maxBuffer: 1 << 28 });
+    return peek(join(this.pins, map));
+  }
+
+  private get former(): string {
+    return `${this.pins}-former`;
+  }
+
+  private formerCounters(): string[] {
+    return existsSync(this.former) ? readdirSync(this.former).map((name) => join(this.former, name)) : [];
   }
 
   /** The most that the agent used, where that is limited. */
@@ -181,7 +196,7 @@ export class AccessPoint {
   /** Kernel pins outlive their daemon: that is their purpose, so a lab must remove them. */
   removePins(): void {
     this.memory?.remove();
-    rmSync(this.pins, { recursive: true, force: true });
+    for (const pins of [this.pins, this.former]) rmSync(pins, { recursive: true, force: true });
   }
 
   /** Removes the pins of runs whose process is gone. */
@@ -214,7 +229,8 @@ export class AccessPoint {
     await until(`${name} of AP ${this.ap}`, START_PATIENCE_MS, ready);
   }
 
-  private writeSettings(): void {
+  /** For the agent's next start. */
+  writeSettings(more: object = {}): void {
     const { ap, files, directory } = this;
     const settings = {
       id: ap,
@@ -235,12 +251,28 @@ export class AccessPoint {
         ...(this.options.path && { path: this.options.path }),
       },
       ...this.options.settings,
+      ...more,
     };
     writeFileSync(join(files, "agent.yaml"), JSON.stringify(settings, null, 2));
   }
 }
 
 const REASON_ENTRIES = 32;
+
+function peek(path: string): Buffer {
+  return execFileSync(join(BUILT, "peek"), [path], { maxBuffer: 1 << 28 });
+}
+
+function deniedIn(bytes: Buffer): Denied {
+  const perCpu = 8;
+  const cpus = bytes.length / perCpu / REASON_ENTRIES;
+  const sum = (reason: number) => {
+    let total = 0n;
+    for (let cpu = 0; cpu < cpus; cpu++) total += bytes.readBigUInt64LE((reason * cpus + cpu) * perCpu);
+    return Number(total);
+  };
+  return Object.fromEntries(REASONS.map(([name], reason) => [name, reason === 0 ? 0 : sum(reason)])) as Denied;
+}
 
 function mountBpffs(): void {
   const mounted = execFileSync("sh", ["-c", `grep -c ' ${BPFFS} bpf ' /proc/mounts || true`], { encoding: "utf8" });

@@ -5,7 +5,7 @@ import { build } from "esbuild";
 
 const SUPPORT = "test/lab/support";
 export const BUILT = resolve("build/lab");
-const C_HELPERS = ["badlink", "inject", "peek", "pinger", "asker", "slowwire"];
+const C_HELPERS = ["badlink", "inject", "peek", "poke", "pinger", "asker", "slowwire"];
 const PROGRAMS = ["client", "server", "probe"];
 
 /** Builds what runs inside the namespaces. Paths are from the root of the repository. */
