@@ -2,23 +2,31 @@
 import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import type { ClientView } from "../../src/control/client-view.ts";
+import type { AgentStatus, ClientLine } from "../../src/control/status.ts";
+import type { DeniedPacket } from "../../src/control/verdict.ts";
+import type { WhyAnswer } from "../../src/control/why.ts";
+import type { NeighbourStatus } from "../../src/replication/status.ts";
 import { Lab } from "../../test/lab/support/lab.ts";
 import { Operator } from "../../test/lab/support/operator.ts";
-import { pause } from "../../test/lab/support/processes.ts";
+import { until } from "../../test/lab/support/processes.ts";
 import { CLIENT, SERVER } from "../../test/lab/support/topology.ts";
+import { capture } from "./capture.ts";
+import { answersByType, type Fields, namesTable, unlike } from "./names.ts";
 
 const BUNDLE = resolve("dist/roamwall.cjs");
 const SIZE = { clientFlows: 4, serverFlows: 1, idleFlows: 1, download: false, connectPeriodMs: 500 };
-const SETTLE_MS = 3_000;
-const LOOKS = 6;
+/** Whatever is shown comes by itself; how soon is the machine's affair. */
+const PATIENCE_MS = 30_000;
+const DENIALS_SHOWN = 8;
 
 /** `<!-- run: ARGUMENTS -->`, perhaps with `| first N`, then the block that is replaced. */
 const BLOCK = /<!-- run: (.+?)(?: \| first (\d+))? -->\n```text\n[\s\S]*?```/g;
 
 const NAMES = /<!-- names -->\n([\s\S]*?)<!-- end of names -->/;
 
-/** Each prints one JSON value; `monitor` and `trace` one a line. */
-const NAMED: readonly (readonly string[])[] = [
+/** Whose JSON is held to its type; `sessions` has its members in `test/lab/radius.test.ts`. */
+const HELD: readonly (readonly string[])[] = [
   ["status"],
   ["clients"],
   ["client", CLIENT.mac],
@@ -30,12 +38,17 @@ const NAMED: readonly (readonly string[])[] = [
   ["doctor"],
   ["monitor", "--count", "1", "--reason", "acl"],
 ];
-/** Their members are named by what they count. */
-const COUNTED = ["denied", "datagramsDropped", "dropped", "accounting"];
+
+/** They ask no agent. */
+const ALONE = /^(size|simulate|replay)\b/;
+/** A live screen is left with this key when it shows this. */
+const LIVE: readonly [command: RegExp, key: string, shows: RegExp][] = [
+  [/^top/, "q", /last denials[\s\S]*last denials/],
+];
 
 /** What must be so while a command runs; undone before the next one. */
 const MEANWHILE: readonly [command: RegExp, begin: (lab: Lab) => unknown, end: (lab: Lab) => unknown][] = [
-  [/^(monitor|trace|denied|top|learn)/, (lab) => lab.intruder.start(), (lab) => lab.intruder.pause()],
+  [/^(monitor|trace|denied|top|learn|why .* tcp\/80)/, intrude, (lab) => lab.intruder.pause()],
   [
     /^doctor/,
     (lab) => lab.namespaces.ip("ap1", "link set back0 mtu 1280"),
@@ -43,76 +56,78 @@ const MEANWHILE: readonly [command: RegExp, begin: (lab: Lab) => unknown, end: (
   ],
 ];
 
+export interface Rendered {
+  readonly document: string;
+  /** What commands said that is not of the type that the document lists. */
+  readonly unlike: readonly string[];
+}
+
 /** The document with fresh output. */
-export async function rendered(text: string, progress: (command: string) => void): Promise<string> {
+export async function rendered(text: string, progress: (command: string) => void): Promise<Rendered> {
   const lab = await Lab.open({ prefix: "rwdocs", kind: "bridged", size: SIZE, firewall: "replicating" });
   try {
     prepareFiles(lab);
     await lab.traffic.start();
-    await pause(SETTLE_MS);
+    await awaitNews(lab);
     const outputs: string[] = [];
     for (const [, command, first] of text.matchAll(BLOCK)) {
       progress(command!);
       outputs.push(await shown(lab, command!, Number(first ?? Number.POSITIVE_INFINITY)));
     }
-    const names = await namesOf(lab);
     let next = 0;
-    const withNames = text.replace(NAMES, () => `<!-- names -->\n${names}<!-- end of names -->`);
-    return withNames.replace(BLOCK, (_, command: string, first?: string) => {
+    const answers = answersByType();
+    const document = withNames(text, namesTable(answers)).replace(BLOCK, (_, command: string, first?: string) => {
       const marker = `<!-- run: ${command}${first === undefined ? "" : ` | first ${first}`} -->`;
       return `${marker}\n\`\`\`text\n$ roamwall ${command}\n${outputs[next++]}\`\`\``;
     });
+    return { document, unlike: await unlikeTypes(lab, answers) };
   } finally {
     await lab.close();
   }
 }
 
-/** A table of the names of fields, by command. */
-async function namesOf(lab: Lab): Promise<string> {
-  lab.intruder.start();
+/** The document with another table of names. */
+export function withNames(text: string, table: string): string {
+  return text.replace(NAMES, () => `<!-- names -->\n${table}<!-- end of names -->`);
+}
+
+/** Until there is something to show in each table: a client, flows of it, and a neighbour that was measured. */
+async function awaitNews(lab: Lab): Promise<void> {
   const operator = new Operator(lab);
-  const lines: string[] = [];
-  for (const words of NAMED) {
-    const names = new Set<string>();
-    // What was denied last has a rule that would allow it, or has none: which is chance.
-    for (let look = 0; look < LOOKS; look++) collect(await operator.json<unknown>(...words), "", names);
-    lines.push(`| \`${words[0]}\` | ${[...names].join(", ")} |\n`);
-  }
-  lab.intruder.pause();
-  return `| command | fields; \`[]\`: of each member of a list |\n|---|---|\n${lines.join("")}`;
-}
-
-function collect(value: unknown, path: string, names: Set<string>): void {
-  if (Array.isArray(value)) {
-    for (const member of value) collect(member, `${path}[]`, names);
-    return;
-  }
-  if (typeof value !== "object" || value === null) {
-    if (path !== "") names.add(path.replace(/^\[\]\./, ""));
-    return;
-  }
-  for (const [name, member] of Object.entries(value)) {
-    const own = path === "" ? name : `${path}.${name}`;
-    if (COUNTED.includes(name) && typeof member === "object") names.add(own.replace(/^\[\]\./, ""));
-    else collect(member, own, names);
-  }
-}
-
-/** Names that the document has and the commands no longer say. */
-export function lostNames(before: string, after: string): string[] {
-  const rows = (text: string) =>
-    new Map([...NAMES.exec(text)![1]!.matchAll(/^\| `(\w+)` \| (.*) \|$/gm)].map(([, verb, names]) => [verb!, names!]));
-  const now = rows(after);
-  return [...rows(before)].flatMap(([verb, names]) => {
-    const have = new Set((now.get(verb) ?? "").split(", "));
-    return names
-      .split(", ")
-      .filter((name) => !have.has(name))
-      .map((name) => `${verb}: ${name}`);
+  await until("the lab to have something to show", PATIENCE_MS, async () => {
+    const { datapath } = await operator.json<AgentStatus>("status");
+    const [client] = await operator.json<ClientLine[]>("clients");
+    if (datapath?.readiness !== "ready" || !client?.here || client.cells === 0) return undefined;
+    const { flows } = await operator.json<ClientView>("client", CLIENT.mac);
+    const [neighbour] = await operator.json<NeighbourStatus[]>("neighbours");
+    return (flows.length > 0 && neighbour?.mirror === 0 && neighbour.rttMs !== null) || undefined;
   });
 }
 
-/** Policies that commands of the document name. */
+/** Until enough was denied of late, a stray packet of a service that is allowed among it. */
+async function intrude(lab: Lab): Promise<void> {
+  const operator = new Operator(lab);
+  lab.intruder.start();
+  await until("denials of each kind", PATIENCE_MS, async () => {
+    const { denials } = await operator.json<WhyAnswer>("why", CLIENT.mac, SERVER.v4, "80");
+    const denied = await operator.json<DeniedPacket[]>("denied");
+    return (denials.length > 0 && denied.length >= DENIALS_SHOWN) || undefined;
+  });
+}
+
+async function unlikeTypes(lab: Lab, answers: ReadonlyMap<string, Fields>): Promise<string[]> {
+  await intrude(lab);
+  const operator = new Operator(lab);
+  const found: string[] = [];
+  for (const words of HELD) {
+    const value = await operator.json<unknown>(...words);
+    found.push(...unlike(value, answers.get(words[0]!)!).map((what) => `${words[0]}: ${what}`));
+  }
+  lab.intruder.pause();
+  return found;
+}
+
+/** Policies and a capture that commands of the document name. */
 function prepareFiles(lab: Lab): void {
   const policy = readFileSync(join(lab.directory, "policy.yaml"), "utf8");
   writeFileSync(
@@ -120,6 +135,7 @@ function prepareFiles(lab: Lab): void {
     policy.replace('"rules": [', '"rules": [\n"out udp/67 to servers",'),
   );
   writeFileSync(join(lab.directory, "new.yaml"), policy.replace("out tcp/25 ", "out tcp/465 "));
+  writeFileSync(join(lab.directory, "lan.pcapng"), capture());
 }
 
 async function shown(lab: Lab, command: string, first: number): Promise<string> {
@@ -134,17 +150,26 @@ async function shown(lab: Lab, command: string, first: number): Promise<string> 
 
 /** In the network of AP 1, on a terminal of 132 columns without colours. */
 function onTerminal(lab: Lab, command: string): Promise<string> {
-  const own = ["--socket", join(lab.directory, "ap1/agent.sock")];
+  const own = ALONE.test(command) ? [] : ["--socket", join(lab.directory, "ap1/agent.sock")];
   const config = command.startsWith("doctor") ? ["--config", join(lab.directory, "ap1/agent.yaml")] : [];
   const call = [process.execPath, BUNDLE, ...command.split(" "), ...config, ...own].join(" ");
   const net = `nsenter --net=${lab.namespaces.path("ap1")} --wd=${lab.directory}`;
-  // A live screen is left with its key, after two looks.
-  const keys = command.startsWith("top") ? "(sleep 3; printf q)" : ":";
-  const line = `${keys} | script -qec "stty cols 132 rows 30; NO_COLOR=1 ${net} ${call}" /dev/null`;
-  const child = spawn("sh", ["-c", line], { stdio: ["ignore", "pipe", "inherit"] });
+  const line = `stty cols 132 rows 30; NO_COLOR=1 ${net} ${call}`;
+  const child = spawn("script", ["-qec", line, "/dev/null"], { stdio: ["pipe", "pipe", "inherit"] });
+  const live = LIVE.find(([pattern]) => pattern.test(command));
   let text = "";
-  child.stdout.on("data", (bytes) => (text += bytes));
-  return new Promise((done) => child.once("close", () => done(text)));
+  child.stdout.on("data", (bytes) => {
+    text += bytes;
+    if (live?.[2].test(text)) child.stdin.end(live[1]);
+  });
+  if (!live) child.stdin.end();
+  const late = setTimeout(() => child.kill(), PATIENCE_MS);
+  return new Promise((done) =>
+    child.once("close", () => {
+      clearTimeout(late);
+      done(text);
+    }),
+  );
 }
 
 /** Places and times of the lab are nobody's business; a live screen's last frame is what stays. */
@@ -152,7 +177,9 @@ function normalised(text: string, lab: Lab): string {
   const frame = text.includes("\x1b[H") ? text.split("\x1b[H").at(-1)!.split("\x1b[J")[0]! : text;
   return (
     frame
-      .replaceAll("\r", "")
+      .replaceAll("\r\n", "\n")
+      // A bar that was overwritten.
+      .replace(/[^\n]*\r/g, "")
       // biome-ignore lint/suspicious/noControlCharactersInRegex: the terminal's codes are what goes
       .replace(/\x1b\[[?\d;]*[A-Za-z]/g, "")
       .replaceAll("^D\b\b", "")
@@ -162,8 +189,9 @@ function normalised(text: string, lab: Lab): string {
   );
 }
 
-/** Commands whose lines have the same labels each time. */
+/** Commands whose lines have the same labels each time; but these, which the machine brings about. */
 const LABELLED = /^(status|client |table)/;
+const MACHINES_OWN = ["risk", "events lost", "state"];
 
 /**
  * What must not differ between two runs: headings, labels and parts of each block, numbers and rows aside. A set, since
@@ -175,7 +203,7 @@ export function skeleton(text: string): string[] {
     const labels = lines.flatMap((line) => {
       const heading = /^[a-z][a-z /]*( {2,}[a-z][a-z /,]*)+$/.test(line) ? line.replace(/ {2,}/g, " | ") : undefined;
       const label = LABELLED.test(command!) ? /^([a-z][a-z ]*[a-z]) {2,}\S/.exec(line)?.[1] : undefined;
-      return heading ?? label ?? [];
+      return [heading ?? label ?? []].flat().filter((one) => !MACHINES_OWN.includes(one));
     });
     return `${command}: ${[...new Set(labels)].sort().join("; ")}`;
   });

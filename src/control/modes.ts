@@ -19,6 +19,11 @@ export interface ModeLine {
   readonly leftSeconds: number | null;
 }
 
+export interface ModesAnswer {
+  readonly ap: string;
+  readonly lines: readonly ModeLine[];
+}
+
 interface Kept extends Omit<ModeLine, "leftSeconds"> {
   /** On the wall clock; null: without end. */
   readonly endsAt: number | null;

@@ -1,13 +1,8 @@
-import { MODE_SECONDS_MAX, type ModeLine } from "../modes.ts";
+import { MODE_SECONDS_MAX, type ModesAnswer } from "../modes.ts";
 import { ask, SOCKET_OPTION } from "./ask.ts";
 import { durationMs } from "./duration.ts";
 import { columns, durationText, facts, printable, styleOf } from "./text.ts";
 import { EXIT, JSON_OPTION, usage, type Verb } from "./verb.ts";
-
-interface ModesAnswer {
-  readonly ap: string;
-  readonly lines: readonly ModeLine[];
-}
 
 export const modeVerb: Verb = {
   name: "mode",
