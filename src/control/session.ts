@@ -3,9 +3,8 @@ import { RoamwallError } from "../base/errors.ts";
 import type { Mac } from "../base/mac.ts";
 import { macFromBytes } from "../base/mac.ts";
 import { type Geometry, parseGeometry } from "../bloom/geometry.ts";
-import { type ClientRecord, CONSTANTS, MAP_RECORDS, REASONS, type RingEvent } from "../datapath/abi.ts";
+import { CONSTANTS, REASONS, type RingEvent } from "../datapath/abi.ts";
 import type { ClientDump, Datapath, FilterBits } from "../datapath/datapath.ts";
-import { readRecord } from "../datapath/layout.ts";
 import type { Endpoint, Platform, Udp } from "../platform/platform.ts";
 import { difference, type FilterChange } from "../policy/counting.ts";
 import type { CompiledPolicy, CompiledRole } from "../policy/policy.ts";
@@ -285,7 +284,7 @@ export class Session {
     const macs = new Set([...known.keys(), ...dumps.keys()]);
     return [...macs].sort().map((mac) => {
       const dump = dumps.get(mac);
-      const record = dump && recordOf(dump);
+      const record = dump?.record;
       const client = known.get(mac);
       return {
         mac,
@@ -577,24 +576,14 @@ export class Session {
   }
 }
 
-function recordOf(dump: ClientDump): ClientRecord {
-  const view = new DataView(Uint8Array.from(dump.record).buffer);
-  return readRecord(MAP_RECORDS.client, view, 0, isLittleEndian());
-}
-
-/** The dumped record is the map's bytes: in the order of this machine, as roamwalld's. */
-function isLittleEndian(): boolean {
-  return new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
-}
-
 function filtersOf(dumps: ReadonlyMap<Mac, ClientDump>): Set<number> {
-  const ids = [...dumps.values()].flatMap((dump) => recordOf(dump).filter);
+  const ids = [...dumps.values()].flatMap((dump) => dump.record.filter);
   return new Set(ids.filter((id) => id !== NO_FILTER));
 }
 
 /** That of most: of a change that an agent's end cut short, the fewer records name the other one. */
 function generationOf(dumps: ReadonlyMap<Mac, ClientDump>): number {
-  const flags = [...dumps.values()].map((dump) => recordOf(dump).flags & CONSTANTS.CLIENT_GENERATION);
+  const flags = [...dumps.values()].map((dump) => dump.record.flags & CONSTANTS.CLIENT_GENERATION);
   return flags.filter((flag) => flag !== 0).length * 2 > flags.length ? CONSTANTS.CLIENT_GENERATION : 0;
 }
 

@@ -83,6 +83,8 @@ const text = (words: string) => Uint8Array.from(words, (c) => c.charCodeAt(0));
 function script(le: boolean): { bytes: Uint8Array; heard: unknown[] } {
   const cell = (coordinate: number, c: number, owner: number) =>
     body(EVENTS.cells.body, { coordinate, cell: c, owner }, le);
+  const known = [...body(MAP_RECORDS.client, { slot: 770 }, le)];
+  const client = { mac: [2, 0, 0, 0, 10, 1], record: known, passed: 1n << 40n };
   const parts = [
     hello(le),
     record(EVENTS.port.number, [body(EVENTS.port.body, { ifindex: 7, zone: 3, attached: 1, open_ms: 5 }, le)], le),
@@ -98,7 +100,7 @@ function script(le: boolean): { bytes: Uint8Array; heard: unknown[] } {
     record(99, [text("from the future")], le),
     record(EVENTS.overflow.number, [body(EVENTS.overflow.body, { lost: 3n }, le)], le),
     record(EVENTS.ticks.number, [body(EVENTS.ticks.body, { fast: 100000, slow: 3333 }, le)], le),
-    record(EVENTS.client.number, [body(EVENTS.client.body, { mac: [2, 0, 0, 0, 10, 1], passed: 1n << 40n }, le)], le),
+    record(EVENTS.client.number, [body(EVENTS.client.body, client, le)], le),
     record(EVENTS.refused.number, [body(EVENTS.refused.body, { command: 4 }, le), text("no room")], le),
   ];
   const heard = [
@@ -110,7 +112,7 @@ function script(le: boolean): { bytes: Uint8Array; heard: unknown[] } {
     ["passed", 4, 4243],
     ["overflow"],
     ["ticks", 100000, 3333],
-    ["client", 1n << 40n],
+    ["client", 1n << 40n, 770],
     ["refused", 4, "no room"],
   ];
   const bytes = Uint8Array.from(parts.flatMap((part) => [...part]));
@@ -126,7 +128,7 @@ function listener(heard: unknown[]): DatapathHandlers {
     passed: (event) => heard.push(["passed", event.kind, event.client_port]),
     overflow: () => heard.push(["overflow"]),
     ticks: (fast, slow) => heard.push(["ticks", fast, slow]),
-    client: (dump) => heard.push(["client", dump.passed]),
+    client: (dump) => heard.push(["client", dump.passed, dump.record.slot]),
     port: (event) => heard.push(["port", event.ifindex, event.open_ms]),
     refused: (command, why) => heard.push(["refused", command, why]),
     closed: () => heard.push(["closed"]),

@@ -14,7 +14,6 @@ import {
   STREAM_HEADER,
 } from "./abi.ts";
 import type {
-  ClientDump,
   Counters,
   Datapath,
   DatapathHandlers,
@@ -460,8 +459,9 @@ class Client implements Datapath {
         return;
       }
       case EVENTS.client.number: {
-        const event: ClientDump | undefined = this.record(EVENTS.client.body, view, at, bytes);
-        if (event) this.wired.client(event);
+        const event = this.record(EVENTS.client.body, view, at, bytes);
+        const record = at + EVENTS.client.body.offset["record"]!;
+        if (event) this.wired.client({ ...event, record: readRecord(MAP_RECORDS.client, view, record, this.le) });
         return;
       }
       case EVENTS.synced.number: {

@@ -53,7 +53,9 @@ export interface Datapath {
 
 export type Hello = BodyOf<typeof EVENTS.hello>;
 export type Counters = BodyOf<typeof EVENTS.counters>;
-export type ClientDump = BodyOf<typeof EVENTS.client>;
+export interface ClientDump extends Omit<BodyOf<typeof EVENTS.client>, "record"> {
+  readonly record: ClientRecord;
+}
 
 export interface DatapathHandlers {
   /** `count` cells, changed or (`dumped` not 0) as a dump found them; the arrays are reused after the call. */

@@ -3,7 +3,7 @@ import type { Dlcbf } from "../bloom/dlcbf.ts";
 import type { Geometry } from "../bloom/geometry.ts";
 import { cellOfCode } from "../bloom/timer.ts";
 import { type FrameInput, Sfr, type Verdict } from "../sfr/sfr.ts";
-import { type ClientRecord, CONSTANTS, MAP_RECORDS, REASONS, RING, type RingEvent } from "./abi.ts";
+import { type ClientRecord, CONSTANTS, REASONS, RING, type RingEvent } from "./abi.ts";
 import type {
   Counters,
   Datapath,
@@ -14,7 +14,6 @@ import type {
   ServiceEntry,
   ZoneEntry,
 } from "./datapath.ts";
-import { writeRecord } from "./layout.ts";
 
 const { OWNER_SLOT_MASK, OWNER_MARK_SHIFT, MARK_HELD, MARK_DIRTY, MARK_AGED, DIRTY_CELLS, SLOT_SHARED, OP_MAX } =
   CONSTANTS;
@@ -232,13 +231,11 @@ export class FakeDatapath implements Datapath {
 
   dumpClients(): void {
     for (const [mac, record] of this.clients) {
-      const bytes = new Uint8Array(MAP_RECORDS.client.bytes);
-      writeRecord(MAP_RECORDS.client, new DataView(bytes.buffer), 0, record, HOST_LITTLE_ENDIAN);
       const { clientPassed, clientDenied, clientBytes } = this.sfr.counters;
       this.handlers.client({
         mac: macToBytes(mac),
         pad: 0,
-        record: [...bytes],
+        record: { ...record },
         passed: BigInt(clientPassed[record.slot]!),
         denied: BigInt(clientDenied[record.slot]!),
         bytes: BigInt(clientBytes[record.slot]!),
@@ -326,5 +323,3 @@ function advance(table: Dlcbf, fast: number, slow: number): void {
     table.sweep();
   } while (f !== fast || s !== slow);
 }
-
-const HOST_LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;

@@ -1,8 +1,7 @@
 import { type Mac, macFromBytes } from "../base/mac.ts";
 import type { Geometry } from "../bloom/geometry.ts";
-import { CONSTANTS, MAP_RECORDS } from "../datapath/abi.ts";
+import { CONSTANTS } from "../datapath/abi.ts";
 import type { ClientDump, Datapath, DatapathHandlers } from "../datapath/datapath.ts";
-import { readRecord } from "../datapath/layout.ts";
 import type { Log } from "../platform/platform.ts";
 import { Audit } from "./audit.ts";
 import { Carry } from "./carry.ts";
@@ -78,8 +77,6 @@ export interface ProxyCounters {
 
 /** After a start, whoever knows the rights of a client elsewhere has said so by then. */
 const SAID_WITHIN_MS = 10_000;
-/** Records come in the byte order of the machine, which the datapath shares. */
-const HOST_LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 /**
  * The state proxy: the own table as reported and as published, and the clients with their rights and roams. It knows no
@@ -551,8 +548,7 @@ export class StateProxy {
   }
 
   private restore(dump: ClientDump): void {
-    const view = new DataView(Uint8Array.from(dump.record).buffer);
-    const { slot, presence, zone, ends } = readRecord(MAP_RECORDS.client, view, 0, HOST_LITTLE_ENDIAN);
+    const { slot, presence, zone, ends } = dump.record;
     const here = presence === CONSTANTS.PRESENCE_HERE;
     this.contexts.restore(macFromBytes(dump.mac), { slot, here, zone, ends }, this.parts.nowMs());
   }

@@ -95,8 +95,7 @@ async function openAgent(): Promise<Datapath> {
     denied: () => {},
     overflow: () => {},
     ticks: (fast, slow) => heard.ticks.push([fast, slow]),
-    client: (dump) =>
-      heard.clients.push({ slot: dump.record[0]! | (dump.record[1]! << 8), cells: dump.cells, passed: dump.passed }),
+    client: ({ record, cells, passed }) => heard.clients.push({ slot: record.slot, cells, passed }),
     port: (event) => heard.ports.push({ ifindex: event.ifindex, attached: event.attached, openMs: event.open_ms }),
     refused: (command, text) => heard.refused.push([command, text]),
     about: (text) => {
