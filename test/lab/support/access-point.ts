@@ -54,6 +54,8 @@ export interface ApOptions {
   readonly path?: "symmetric" | "asymmetric";
   readonly table?: string;
   readonly engine?: Engine;
+  /** APs that are written to one by one, instead of the group. */
+  readonly peers?: readonly Ap[];
   /** Of the agent. */
   readonly memoryBytes?: number;
   /** More of the agent's settings. */
@@ -232,6 +234,7 @@ export class AccessPoint {
   /** For the agent's next start. */
   writeSettings(more: object = {}): void {
     const { ap, files, directory } = this;
+    const { peers } = this.options;
     const settings = {
       id: ap,
       name: `ap${ap}`,
@@ -245,7 +248,7 @@ export class AccessPoint {
       replication: {
         bind: BACKHAUL.address(ap),
         port: BACKHAUL.port,
-        group: BACKHAUL.group,
+        ...(peers ? { peers: peers.filter((other) => other !== ap).map(BACKHAUL.address) } : { group: BACKHAUL.group }),
         enabled: this.options.replication,
         ...(this.options.mode && { mode: this.options.mode }),
         ...(this.options.path && { path: this.options.path }),

@@ -1,7 +1,16 @@
 import { resolve } from "node:path";
 
-/** Whose agents a lab runs; `mixed`: every second AP is QuickJS's. */
-export const ENGINES = ["node", "qjs", "mixed"] as const;
+/** The packages' programs for other CPUs, by Debian's emulators of single programs. */
+const EMULATORS = {
+  mips: ["qemu-mips-static", "-cpu", "24Kc"],
+  mipsel: ["qemu-mipsel-static", "-cpu", "24Kc"],
+  armv7: ["qemu-arm-static", "-cpu", "cortex-a7"],
+} as const;
+export type EmulatedCpu = keyof typeof EMULATORS;
+export const EMULATED_CPUS = Object.keys(EMULATORS) as EmulatedCpu[];
+
+/** Whose agents a lab runs; `mixed`: every second AP is QuickJS's; a CPU's name: that is QuickJS's for this CPU. */
+export const ENGINES = ["node", "qjs", "mixed", ...EMULATED_CPUS] as const;
 export type Engine = (typeof ENGINES)[number];
 
 const NODE_BUNDLE = resolve("dist/roamwall.cjs");
@@ -17,6 +26,18 @@ export function engineOf(text = process.env["ROAMWALL_ENGINE"] ?? "node"): Engin
 
 /** Program and first arguments of `roamwall` at an AP, counted from 1. */
 export function roamwallAt(ap: number, engine: Engine = engineOf()): [program: string, args: string[]] {
-  const isQjs = engine === "qjs" || (engine === "mixed" && ap % 2 === 0);
-  return isQjs ? [QJS_HOST, ["--bundle", QJS_BUNDLE]] : [process.execPath, [NODE_BUNDLE]];
+  if (engine === "node" || (engine !== "qjs" && ap % 2 === 1)) return [process.execPath, [NODE_BUNDLE]];
+  if (engine === "qjs" || engine === "mixed") return [QJS_HOST, ["--bundle", QJS_BUNDLE]];
+  const [emulator, ...options] = emulated(engine);
+  return [emulator!, [...options, "--bundle", QJS_BUNDLE]];
+}
+
+/** Emulator, its options, and the program: whatever follows are the program's arguments. */
+export function emulated(cpu: EmulatedCpu): string[] {
+  return [...EMULATORS[cpu], packagedHost(cpu)];
+}
+
+/** Of `npm run package`. */
+export function packagedHost(cpu: EmulatedCpu): string {
+  return resolve("build/package", cpu, "roamwall-qjs");
 }

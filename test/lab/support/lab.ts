@@ -7,6 +7,7 @@ import type { NeighbourStatus, ReplicationCounters } from "../../../src/replicat
 import { AccessPoint, type ApOptions, type Denied, writeMeshFiles } from "./access-point.ts";
 import { BadLink } from "./bad-link.ts";
 import { buildLab } from "./build.ts";
+import { EMULATED_CPUS } from "./engine.ts";
 import { Intruder } from "./intruder.ts";
 import { Namespaces } from "./namespaces.ts";
 import { Processes, pause, until } from "./processes.ts";
@@ -69,6 +70,8 @@ export class Lab {
         ...(options.mode && { mode: options.mode }),
         ...(options.path && { path: options.path }),
         ...(options.engine && { engine: options.engine }),
+        // The emulators refuse IP_MULTICAST_IF.
+        ...(EMULATED_CPUS.some((cpu) => cpu === options.engine) && { peers: this.topology.aps }),
         ...(options.memoryBytes !== undefined && { memoryBytes: options.memoryBytes }),
         ...(options.table && { table: options.table }),
       };
