@@ -3,6 +3,8 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
+/** This machine's. */
+const RELEASE = /VERSION_CODENAME=(\w+)/.exec(readFileSync("/etc/os-release", "utf8"))?.[1] ?? "bookworm";
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /** `packages` as `zlib1g-dev:arm64`, unpacked below `root`. */
@@ -14,22 +16,21 @@ export function unpackPackages(build: string, packages: readonly string[], root:
 }
 
 /** The upstream source of a package, unpacked without its first directory. Its checksum is the signed index's. */
-export function unpackSource(build: string, name: string, root: string): void {
-  const files = apt(build, root, ["source", "--download-only", name]);
+export function unpackSource(build: string, name: string, root: string, release = RELEASE): void {
+  const files = apt(build, root, ["source", "--download-only", name], release);
   const archive = files.find((file) => /\.orig\.tar\.\w+$/.test(file));
   if (archive === undefined) throw new Error(`${name}: Debian has no upstream archive of it`);
   execFileSync("tar", ["-xf", archive, "-C", root, "--strip-components=1"]);
 }
 
 /** Runs apt-get beside `root`; answers what it downloaded. */
-function apt(build: string, root: string, words: readonly string[]): string[] {
-  const state = join(build, "apt");
+function apt(build: string, root: string, words: readonly string[], release = RELEASE): string[] {
+  const state = join(build, "apt", release);
   const downloads = `${root}.downloads`;
   for (const directory of [join(state, "lists/partial"), join(state, "cache/archives/partial"), downloads, root]) {
     mkdirSync(directory, { recursive: true });
   }
   const sources = join(state, "sources.list");
-  const release = /VERSION_CODENAME=(\w+)/.exec(readFileSync("/etc/os-release", "utf8"))?.[1] ?? "bookworm";
   const archive = `[signed-by=${KEYRING}] http://deb.debian.org/debian ${release} main`;
   writeFileSync(sources, `deb ${archive}\ndeb-src ${archive}\n`);
   const options = [

@@ -1,32 +1,42 @@
 /**
- * A C compiler for MIPS without floating point, as the CPUs of most mesh APs are: Debian's cross compiler, and musl of Debian's
- * source built for it. Debian's own C libraries for MIPS use instructions that these CPUs lack.
+ * A C compiler for MIPS without floating point, as the CPUs of most mesh APs are: Debian's cross compiler, musl of Debian's source
+ * built for it, and glibc's arithmetic of floating-point numbers in integers. Debian's own C libraries for MIPS use instructions that
+ * these CPUs lack.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { type Compiler, compilerFor, type Target } from "./compiler.ts";
 import { unpackSource } from "./debian.ts";
 
 const FLAGS = ["-Os", "-msoft-float", "-mips32r2"];
 
-/** Answers the path of the compiler; the first time it takes some minutes. */
-export function softFloatCompiler(triplet: string, build: string): string {
+/** Of soft-fp, each a file; those of the kind `eqdf2` bring the rest of the comparisons. */
+const ARITHMETIC = [
+  ...["add", "sub", "mul", "div"].flatMap((name) => [`${name}df3`, `${name}sf3`]),
+  ...["eq", "ge", "le", "unord"].flatMap((name) => [`${name}df2`, `${name}sf2`]),
+  ...["si", "di"].flatMap((whole) => [`fixdf${whole}`, `fixunsdf${whole}`, `fixsf${whole}`, `fixunssf${whole}`]),
+  ...["si", "di"].flatMap((whole) => [`float${whole}df`, `floatun${whole}df`, `float${whole}sf`, `floatun${whole}sf`]),
+  ...["negdf2", "negsf2", "extendsfdf2", "truncdfsf2"],
+];
+
+/** The first time it takes some minutes. */
+export function softFloatCompiler(triplet: string, build: string): Compiler {
   const output = join(build, `soft-float-${triplet}`);
-  const wrapper = join(output, "cc");
-  if (existsSync(wrapper)) return wrapper;
-  mkdirSync(output, { recursive: true });
+  const path = join(output, "cc");
+  if (existsSync(path)) return { triplet, path };
   const prefix = buildMusl(triplet, build, output);
-  const builtins = join(output, "no-float.o");
-  const compiler = `${triplet}-gcc`;
-  execFileSync(compiler, [...FLAGS, "-ffreestanding", "-c", resolve("scripts/package/no-float.c"), "-o", builtins]);
-  const own = execFileSync(compiler, ["-print-file-name=include"], { encoding: "utf8" }).trim();
-  const include = `-nostdinc -isystem ${prefix}/include -isystem ${own} -idirafter /usr/${triplet}/include`;
-  const libraries = `-Wl,--start-group ${prefix}/lib/libc.a ${builtins} -lgcc -latomic -Wl,--end-group`;
-  // The compiler's own helpers are marked as built for a CPU with floating point, and use none: see usesFloat.
-  const link = `-nostdlib -static -s -Wl,--build-id=none -Wl,--no-warn-mismatch ${prefix}/lib/crt1.o ${prefix}/lib/crti.o`;
-  const line = `exec ${compiler} ${FLAGS.join(" ")} ${include} "$@" ${link} ${libraries} ${prefix}/lib/crtn.o`;
-  writeFileSync(wrapper, `#!/bin/sh\n${line}\n`, { mode: 0o755 });
-  return wrapper;
+  const arithmetic = join(output, "soft-float.a");
+  const target: Target = {
+    triplet,
+    // The compiler's own helpers are marked as built for a CPU with floating point, and use none: see usesFloat.
+    flags: [...FLAGS, "-Wl,--no-warn-mismatch"],
+    include: `${prefix}/include`,
+    library: `${prefix}/lib`,
+    helpers: [arithmetic, "-lgcc", "-latomic"],
+  };
+  buildArithmetic(compilerFor(target, join(output, "first")), build, arithmetic);
+  return compilerFor(target, output);
 }
 
 function buildMusl(triplet: string, build: string, output: string): string {
@@ -47,6 +57,22 @@ function buildMusl(triplet: string, build: string, output: string): string {
   execFileSync(join(source, "configure"), options, { ...at, stdio: [...at.stdio] });
   execFileSync("make", ["-s", "-j2", "install"], { ...at, stdio: [...at.stdio] });
   return prefix;
+}
+
+/** What the compiler calls for `a + b`: Debian's library of it is for CPUs that have an instruction. */
+function buildArithmetic({ path, triplet }: Compiler, build: string, archive: string): void {
+  const source = join(build, "glibc");
+  if (!existsSync(join(source, "soft-fp"))) unpackSource(build, "glibc", source);
+  const folders = ["sysdeps/mips/mips32", "soft-fp", "stdlib"].map((folder) => `-I${join(source, folder)}`);
+  const objects = join(archive, "../arithmetic");
+  mkdirSync(objects, { recursive: true });
+  const files = ARITHMETIC.map((name) => {
+    const object = join(objects, `${name}.o`);
+    const words = ["-O2", "-w", ...folders, "-include", resolve("scripts/package/soft-float.h")];
+    execFileSync(path, [...words, "-c", join(source, "soft-fp", `${name}.c`), "-o", object], { stdio: "inherit" });
+    return object;
+  });
+  execFileSync(`${triplet}-ar`, ["rcsD", archive, ...files]);
 }
 
 /** Whether a program has an instruction of the floating-point unit: one is enough to end it on these CPUs. */
