@@ -81,8 +81,8 @@ export class Promised {
   }
 
   /** The client came to an AP that has to take over: at most a tick is lost. */
-  tookOver(): void {
-    for (const expectation of this.live.values()) expectation.untilMs -= expectation.tickMs;
+  tookOver(ticks = 1): void {
+    for (const expectation of this.live.values()) expectation.untilMs -= ticks * expectation.tickMs;
   }
 
   end(): void {

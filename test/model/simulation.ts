@@ -22,6 +22,7 @@ const STORM = 200_000;
 const TRIES_MAX = 12;
 const RETRY_FIRST_MS = 200;
 const RETRY_MAX_MS = 3_000;
+const TICKS_OF_RESTORE = 2;
 
 /** What the invariants watch; each takes part in what it needs. */
 export interface Watch {
@@ -197,11 +198,24 @@ export class Simulation {
   powerFails(ap: AccessPoint): void {
     if (!ap.isPowered) return;
     for (const watch of this.watches) watch.powerFails?.(ap);
+    this.losesTicks(ap);
     ap.powerOff();
     this.rights.forgets(ap.id);
     // Who waits for it to come back has to speak again.
     for (const client of this.clients) if (client.ap === ap.id) client.heardMs = Number.POSITIVE_INFINITY;
     this.note([ap.name], "loses power");
+  }
+
+  /** What is given back to an AP is cut by a tick of the table that was, and by one of the new: nobody knows how far they are. */
+  private losesTicks(ap: AccessPoint): void {
+    for (const client of this.clients) {
+      const there = client.ap === ap.id ? undefined : this.ap(client.ap);
+      const isAlone = (x: number) => holds(ap, x) && !(there?.isPowered && holds(there, x));
+      for (const { parties, promised } of client.conversations)
+        for (const side of [0, 1] as const)
+          if (parties[side].client === client && promised[side]?.standing(this.world.nowMs).some(isAlone))
+            promised[side].tookOver(TICKS_OF_RESTORE);
+    }
   }
 
   // --- clients
@@ -390,6 +404,10 @@ export class Simulation {
       },
     });
   }
+}
+
+function holds({ datapath }: AccessPoint, x: number): boolean {
+  return datapath.sfr.table.find(Math.floor(x / 2 ** 32), x >>> 0) >= 0;
 }
 
 export function pairKey(a: number, b: number): number {

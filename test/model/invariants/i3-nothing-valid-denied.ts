@@ -59,11 +59,10 @@ function excuseOf(sim: Simulation, denial: Denial, died: WeakMap<Promised, strin
   if (client.heardMs === Number.POSITIVE_INFINITY) return "not a word from it since it came";
   const sinceMs = Math.max(client.heardMs, ap.agentSinceMs + BELIEF_MS);
   if (nowMs - sinceMs < SETTLE_MS) return "within the first second";
+  if (isForgotten(sim, denial)) return "no agent remembers its grant";
   const holders = holdersOf(sim, denial);
-  if (holders.length === 0) {
-    const excuse = reason === "unknown" ? "no agent remembers its grant" : died.get(promised);
-    if (excuse !== undefined) return excuse;
-  }
+  const excuse = holders.length === 0 ? died.get(promised) : undefined;
+  if (excuse !== undefined) return excuse;
   const isHeld = holders.length > 0;
   const owners = isHeld ? holders : sim.aps.filter((other) => other !== ap && mirrorsAny(other, denial.wanted));
   if (owners.length === 0) return undefined;
@@ -81,6 +80,12 @@ function holdersOf(sim: Simulation, denial: Denial): AccessPoint[] {
   if (reason === "unknown") return powered.filter((other) => knowsRights(other, client.mac, sim.world.nowMs));
   const has = (table: Table) => wanted.some((x) => table.find(Math.floor(x / 2 ** 32), x >>> 0) >= 0);
   return powered.filter((other) => has(other.datapath.sfr.table) || (other === ap && hasMirror(sim, denial, has)));
+}
+
+/** A kernel's record outlasts what agents know: where the client was served, it still is; elsewhere nobody may take it on. */
+function isForgotten(sim: Simulation, { ap, client: { mac } }: Denial): boolean {
+  if (sim.fileClients.has(mac) || ap.datapath.client(mac)?.presence === CONSTANTS.PRESENCE_HERE) return false;
+  return sim.aps.every((other) => !knowsRights(other, mac, sim.world.nowMs));
 }
 
 /** A grant lives in agents: what gave it (a RADIUS session, an operator) must give it again to a mesh of which all began anew. */
