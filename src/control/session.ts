@@ -343,7 +343,7 @@ export class Session {
       log: platform.log,
       crypto: platform.crypto,
       keys: key.keys,
-      warmsUp: platform.engine.warmsUp,
+      ...(platform.engine.warmUp && { warmUp: platform.engine.warmUp }),
       options: {
         flushMs: replication.flushMs,
         holdMs: replication.holdMs,

@@ -40,8 +40,8 @@ export interface Platform {
 export interface Engine {
   /** As operators know it, with its version. */
   readonly name: string;
-  /** It has a just-in-time compiler: what has run often runs faster. */
-  readonly warmsUp: boolean;
+  /** Runs `work` again and again until it runs no faster. Absent where nothing runs faster for having run before. */
+  readonly warmUp?: (work: () => void) => Promise<void>;
   /** What settings may ask for and this platform can not do, each in a few words. Said at the start, not found out later. */
   readonly cannot: readonly string[];
 }

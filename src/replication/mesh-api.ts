@@ -34,8 +34,8 @@ export interface MeshParts {
   /** Each AP has a key of its own. Absent: who has the mesh key is believed to be who it says. */
   readonly identities?: Identities;
   readonly options?: Partial<MeshOptions>;
-  /** False: what runs often runs no faster by it; absent: it does. */
-  readonly warmsUp?: boolean;
+  /** Runs the rehearsal of a sync; absent: nothing would run faster for it. */
+  readonly warmUp?: (work: () => void) => Promise<void>;
   nowMs(): number;
   /** Cryptographically strong. */
   random(bytes: number): Uint8Array;

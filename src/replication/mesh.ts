@@ -28,9 +28,9 @@ export function createMesh(parts: MeshParts): Mesh {
   return {
     handlers: proxy.handlers,
     async start() {
-      if (parts.warmsUp !== false) {
-        rehearse(parts.geometry, parts.crypto, (paper) => new Replicator(paper, MESH_DEFAULTS));
-      }
+      await parts.warmUp?.(() =>
+        rehearse(parts.geometry, parts.crypto, (paper) => new Replicator(paper, MESH_DEFAULTS)),
+      );
       await proxy.start();
       replicator.start(parts.nowMs());
       replicator.onSooner();

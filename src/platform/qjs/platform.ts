@@ -15,7 +15,7 @@ const CANNOT = ["TLS to an MQTT broker (mqtts://)"];
 export function hostPlatform(): Platform {
   const log = lineLog("info", (line) => void host.say(2, host.encode(line)));
   return {
-    engine: { name: "QuickJS", warmsUp: false, cannot: CANNOT },
+    engine: { name: "QuickJS", cannot: CANNOT },
     clock: hostClock,
     log,
     files: hostFiles(log),
