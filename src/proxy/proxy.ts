@@ -22,7 +22,7 @@ import {
   sameStamp,
 } from "./rights.ts";
 import { giveRights, Roam, takeRights } from "./roam.ts";
-import type { FoundClient, HeardPresence, RoamWire, SightedClient, Verdict } from "./roam-api.ts";
+import type { FoundClient, HeardPresence, Hint, RoamWire, SightedClient, Verdict } from "./roam-api.ts";
 import { Ticks } from "./ticks.ts";
 import { Tombstones, tombstoneMs } from "./tombstones.ts";
 
@@ -323,9 +323,9 @@ export class StateProxy {
   }
 
   /** Another AP may hold state of a client of ours. */
-  hinted(mac: Mac, holder: number, n: number): void {
+  hinted(mac: Mac, hint: Hint): void {
     const context = this.contexts.get(mac);
-    if (context) this.roam.hinted(context, holder, n);
+    if (context) this.roam.hinted(context, hint);
   }
 
   /** A client that this AP had to ask for. */

@@ -50,6 +50,16 @@ export interface SightedClient extends Sighting {
   readonly here: boolean;
 }
 
+/** What a neighbour says of a claim of ours. */
+export interface Hint {
+  /** Who says it. */
+  readonly from: number;
+  /** An AP that may hold state of the client; who says it itself, when it does not know who served the client by the last claim. */
+  readonly holder: number;
+  /** The least number of a claim that counts. */
+  readonly n: number;
+}
+
 /** What became of rights that an AP was told to enact for a client. */
 export type Verdict = "in force" | "elsewhere" | "newer" | "refused" | "full";
 

@@ -8,6 +8,7 @@ import {
   type FoundClient,
   type HandedPart,
   type HeardPresence,
+  type Hint,
   newRoamCounters,
   type RoamWire,
   type Whereabouts,
@@ -156,9 +157,8 @@ export class Roam {
     if (alive !== undefined) return { ...granted, next: alive };
     const hasLeft = own.cellsOfSlot[context.slot]! > 0 || this.belongings.mirrorsOfGone(context).length > 0;
     const next = pointers.find((ap) => wire.reaches(ap));
-    // Who is silent may answer all the same, and has more than what is mirrored of it.
-    if (hasLeft) return { context, ...(next !== undefined && { next }) };
-    return { ...granted, next: next ?? "all" };
+    // Who is silent may answer all the same, and has more than what is mirrored of it, or what a flooded frame left here.
+    return { ...(hasLeft ? { context } : granted), next: next ?? "all" };
   }
 
   /** An AP that did not speak to us before does now: what it holds is asked for at once. */
@@ -225,25 +225,28 @@ export class Roam {
     }
   }
 
-  /** A neighbour knows of one more AP that may hold state of a client of ours; `n`: the least number that counts. */
-  hinted(context: Context, holder: number, n: number): void {
+  /** A neighbour (`from`) knows of one more AP that may hold state of a client of ours; `n`: the least number that counts. */
+  hinted(context: Context, { from, holder, n }: Hint): void {
     const { id, nowMs } = this.parts;
     if (!context.here || holder === id) return;
     if (n > context.n) {
-      this.outdone(context, holder, n, nowMs());
+      this.outdone(context, { from, holder, n }, nowMs());
     } else if (!context.holders.has(holder)) {
       this.heardOfHolder(context, holder, n, nowMs());
     }
   }
 
-  /** Who has just seen the client claims above; who has not may have missed that it went. */
-  private outdone(context: Context, by: number, n: number, nowMs: number): void {
-    if (nowMs - context.claimedMs > CLAIM_COUNTS_MS) {
-      this.yieldTo(context, by, n - 1, nowMs);
-      this.belongings.handOver(context, by, []);
+  /**
+   * Who has just seen the client claims above; who has not may have missed that it went. Unless who tells names itself: it
+   * does not serve the client, and knows nobody who does.
+   */
+  private outdone(context: Context, { from, holder, n }: Hint, nowMs: number): void {
+    if (holder !== from && nowMs - context.claimedMs > CLAIM_COUNTS_MS) {
+      this.yieldTo(context, holder, n - 1, nowMs);
+      this.belongings.handOver(context, holder, []);
       return;
     }
-    context.holders.add(by);
+    context.holders.add(holder);
     context.n = n - 1;
     this.claim(context, nowMs);
   }

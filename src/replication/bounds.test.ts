@@ -79,6 +79,28 @@ describe("memory", () => {
     expect(mirrorDifferences(lab, 1, other.id)).toBe(0);
   });
 
+  it("leaves the mirror of who is gone, while there is something in it, and an AP that came back its former table", async () => {
+    const { geometry } = new Lab(0);
+    const lab = new Lab(3, { options: { memoryBytes: 2.5 * mirrorBytes(geometry) } });
+    await lab.start();
+    await lab.run(2_000);
+    for (let i = 0; i < 100; i++) for (const id of [2, 3]) touch(lab, id);
+    await lab.run(500);
+    expect(mirrored(lab, 1)).toEqual([2, 3]);
+    for (const id of [2, 3]) lab.ap(id).running = false;
+    await lab.run(11_000);
+    await lab.start([lab.add(3, 4711n)]);
+    await lab.run(2_000);
+    const [, third] = lab.ap(1).replicator.list();
+    expect(mirrored(lab, 1)).toEqual([2]);
+    expect(third!.orphans).toHaveLength(1);
+    // By then it has been given back.
+    await lab.run(15_000);
+    expect(mirrored(lab, 1)).toEqual([2, 3]);
+    expect(mirrorDifferences(lab, 1, 3)).toBe(0);
+    expect(third!.orphans).toEqual([]);
+  });
+
   it("takes nothing of the old table's clock for a new one's, when the mirror went to another meanwhile", async () => {
     const { geometry } = new Lab(0);
     const lab = new Lab(3, { options: { memoryBytes: 1.5 * mirrorBytes(geometry) } });

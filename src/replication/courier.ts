@@ -69,7 +69,7 @@ export class Courier implements Omit<ProxyWire, "soon"> {
       found: (client) => proxy.found(client),
       sighted: (client) => proxy.sighted(client),
       // With identities nobody claims for another: the holder is asked, and says itself what it claimed.
-      hinted: (from, mac, holder, n) => proxy.hinted(mac, holder, mesh.identities && from !== holder ? 0 : n),
+      hinted: (mac, hint) => proxy.hinted(mac, mesh.identities && hint.from !== hint.holder ? { ...hint, n: 0 } : hint),
       send: (value, to) => this.sendLocate(value, to),
     });
     this.pull = new FilterPull({
@@ -129,8 +129,14 @@ export class Courier implements Omit<ProxyWire, "soon"> {
 
   /** A neighbour is believed from now on. */
   met(neighbour: Neighbour): void {
-    this.parts.proxy.roam.reached(neighbour.id);
+    this.reached(neighbour);
     this.restore.met(neighbour);
+  }
+
+  /** It was not heard, and is now. */
+  reached({ id }: Neighbour): void {
+    this.parts.proxy.roam.reached(id);
+    this.locator.reachedMore(this.parts.mesh.nowMs());
   }
 
   /** Questions of a believed neighbour that concern single clients, or the table that it lost. */

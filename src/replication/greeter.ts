@@ -40,6 +40,8 @@ export interface GreeterParts {
   readonly options: MeshOptions;
   /** From now on what it says counts. */
   believed(neighbour: Neighbour): void;
+  /** It was silent for long, and goes on in the epoch that is believed. */
+  heardAgain(neighbour: Neighbour): void;
   readonly rotation: Rotation;
   readonly strangers: Strangers;
 }
@@ -172,7 +174,9 @@ export class Greeter {
     neighbour.hello = heard;
     neighbour.periodMs += (nowMs - neighbour.helloMs - neighbour.periodMs) / PERIOD_SMOOTHING;
     neighbour.helloMs = nowMs;
+    const wasSilent = neighbour.state === "suspect" || neighbour.state === "dead";
     if (Number.isNaN(neighbour.leftMs)) neighbour.state = "alive";
+    if (wasSilent && neighbour.state === "alive") this.parts.heardAgain(neighbour);
     neighbour.phases.set(heard.fastPhase, heard.slowPhase, heard, nowMs);
     neighbour.clock.heard(heard, nowMs);
     const ticks = { fast: heard.fast, slow: heard.slow };
@@ -246,7 +250,7 @@ export class Greeter {
     neighbour.account.welcome(this.parts.sender.snapshots.wholeBytes);
     neighbour.guard = new TickGuard(geometry, heard.fast, heard.slow, nowMs);
     neighbour.resetTicks(heard.fast, heard.slow);
-    this.mirrors.assign(neighbour, this.list());
+    this.mirrors.assign(neighbour, this.list(), nowMs);
     neighbour.mirror?.forgetVers();
     neighbour.rights.forgetVers();
     neighbour.mirror?.advance(heard.fast, heard.slow);
@@ -320,7 +324,11 @@ export class Greeter {
 
   /** With its mirror, what is asked for of a neighbour changes. */
   private rebalanceMirrors(nowMs: number): void {
-    for (const neighbour of this.mirrors.rebalance(this.list()) ?? []) {
+    const all = this.list();
+    for (const neighbour of [
+      ...this.mirrors.assignWaiting(all, nowMs),
+      ...(this.mirrors.rebalance(all, nowMs) ?? []),
+    ]) {
       const { mirror, hello, mode } = neighbour;
       neighbour.units = new Units(hello?.slots ?? 0, mirror ? this.parts.mesh.geometry : undefined);
       if (mirror && hello) mirror.advance(hello.fast, hello.slow);

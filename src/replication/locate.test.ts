@@ -182,6 +182,20 @@ describe("a client that roams to an AP that never heard of it", () => {
     expect(lab.ap(3).datapath.client(GUEST), "seconds count down everywhere").toBeUndefined();
   });
 
+  it("is found beyond an AP that has only what a flooded frame left there", async () => {
+    const lab = await meshOf(3, { hears: inRow });
+    await open(lab, lab.ap(1), 1);
+    const { proxy } = lab.ap(2).replicator;
+    expect(pass(lab.ap(2), 77, "U>")).toBe(0);
+    await lab.run(50);
+    // It knows the client by its file, and nothing of who serves it.
+    const context = proxy.contexts.get(CLIENT)!;
+    Object.assign(context, { here: false, n: 0, ap: 0 });
+    context.holders.clear();
+    expect(proxy.own.cellsOfSlot[context.slot]).toBeGreaterThan(0);
+    expect(proxy.roam.whereIs(CLIENT, 0, 3)).toMatchObject({ context, next: "all" });
+  });
+
   it("gets nothing of a client of another zone", async () => {
     const lab = await meshOf(3, { hears: inRow });
     lab.ap(1).replicator.proxy.setRights(GUEST, { role: "open", authority: true });
@@ -237,6 +251,22 @@ describe("a search", () => {
     await lab.run(3_000);
     expect(lab.ap(3).datapath.client(GUEST)).toBeDefined();
     expect(lab.ap(1).replicator.proxy.contexts.get(GUEST)).toMatchObject({ here: true });
+  });
+
+  it("is begun again at the next word when somebody is heard who was not", async () => {
+    const lab = await meshOf(3, { hears: inRow });
+    lab.ap(1).replicator.proxy.setRights(GUEST, { role: "open", authority: true });
+    lab.ap(1).replicator.proxy.arrived(GUEST, 0);
+    lab.ap(2).running = false;
+    // Many times in vain: the next search would be half a minute later.
+    await lab.run(40_000, (nowMs) => {
+      if (nowMs % 130 === 0) lab.ap(3).replicator.proxy.arrived(GUEST, 0);
+    });
+    lab.ap(2).running = true;
+    await lab.run(1_500);
+    lab.ap(3).replicator.proxy.arrived(GUEST, 0);
+    await lab.run(700);
+    expect(lab.ap(3).datapath.client(GUEST)).toBeDefined();
   });
 
   it("of a thousand strangers at once is bounded, at the asker and at those who pass it on", async () => {

@@ -1,6 +1,6 @@
 import type { Mac } from "../base/mac.ts";
 import type { Endpoint } from "../platform/platform.ts";
-import type { FoundClient, SightedClient, Whereabouts } from "../proxy/roam-api.ts";
+import type { FoundClient, Hint, SightedClient, Whereabouts } from "../proxy/roam-api.ts";
 import { TokenBucket } from "./bucket.ts";
 import type { Found, Locate } from "./records/locate.ts";
 import type { RightsRecord } from "./records/rights.ts";
@@ -47,8 +47,7 @@ export interface LocatorParts {
   found(client: FoundClient): void;
   /** Where the client is, that did not come here. */
   sighted(client: SightedClient): void;
-  /** By `from`: `holder` may have state of the client, and claimed it below `n`. */
-  hinted(from: number, mac: Mac, holder: number, n: number): void;
+  hinted(mac: Mac, hint: Hint): void;
   send(value: Locate | Found, to: number | undefined): void;
 }
 
@@ -115,6 +114,12 @@ export class Locator {
     const came = { zone, bind, again: 0 };
     if (nowhere && nowhere.untilMs > nowMs) nowhere.came = came;
     else this.begin(mac, came, nowMs);
+  }
+
+  /** Somebody is heard who was not: clients that came and were nowhere may be known there, or further on. */
+  reachedMore(nowMs: number): void {
+    for (const [mac, { came }] of this.nowhere)
+      this.nowhere.set(mac, { came, untilMs: nowMs, forMs: NOWHERE_FIRST_MS / 2 });
   }
 
   private begin(mac: Mac, came: Came, nowMs: number): void {
@@ -251,7 +256,7 @@ export class Locator {
   private answered(from: number, answer: Found, nowMs: number): void {
     if (answer.qid === UNASKED) {
       if (answer.endpoint) this.parts.befriend(answer.holder, answer.endpoint, false, nowMs);
-      this.parts.hinted(from, answer.rights.mac, answer.holder, answer.rights.n);
+      this.parts.hinted(answer.rights.mac, { from, holder: answer.holder, n: answer.rights.n });
       return;
     }
     const route = this.routes.get(answer.qid);

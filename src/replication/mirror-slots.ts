@@ -12,6 +12,11 @@ const SLOTS_BYTES = 4 << 14;
 const ROAMS_FACTOR = 2;
 const ROAMS_MORE = 4;
 
+/** So long after its AP came back with another table, it has been given back what was kept of the one before. */
+const GIVEN_BACK_MS = 15_000;
+/** So long the mirror of an AP that is gone is kept for its clients, and for itself: it may be the only copy. */
+const KEPT_OF_DEAD_MS = 600_000;
+
 /** What a mirror costs, its kernel's part included. */
 export function mirrorBytes({ cells, remainderBits, timerBits }: Geometry): number {
   return cells * (AGENT_CELL_BYTES + (remainderBits + timerBits) / 8) + SLOTS_BYTES;
@@ -32,29 +37,39 @@ export class MirrorSlots {
     this.free = Array.from({ length: Math.min(datapath.hello.mirrors, afforded) }, (_, i) => i);
   }
 
-  /** Gives a compatible neighbour a mirror, if there is one; takes it from one that is compatible no more. */
-  assign(neighbour: Neighbour, all: readonly Neighbour[]): void {
+  /**
+   * Gives a compatible neighbour a mirror, if there is one; takes it from one that is compatible no more. True when it got
+   * one.
+   */
+  assign(neighbour: Neighbour, all: readonly Neighbour[], nowMs: number): boolean {
     if (!neighbour.compatible && neighbour.mirror) {
       this.release(neighbour.mirror);
       neighbour.mirror = undefined;
     }
-    if (!neighbour.compatible || neighbour.mirror) return;
-    const index = this.free.shift() ?? takeFromDead(all);
-    if (index !== undefined) neighbour.mirror = new Mirror(index, this.geometry, this.datapath, this.writeThrough);
+    if (!neighbour.compatible || neighbour.mirror) return false;
+    const index = this.free.shift() ?? takeGivenBack(all, nowMs) ?? takeFromDead(all, nowMs);
+    if (index === undefined) return false;
+    neighbour.mirror = new Mirror(index, this.geometry, this.datapath, this.writeThrough);
+    return true;
+  }
+
+  /** Who found none left may have one as soon as another is of no use any more: they are those. */
+  assignWaiting(all: readonly Neighbour[], nowMs: number): readonly Neighbour[] {
+    return all.filter((neighbour) => neighbour.state === "alive" && this.assign(neighbour, all, nowMs));
   }
 
   /**
    * Mirrors go where clients go: the least roamed neighbour that has one gives it to the most roamed that has none. Who
    * lost and who got one, or undefined. The clients of those without come by HANDOVER.
    */
-  rebalance(all: readonly Neighbour[]): readonly [lost: Neighbour, got: Neighbour] | undefined {
+  rebalance(all: readonly Neighbour[], nowMs: number): readonly [lost: Neighbour, got: Neighbour] | undefined {
     const there = all.filter(({ compatible, state }) => compatible && state === "alive");
     const byRoams = there.sort((a, b) => a.roams - b.roams);
     const lost = byRoams.find(({ mirror }) => mirror);
     const got = byRoams.reverse().find(({ mirror }) => !mirror);
     if (!lost || !got || got.roams < ROAMS_FACTOR * lost.roams + ROAMS_MORE) return undefined;
     this.remove(lost);
-    this.assign(got, all);
+    this.assign(got, all, nowMs);
     return [lost, got];
   }
 
@@ -100,9 +115,18 @@ export class MirrorSlots {
   }
 }
 
-/** A dead neighbour's mirror goes when another needs it: the least roamed with first. */
-function takeFromDead(all: readonly Neighbour[]): number | undefined {
-  const dead = all.filter(({ state, mirror }) => state === "dead" && mirror);
+/** The oldest table that its AP no longer has, and has had the time to ask for. */
+function takeGivenBack(all: readonly Neighbour[], nowMs: number): number | undefined {
+  const owner = all.find(
+    ({ state, orphans, believedMs }) => state === "alive" && orphans.length > 0 && nowMs - believedMs > GIVEN_BACK_MS,
+  );
+  return owner?.orphans.shift()?.mirror.index;
+}
+
+/** A dead neighbour's mirror goes when another needs it, and nobody it any more: the least roamed with first. */
+function takeFromDead(all: readonly Neighbour[], nowMs: number): number | undefined {
+  const isOver = ({ mirror, helloMs }: Neighbour) => mirror?.used === 0 || nowMs - helloMs > KEPT_OF_DEAD_MS;
+  const dead = all.filter((neighbour) => neighbour.state === "dead" && neighbour.mirror && isOver(neighbour));
   const victim = dead.sort((a, b) => a.roams - b.roams)[0];
   if (!victim?.mirror) return undefined;
   const { index } = victim.mirror;

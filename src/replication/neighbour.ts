@@ -233,6 +233,7 @@ export class Neighbour {
 
   /** It speaks anew: the goodbye of before, answered or not, is over. */
   isBack(): void {
+    this.state = "alive";
     this.leftMs = Number.NaN;
     this.owesAnswer = false;
   }

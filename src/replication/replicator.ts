@@ -118,6 +118,7 @@ export class Replicator {
       counters,
       options,
       believed: (neighbour) => this.courier.met(neighbour),
+      heardAgain: (neighbour) => this.courier.reached(neighbour),
       rotation: this.rotation,
       strangers: this.gate.strangers,
     });
