@@ -10,12 +10,13 @@ import { parseGeometry } from "../bloom/geometry.ts";
 import { FakeDatapath } from "../datapath/fake.ts";
 import { nodePlatform } from "../platform/node/platform.ts";
 import type { Platform } from "../platform/platform.ts";
-import { signPolicy } from "../policy/signed.ts";
+import { signDocument } from "../policy/signed.ts";
 import { signRequest } from "../radius/authenticator.ts";
 import { attribute, CODE } from "../radius/packet.ts";
 import { createMesh } from "../replication/mesh.ts";
 import { type Agent, type AgentRooms, startAgent } from "./agent.ts";
 import { askAgent } from "./api.ts";
+import type { MembersStatus } from "./identities.ts";
 import { parseKey } from "./key.ts";
 import { parseSettings, type Settings } from "./settings.ts";
 import type { ClientLine, KeysStatus } from "./status.ts";
@@ -213,7 +214,7 @@ describe("startAgent", () => {
 
     // `staff` of the network opens another port; who is staff only the file says; strangers are nobody now.
     const text = "roles: {staff: {rules: [out tcp/8443 to any]}}\n";
-    world.bring!(signPolicy(ed25519, seed, { mesh: "m", revision: 5, text }));
+    world.bring!(signDocument(ed25519, seed, { mesh: "m", revision: 5, text }));
     await settle();
     expect([opens(CLIENT), opens(STRANGER)]).toEqual([[8443], []]);
     expect((await agent.status()).policy.revision).toBe(5);
@@ -221,7 +222,7 @@ describe("startAgent", () => {
     // Reading the file again does not bring its roles back; a document that does not compile changes nothing.
     await agent.reload();
     world.bring!(
-      signPolicy(ed25519, seed, { mesh: "m", revision: 6, text: "roles: {staff: {rules: [out web to any]}}" }),
+      signDocument(ed25519, seed, { mesh: "m", revision: 6, text: "roles: {staff: {rules: [out web to any]}}" }),
     );
     await settle();
     expect([opens(CLIENT), opens(STRANGER)]).toEqual([[8443], []]);
@@ -458,3 +459,74 @@ async function freePort(): Promise<number> {
   socket.close();
   return port;
 }
+
+describe("an agent with identities", () => {
+  let world: World;
+  const SEED = Uint8Array.from({ length: 32 }, (_, i) => i);
+  const { ed25519, x25519 } = nodePlatform();
+  const keyOf = (id: number) => Buffer.from(x25519.publicKey(new Uint8Array(32).fill(id))).toString("hex");
+  const listOf = (revision: number, ids: readonly number[], seed = SEED) =>
+    signDocument(
+      ed25519,
+      seed,
+      { mesh: "village", revision, text: ids.map((id) => `member ${id} ${keyOf(id)} ap${id}\n`).join("") },
+      "members",
+    );
+  const status = () => askAgent<MembersStatus>(world.platform, world.settings.control, "members");
+
+  beforeEach(() => {
+    world = new World();
+    const path = (name: string) => join(world.directory, name);
+    world.write("identity", `secret ${"07".repeat(32)}\n`);
+    chmodSync(path("identity"), 0o600);
+    world.write("members", listOf(4, [7, 8]));
+    const identities = {
+      mesh: "village",
+      keys: [ed25519.publicKey(SEED)],
+      key: path("identity"),
+      members: path("members"),
+    };
+    world.settings = { ...world.settings, identities };
+  });
+  afterEach(() => rmSync(world.directory, { recursive: true }));
+
+  it("takes a newer list that was signed, and keeps the one before when offered anything else", async () => {
+    const agent = await world.start();
+    expect(await status()).toMatchObject({ revision: 4, isListed: true, members: [{ id: 7 }, { id: 8 }] });
+    const refused = async (document: string) => {
+      world.write("members", document);
+      await agent.reload();
+      const { revision, problem } = await status();
+      expect(revision).toBe(4);
+      return problem;
+    };
+    expect(await refused(listOf(3, [7, 8, 9]))).toContain("revision 3; accepted: one above 4");
+    expect(await refused(listOf(4, [7, 9]))).toContain("revision 4; accepted: one above 4");
+    expect(await refused(listOf(5, [7, 9], new Uint8Array(32)))).toContain("not signed by a key of ours");
+    expect(await refused(listOf(5, [7]).replace("village", "town"))).toContain("not signed by a key of ours");
+    expect(await refused("")).toContain("no signed members");
+    // Signed, and nonsense all the same.
+    const nonsense = signDocument(ed25519, SEED, { mesh: "village", revision: 6, text: "member 0 xy\n" }, "members");
+    expect(await refused(nonsense)).toContain("accepted: `member ID KEY [NAME]`");
+    world.write("members", listOf(5, [8]));
+    await agent.reload();
+    expect(await status()).toMatchObject({ revision: 5, isListed: false, members: [{ id: 8 }] });
+    expect((await agent.status()).members?.problem).toBeUndefined();
+    await agent.stop();
+  });
+
+  it("filters without a list, and says so", async () => {
+    rmSync(join(world.directory, "members"));
+    const agent = await world.start();
+    expect((await agent.status()).datapath).toBeDefined();
+    expect(await status()).toMatchObject({ revision: 0, isListed: false, problem: expect.stringContaining("members") });
+    await agent.stop();
+  });
+
+  it("does not start with a key that others may read, or without one", async () => {
+    chmodSync(join(world.directory, "identity"), 0o640);
+    await expect(world.start()).rejects.toThrow("lets others speak as this access point");
+    rmSync(join(world.directory, "identity"));
+    await expect(world.start()).rejects.toThrow("identity");
+  });
+});

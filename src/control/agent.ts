@@ -15,6 +15,7 @@ import { ANSWERS, type Inside } from "./answers.ts";
 import { serveApi } from "./api.ts";
 import { DeniedLog } from "./denied-log.ts";
 import { FlowLog } from "./flow-log.ts";
+import { MemberAccess } from "./identities.ts";
 import { type KeyFile, readKey } from "./key.ts";
 import { MachineWatch } from "./machine-watch.ts";
 import type { Figures } from "./metrics/figures.ts";
@@ -67,6 +68,7 @@ class RunningAgent implements Agent {
   private policy: CompiledPolicy;
   private readonly network: NetworkPolicy | undefined;
   private readonly radius: RadiusAccess | undefined;
+  private readonly members: MemberAccess | undefined;
   private readonly others: MeshView | undefined;
   private readonly page: PageAccess | undefined;
   private readonly machine: MachineWatch;
@@ -75,6 +77,7 @@ class RunningAgent implements Agent {
   private signed: SignedPolicy | undefined;
   private fileProblem: string | undefined;
   private keyProblem: string | undefined;
+  private membersProblem: string | undefined;
   private session: Session | undefined;
   private readonly deniedLog: DeniedLog;
   private readonly flowLog: FlowLog;
@@ -98,6 +101,8 @@ class RunningAgent implements Agent {
     this.deniedLog = new DeniedLog(() => platform.wallSeconds());
     this.flowLog = new FlowLog(() => platform.wallSeconds());
     this.others = settings.page && settings.mqtt && new MeshView();
+    const { identities, id } = settings;
+    this.members = identities && new MemberAccess({ platform, settings: identities, id });
     this.network = settings.mqtt && this.makeNetwork(settings.mqtt);
     this.policy = this.firstPolicy();
     const changed = () => this.session?.modesChanged();
@@ -131,6 +136,8 @@ class RunningAgent implements Agent {
     this.closers.push(() => server.close());
     this.closers.push(platform.files.watch(settings.policy, () => void this.reload()));
     this.closers.push(platform.files.watch(settings.key, () => void this.reload()));
+    const members = settings.identities?.members;
+    if (members !== undefined) this.closers.push(platform.files.watch(members, () => void this.reload()));
     const { engine } = platform;
     platform.log.info(ROOM, "started", {
       id: settings.id,
@@ -161,6 +168,8 @@ class RunningAgent implements Agent {
   reload(): Promise<void> {
     return this.inTurn(async () => {
       this.keyProblem = this.readKeyAgain();
+      this.membersProblem = this.members?.read();
+      if (this.members) this.session?.setMembers(this.members.members);
       this.policyProblem = await this.adopt(this.signed);
     });
   }
@@ -229,6 +238,7 @@ class RunningAgent implements Agent {
       policy: this.policyStatus(),
       modes: this.modes.list(),
       ...(this.trial.status && { trial: this.trial.status }),
+      ...(this.members && { members: this.members.status() }),
       ...(this.network && { mqtt: this.network.state }),
       ...(this.radius?.status && { radius: this.radius.status }),
       ...(this.page && { page: this.page.status }),
@@ -375,6 +385,9 @@ class RunningAgent implements Agent {
     get keyProblem() {
       return agent.keyProblem;
     },
+    get members() {
+      return agent.members?.status();
+    },
     get session() {
       return agent.live();
     },
@@ -382,7 +395,7 @@ class RunningAgent implements Agent {
     risks: () => agent.machine.look(),
     reload: async () => {
       await agent.reload();
-      const problem = agent.keyProblem ?? agent.policyProblem;
+      const problem = agent.keyProblem ?? agent.membersProblem ?? agent.policyProblem;
       if (problem !== undefined) throw new RoamwallError("ROAMWALL_ERR_INPUT", problem);
     },
   }))(this);
@@ -430,6 +443,7 @@ class RunningAgent implements Agent {
       datapath,
       createMesh: rooms.createMesh,
       policy: this.policy,
+      identities: this.members?.identities,
       automata: (geometry) =>
         compileAutomata({
           geometry,

@@ -11,6 +11,7 @@ import { rightsOf } from "./client-rights.ts";
 import { clientView } from "./client-view.ts";
 import type { DeniedLog } from "./denied-log.ts";
 import type { FlowLog } from "./flow-log.ts";
+import type { MembersStatus } from "./identities.ts";
 import type { KeyFile } from "./key.ts";
 import { MODE_SECONDS_MAX, type Modes, readScope } from "./modes.ts";
 import type { RadiusAccess } from "./radius-access.ts";
@@ -37,6 +38,8 @@ export interface Inside {
   /** Of the network's policy, which stands for the file while it is in force. */
   readonly networkRevision: number | undefined;
   readonly keyProblem: string | undefined;
+  /** Undefined: without identities. */
+  readonly members: MembersStatus | undefined;
   /** Throws ROAMWALL_ERR_CONNECT while roamwalld is away. */
   readonly session: Session;
   status(): Promise<AgentStatus>;
@@ -78,6 +81,7 @@ export const ANSWERS: Readonly<Record<ApiVerb, Answer>> = {
     ...session.keys(),
     ...(problem !== undefined && { problem }),
   }),
+  members: async ({ members }) => members ?? null,
   "switch-key": async ({ session }) => {
     session.switchKey();
     return session.keys();

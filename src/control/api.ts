@@ -21,6 +21,7 @@ export const API_VERBS = [
   "reload",
   "keys",
   "switch-key",
+  "members",
   "client",
   "why",
   "monitor",

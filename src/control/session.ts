@@ -12,6 +12,7 @@ import { policySources, roleOf } from "../policy/sources.ts";
 import type { Grant, RoleGrant } from "../proxy/rights.ts";
 import type { Histogram, RoamLine } from "../proxy/roam-history.ts";
 import type { MeshKey } from "../replication/keyring.ts";
+import type { Identities, Member } from "../replication/members.ts";
 import type { createMesh } from "../replication/mesh.ts";
 import type { Mesh } from "../replication/mesh-api.ts";
 import type { Ordered } from "../replication/orders.ts";
@@ -44,6 +45,8 @@ export interface SessionParts {
   readonly datapath: Datapath;
   readonly createMesh: typeof createMesh;
   readonly policy: CompiledPolicy;
+  /** Absent: without. */
+  readonly identities: Identities | undefined;
   automata(geometry: Geometry): Uint8Array;
   /** Somebody with authority gives the client its rights in a moment: what the kernel has of it stays until then. */
   outranked(mac: Mac): boolean;
@@ -232,6 +235,10 @@ export class Session {
     this.mesh.setKeys(keys);
   }
 
+  setMembers(members: readonly Member[]): void {
+    this.mesh.setMembers(members);
+  }
+
   switchKey(): void {
     this.mesh.switchKey();
   }
@@ -332,7 +339,7 @@ export class Session {
   }
 
   private makeMesh(): Mesh {
-    const { platform, settings, key, datapath } = this.parts;
+    const { platform, settings, key, identities, datapath } = this.parts;
     const { replication } = settings;
     return this.parts.createMesh({
       id: settings.id,
@@ -344,6 +351,7 @@ export class Session {
       crypto: platform.crypto,
       keys: key.keys,
       ...(platform.engine.warmUp && { warmUp: platform.engine.warmUp }),
+      ...(identities && { identities }),
       options: {
         flushMs: replication.flushMs,
         holdMs: replication.holdMs,

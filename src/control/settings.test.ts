@@ -95,7 +95,7 @@ describe("parseSettings", () => {
       }
       return [];
     };
-    const groups = ["replication", "mqtt", "radius", "page"];
+    const groups = ["replication", "identities", "mqtt", "radius", "page"];
     const read = [
       ...accepted(top).filter((name) => !groups.includes(name)),
       ...groups.flatMap((group) => accepted(`id: 1\n${group}: {x: 1}`).map((name) => `${group}.${name}`)),

@@ -3,11 +3,12 @@ import { badInput } from "../base/errors.ts";
 import { parseAddress } from "../base/ip.ts";
 import type { Endpoint } from "../platform/platform.ts";
 import { type Field, readDocument } from "../policy/document.ts";
-import { MESH_NAME, parseKeyHex } from "../policy/signed.ts";
 import { MODE_NAMES, type ModeName } from "../replication/modes.ts";
+import { IDENTITY_SETTINGS, type IdentitySettings, readIdentitySettings, readSigners } from "./settings-identities.ts";
 import { PAGE_SETTINGS, type PageSettings, readPageSettings } from "./settings-page.ts";
 import { RADIUS_SETTINGS, type RadiusSettings, readEndpoint, readRadius } from "./settings-radius.ts";
 
+export type { IdentitySettings } from "./settings-identities.ts";
 export type { PageSettings } from "./settings-page.ts";
 export type { RadiusSettings } from "./settings-radius.ts";
 
@@ -23,6 +24,8 @@ export interface Settings {
   readonly salt: number;
   readonly pickupS: number;
   readonly replication: ReplicationSettings;
+  /** Absent: one mesh key makes the member. */
+  readonly identities?: IdentitySettings;
   /** Absent: no broker. */
   readonly mqtt?: MqttSettings;
   readonly radius?: RadiusSettings;
@@ -211,6 +214,7 @@ export const SETTINGS: readonly SettingText[] = [
     effect:
       "What the AP that a client left keeps of its expectations. Shorter frees the table earlier; 0 lets them age normally.",
   },
+  ...IDENTITY_SETTINGS,
   {
     name: "mqtt.url",
     form: "mqtt://host:port, mqtts://host:port",
@@ -288,6 +292,7 @@ export function readSettings(top: Field, place: string): Settings {
     "pickup",
     "arrival",
     "replication",
+    "identities",
     "mqtt",
     "radius",
     "page",
@@ -306,6 +311,7 @@ export function readSettings(top: Field, place: string): Settings {
     salt: f.salt?.integer(0, 0xffff) ?? 0,
     pickupS: Math.ceil(readDuration(f.pickup, 300_000, 0, 3_600_000) / 1000),
     replication: readReplication(f.replication, place),
+    ...(f.identities && { identities: readIdentitySettings(f.identities) }),
     ...(f.mqtt && { mqtt: readMqtt(f.mqtt) }),
     ...(f.radius && { radius: readRadius(f.radius) }),
     ...(f.page && { page: readPageSettings(f.page) }),
@@ -326,14 +332,9 @@ function readMqtt(field: Field): MqttSettings {
     "every",
   ]);
   if (!f.url || !f.mesh || !f.keys) throw badInput(field.place, "url, mesh or keys are missing", "all three of them");
-  const mesh = f.mesh.text("a name");
-  if (!MESH_NAME.test(mesh)) throw badInput(f.mesh.place, `"${mesh}"`, "letters, digits, _ . and -, up to 63");
-  const keys = f.keys.list("a list of public keys").map((key) => parseKeyHex(key.text("64 hex digits"), key.place));
-  if (keys.length === 0) throw badInput(f.keys.place, "no key", "at least one");
   return {
     url: f.url.text("mqtt://host:port"),
-    mesh,
-    keys,
+    ...readSigners(f.mesh, f.keys),
     user: f.user?.text("a name"),
     passwordFile: f["password-file"]?.text("a path"),
     ca: f.ca?.text("a path"),

@@ -1,4 +1,5 @@
 /** What the control socket answers. Names are for programs too: append, never rename. */
+
 import type { Mac } from "../base/mac.ts";
 import type { Engine } from "../platform/platform.ts";
 import type { ProxyCounters } from "../proxy/proxy.ts";
@@ -8,6 +9,7 @@ import type { LocateCounters } from "../replication/locator.ts";
 import type { KeyStatus } from "../replication/rotation.ts";
 import type { ReplicationCounters } from "../replication/status.ts";
 import type { UnheardStatus } from "../replication/unheard.ts";
+import type { MembersStatus } from "./identities.ts";
 import type { ModeLine } from "./modes.ts";
 import type { Risk } from "./risks/risk.ts";
 import type { TrialStatus } from "./trial.ts";
@@ -25,6 +27,8 @@ export interface AgentStatus {
   readonly modes: readonly ModeLine[];
   /** A policy that goes unless it is confirmed. */
   readonly trial?: TrialStatus;
+  /** With identities. */
+  readonly members?: MembersStatus;
   readonly mqtt?: MqttStatus;
   readonly radius?: RadiusStatus;
   readonly page?: PageStatus;

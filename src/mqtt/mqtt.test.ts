@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { nodePlatform } from "../platform/node/platform.ts";
 import type { Broker, BrokerOptions } from "../platform/platform.ts";
-import { type SignedPolicy, signPolicy } from "../policy/signed.ts";
+import { type SignedPolicy, signDocument } from "../policy/signed.ts";
 import { BrokerLink } from "./link.ts";
 import { Outward } from "./outward.ts";
 import { type PolicyAnswer, PolicyFeed } from "./policy-feed.ts";
@@ -11,7 +11,7 @@ const { ed25519 } = nodePlatform();
 const SEED = new Uint8Array(32).fill(1);
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 const document = (revision: number, text = `# ${revision}\n`, seed = SEED) =>
-  signPolicy(ed25519, seed, { mesh: "m", revision, text });
+  signDocument(ed25519, seed, { mesh: "m", revision, text });
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 describe("policy documents", () => {

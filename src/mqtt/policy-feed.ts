@@ -1,5 +1,5 @@
 import type { Ed25519, Log } from "../platform/platform.ts";
-import { openPolicy, type SignedPolicy } from "../policy/signed.ts";
+import { openSigned, type SignedPolicy } from "../policy/signed.ts";
 
 const ROOM = "mqtt";
 /** As much as a policy file may have, and its head. */
@@ -45,7 +45,7 @@ export class PolicyFeed {
   restore(document: string, place: string): SignedPolicy | undefined {
     const { ed25519, keys, mesh, log } = this.parts;
     try {
-      this.current = openPolicy(ed25519, keys, mesh, document, place);
+      this.current = openSigned(ed25519, keys, mesh, document, place);
     } catch (error) {
       log.warn(ROOM, "the kept policy is not used", { reason: (error as Error).message });
     }
@@ -77,7 +77,7 @@ export class PolicyFeed {
     const document = new TextDecoder().decode(payload);
     let policy: SignedPolicy;
     try {
-      policy = openPolicy(ed25519, keys, mesh, document, "mqtt policy");
+      policy = openSigned(ed25519, keys, mesh, document, "mqtt policy");
     } catch (error) {
       return (error as Error).message;
     }

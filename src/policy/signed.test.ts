@@ -2,15 +2,15 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { hex } from "../base/bytes.ts";
 import { nodePlatform } from "../platform/node/platform.ts";
-import { openPolicy, parseKeyHex, signPolicy } from "./signed.ts";
+import { openSigned, parseKeyHex, signDocument } from "./signed.ts";
 
 const { ed25519 } = nodePlatform();
 const SEED = Uint8Array.from({ length: 32 }, (_, i) => i);
 const KEY = ed25519.publicKey(SEED);
 const OTHER = ed25519.publicKey(Uint8Array.from({ length: 32 }, () => 9));
 const TEXT = "roles: {a: {rules: [out tcp/1 to any]}}\n";
-const DOCUMENT = signPolicy(ed25519, SEED, { mesh: "village", revision: 7, text: TEXT });
-const open = (document: string, keys = [KEY], mesh = "village") => openPolicy(ed25519, keys, mesh, document, "doc");
+const DOCUMENT = signDocument(ed25519, SEED, { mesh: "village", revision: 7, text: TEXT });
+const open = (document: string, keys = [KEY], mesh = "village") => openSigned(ed25519, keys, mesh, document, "doc");
 
 describe("Ed25519 of the platform", () => {
   // RFC 8032, section 7.1, test 2.
@@ -37,8 +37,16 @@ describe("a signed policy", () => {
   it("is refused with another key, for another mesh, and when it is none", () => {
     expect(() => open(DOCUMENT, [OTHER])).toThrow("not signed by a key of ours");
     expect(() => open(DOCUMENT, [])).toThrow("not signed by a key of ours");
-    expect(() => open(DOCUMENT, [KEY], "town")).toThrow("accepted: one of mesh town");
+    expect(() => open(DOCUMENT, [KEY], "town")).toThrow("accepted: policy of mesh town");
     expect(() => open("roles: {}")).toThrow("no signed policy");
+  });
+
+  it("is not taken for a list of members, nor that for it", () => {
+    const list = signDocument(ed25519, SEED, { mesh: "village", revision: 7, text: TEXT }, "members");
+    expect(openSigned(ed25519, [KEY], "village", list, "doc", "members").text).toBe(TEXT);
+    expect(() => open(list)).toThrow("no signed policy");
+    expect(() => open(list.replace("roamwall-members", "roamwall-policy"))).toThrow("not signed by a key of ours");
+    expect(() => openSigned(ed25519, [KEY], "village", DOCUMENT, "doc", "members")).toThrow("no signed members");
   });
 
   it("is refused when any character of it was changed, cut or added", () => {

@@ -23,6 +23,19 @@ describe("senders that cannot be read", () => {
     ]);
   });
 
+  it("are told apart by who has identities, and who is not on the list", () => {
+    const [without, with_] = [new Unheard(1), new Unheard(2)];
+    without.note("version", hello(2, 0), from(1), 5);
+    with_.note("version", hello(1, 0), from(1), 5);
+    with_.note("no member", Uint8Array.of(0x20, 1, 1, 2), from(2), 5);
+    with_.note("no member", Uint8Array.of(0x20, 0, 1, 2), from(3), 5);
+    expect([...without.list(), ...with_.list()].map(({ reason }) => reason)).toEqual([
+      "it has identities, this one has none: set the same on all",
+      "it has no identities, this one has: set the same on all",
+      "258 is not on the list of members",
+    ]);
+  });
+
   it("are none of those whose datagrams are merely old, forged under a neighbour's name, or our own", () => {
     const unheard = new Unheard(VERSION);
     for (const refusal of ["own", "seen before", "forged", "throttled", "not believed", "short"] as const) {

@@ -4,7 +4,7 @@ import { badInput, RoamwallError } from "../../base/errors.ts";
 import type { PolicyAnswer } from "../../mqtt/policy-feed.ts";
 import { apOf, everyAp, policyTopic } from "../../mqtt/topics.ts";
 import type { Broker, BrokerOptions, Platform } from "../../platform/platform.ts";
-import { MESH_NAME, openPolicy, parseKeyHex, REVISION_MAX, signPolicy } from "../../policy/signed.ts";
+import { MESH_NAME, openSigned, parseKeyHex, REVISION_MAX, signDocument } from "../../policy/signed.ts";
 import type { PolicyAction } from "./policy.ts";
 import { readCompiled } from "./policy-file.ts";
 import { columns, printable, styleOf } from "./text.ts";
@@ -69,10 +69,10 @@ export const pushAction: PolicyAction = {
 function signedDocument(call: Call, file: string, mesh: string, revision: number): string {
   readCompiled(call, file);
   const text = call.platform.files.readText(file);
-  return signPolicy(call.platform.ed25519, readSecret(call), { mesh, revision, text });
+  return signDocument(call.platform.ed25519, readSecret(call), { mesh, revision, text });
 }
 
-function readSecret({ platform, options }: Call): Uint8Array {
+export function readSecret({ platform, options }: Call): Uint8Array {
   const file = options.get("sign-key");
   if (file === undefined) throw usage("no --sign-key", `--sign-key KEYFILE, ${KEY_FORM}`);
   const mode = platform.files.mode(file);
@@ -85,7 +85,7 @@ function readSecret({ platform, options }: Call): Uint8Array {
   return parseKeyHex(secret, file);
 }
 
-function meshOf({ options }: Call): string {
+export function meshOf({ options }: Call): string {
   const mesh = options.get("mesh");
   if (mesh === undefined || !MESH_NAME.test(mesh)) {
     throw usage(mesh === undefined ? "no --mesh" : `--mesh "${mesh}"`, "--mesh NAME, as in the APs' settings");
@@ -171,7 +171,7 @@ class Push {
     const { platform } = this.call;
     if (this.retained === undefined) return 1;
     const key = platform.ed25519.publicKey(readSecret(this.call));
-    return openPolicy(platform.ed25519, [key], this.mesh, this.retained, "the broker's document").revision + 1;
+    return openSigned(platform.ed25519, [key], this.mesh, this.retained, "the broker's document").revision + 1;
   }
 
   /** Until every AP that is there has answered, or time is up. */

@@ -1,6 +1,7 @@
 /** The state of an AP on one screen: what is well takes a line, what is not says so. */
 import { REASONS } from "../../datapath/abi.ts";
 import type { NeighbourStatus } from "../../replication/status.ts";
+import type { MembersStatus } from "../identities.ts";
 import { falsePositives } from "../metrics/table.ts";
 import type { Risk } from "../risks/risk.ts";
 import type { AgentStatus, DatapathStatus, MqttStatus, PortStatus } from "../status.ts";
@@ -56,9 +57,10 @@ function agentFacts(status: AgentStatus, style: Style): Fact[] {
   return lines;
 }
 
-/** Broker, RADIUS and status page, where they are set. */
-function outsideFacts({ mqtt, radius, page }: AgentStatus, style: Style): Fact[] {
+/** Members, broker, RADIUS and status page, where they are set. */
+function outsideFacts({ members, mqtt, radius, page }: AgentStatus, style: Style): Fact[] {
   const lines: Fact[] = [];
+  if (members) lines.push(["members", membersText(members, style)]);
   if (mqtt) lines.push(["broker", `${printable(mqtt.url)}: ${brokerText(mqtt, style)}`]);
   if (radius) {
     const servers = radius.relays[0]?.servers ?? [];
@@ -69,6 +71,12 @@ function outsideFacts({ mqtt, radius, page }: AgentStatus, style: Style): Fact[]
   }
   if (page?.problem !== undefined) lines.push(["page", style.bad(`not served: ${printable(page.problem)}`)]);
   return lines;
+}
+
+function membersText({ revision, members, isListed, problem }: MembersStatus, style: Style): string {
+  const list = revision === 0 ? style.bad("no list") : `revision ${revision}, ${members.length} access points`;
+  const own = isListed ? "" : style.bad("; this one is not on it: nobody listens to it");
+  return `${list}${own}${problem === undefined ? "" : style.bad(`; refused: ${printable(problem)}`)}`;
 }
 
 function brokerText({ connected, problem, eventsLost }: MqttStatus, style: Style): string {

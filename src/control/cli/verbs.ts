@@ -7,9 +7,11 @@ import { clientsVerb } from "./clients.ts";
 import { completionVerb } from "./completion.ts";
 import { deniedVerb } from "./denied.ts";
 import { doctorVerb } from "./doctor.ts";
+import { identityVerb } from "./identity.ts";
 import { keyVerb } from "./key.ts";
 import { learnVerb } from "./learn.ts";
 import { manualVerb } from "./manual.ts";
+import { membersVerb } from "./members.ts";
 import { modeVerb } from "./mode.ts";
 import { monitorVerb } from "./monitor.ts";
 import { neighboursVerb } from "./neighbours.ts";
@@ -55,6 +57,8 @@ export const VERBS: readonly Verb[] = [
   sizeVerb,
   policyVerb,
   keyVerb,
+  identityVerb,
+  membersVerb,
   radiusVerb,
   uciVerb,
   manualVerb(() => VERBS),

@@ -20,6 +20,8 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   "replication.peers": "10.9.0.2",
   "replication.flush": "20ms",
   "replication.memory": "8MB",
+  "identities.mesh": "office",
+  "identities.keys": "5a".repeat(32),
   "mqtt.url": "mqtts://broker.example:8883",
   "mqtt.mesh": "office",
   "mqtt.keys": "5a".repeat(32),

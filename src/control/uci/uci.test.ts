@@ -141,6 +141,7 @@ describe("readUci", () => {
 /** What must stand beside an option so that it counts. */
 const BESIDE: Record<string, string> = {
   replication: "option bind 10.9.0.1\n\tlist peers 10.9.0.2",
+  identities: `option mesh m\n\tlist keys ${"5a".repeat(32)}`,
   mqtt: `option url mqtt://b\n\toption mesh m\n\tlist keys ${"5a".repeat(32)}`,
   radius: "list servers 192.0.2.1\n\toption secret_file /x",
   page: "option listen 127.0.0.1",

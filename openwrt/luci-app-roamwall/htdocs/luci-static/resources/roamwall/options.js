@@ -8,6 +8,7 @@ return baseclass.extend({
 		"daemon",
 		"port",
 		"replication",
+		"identities",
 		"mqtt",
 		"radius",
 		"page"
@@ -395,6 +396,35 @@ return baseclass.extend({
 			"form": "duration, 0 to 2 h",
 			"default": "240s",
 			"effect": "What the AP that a client left keeps of its expectations. Shorter frees the table earlier; 0 lets them age normally."
+		},
+		{
+			"section": "identities",
+			"name": "mesh",
+			"form": "name",
+			"default": "-",
+			"effect": "Each AP speaks by a key of its own, and only for itself (docs/keys.md): all APs of the mesh must have this section, or none. A member list counts only if it was signed for this name. Without the section identities are off."
+		},
+		{
+			"section": "identities",
+			"name": "keys",
+			"form": "list of 64 hex digits",
+			"default": "-",
+			"effect": "Public keys whose signature makes a member list count: what roamwall policy keygen prints. Two while one replaces the other.",
+			"isList": true
+		},
+		{
+			"section": "identities",
+			"name": "key",
+			"form": "path",
+			"default": "/etc/roamwall/identity",
+			"effect": "This AP's own key, as roamwall identity new writes it; mode 0600. It never leaves the AP."
+		},
+		{
+			"section": "identities",
+			"name": "members",
+			"form": "path",
+			"default": "/etc/roamwall/members",
+			"effect": "The signed list of members (roamwall members). Read again when it changes, and at SIGHUP; one with a lower revision is refused."
 		},
 		{
 			"section": "mqtt",
