@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -41,11 +42,13 @@ static const char *ebpf_why_not(void)
 #endif
 }
 
-/* What a process of the other kind has left would judge packets by tables that nobody keeps. */
-static void leave_ebpf(void)
+/* Last of all, so that nothing is open for a moment. What the other kind left would judge by tables that nobody keeps. */
+void datapath_leave_other(void)
 {
 #ifndef ROAMWALL_NO_EBPF
-	if (!datapath_ebpf.check() && !access(settings.pin, F_OK)) {
+	if (datapath == &datapath_ebpf) {
+		rules_leave();
+	} else if (!datapath_ebpf.check() && !access(settings.pin, F_OK)) {
 		say("an eBPF filter was left under %s: removed", settings.pin);
 		datapath_ebpf.remove();
 	}
@@ -63,7 +66,6 @@ void datapath_choose(void)
 #ifndef ROAMWALL_NO_EBPF
 		datapath = &datapath_ebpf;
 		snprintf(why, sizeof(why), "eBPF");
-		nft_remove();
 #endif
 		return;
 	}
@@ -75,12 +77,18 @@ void datapath_choose(void)
 	say("datapath: %s", why);
 	if (datapath->check())
 		die(EXIT_MISSING, "%s", datapath->check());
-	leave_ebpf();
 }
 
 const char *datapath_text(void)
 {
 	return why;
+}
+
+void datapath_add_text(const char *more)
+{
+	size_t length = strlen(why);
+
+	snprintf(why + length, sizeof(why) - length, "%s", more);
 }
 
 void unfit(enum exit_code code, const char *format, ...)

@@ -81,10 +81,13 @@ struct datapath {
 /* datapath.c */
 extern const struct datapath *datapath;
 void datapath_choose(void);
+/* When every port is filtered: what a roamwalld of the other kind has left. */
+void datapath_leave_other(void);
 /* Whether this process has a capability, by its number. */
 bool machine_may(unsigned int capability);
 /* What was chosen, and why; for people. */
 const char *datapath_text(void);
+void datapath_add_text(const char *more);
 void datapath_remove(void);
 /* This datapath cannot work here after all: ends, or (--datapath auto) begins again with the other one. */
 void unfit(enum exit_code code, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));

@@ -2,13 +2,14 @@
 /* The datapath behind netfilter's queue, put together. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "nfqueue.h"
 
-static bool installed, were_there;
+static bool installed, were_there, bridged;
 
 static const char *nfqueue_check(void)
 {
@@ -24,6 +25,7 @@ static void nfqueue_lock(void)
 static void nfqueue_load(void)
 {
 	memory_load();
+	were_there = !settings.fail_open && rules_were_there();
 	if (settings.fail_open && maps.picked_up)
 		/* flows went on, and began, that nobody saw */
 		maps.meta->made_ns = boot_ns();
@@ -33,16 +35,34 @@ static void nfqueue_load(void)
 
 /* --- ports --- */
 
-static bool bridge_asks_iptables(void)
+/* br_netfilter's; without that module: no. */
+static bool bridge_says(const char *name)
 {
-	int fd = open("/proc/sys/net/bridge/bridge-nf-call-iptables", O_RDONLY | O_CLOEXEC);
-	char digit = '0';
+	char path[PATH_MAX], digit = '0';
+	int fd;
 
+	snprintf(path, sizeof(path), "/proc/sys/net/bridge/bridge-nf-%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || read(fd, &digit, 1) != 1)
 		digit = '0';
 	if (fd >= 0)
 		close(fd);
 	return digit == '1';
+}
+
+/* Frames that a bridge shows iptables only when told to: IP in there passes by no rule at all. */
+static void bridge_warn_of_tags(void)
+{
+	static const char *const kinds[] = { "vlan", "pppoe" };
+	char name[32];
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		snprintf(name, sizeof(name), "filter-%s-tagged", kinds[i]);
+		if (!bridge_says(name))
+			say("warning: IP in %s-tagged frames of bridged ports passes unseen: set net.bridge.bridge-nf-%s to 1, "
+			    "or use nft rules (kmod-nft-queue, kmod-nft-bridge)",
+			    kinds[i], name);
+	}
 }
 
 /* Rules name netdevs that may not be there yet: one set of them is for all ports, and none is open for a moment. */
@@ -52,7 +72,6 @@ static int nfqueue_attach(struct port *port)
 
 	port->attached = ATTACH_NONE;
 	if (!installed) {
-		were_there = nft_holds();
 		why = rules_install();
 		installed = !why;
 	}
@@ -60,13 +79,17 @@ static int nfqueue_attach(struct port *port)
 		say("netfilter's rules: %s", why);
 		return -EOPNOTSUPP;
 	}
-	if (port->bridged && !rules_see_frames() && settings.rules != RULES_NONE && !bridge_asks_iptables()) {
+	if (port->bridged && !rules_see_frames() && settings.rules != RULES_NONE &&
+	    !(bridge_says("call-iptables") && bridge_says("call-ip6tables"))) {
 		say("port %s is in a bridge, which shows iptables nothing: set net.bridge.bridge-nf-call-iptables and "
 		    "-ip6tables to 1",
 		    port->setting->name);
 		return -EOPNOTSUPP;
 	}
 	port->attached = ATTACH_NFQUEUE;
+	if (port->bridged && !bridged && !rules_see_frames() && settings.rules != RULES_NONE)
+		bridge_warn_of_tags();
+	bridged |= port->bridged;
 	return 0;
 }
 
@@ -84,7 +107,7 @@ static bool nfqueue_holds(const struct port *port)
 static bool nfqueue_was_filtered(const struct port *port)
 {
 	(void)port;
-	return were_there && !settings.fail_open;
+	return were_there;
 }
 
 static void nfqueue_require(const struct port *port)
@@ -99,9 +122,11 @@ static void nfqueue_commit(void)
 {
 	if (settings.rules == RULES_NONE)
 		say("rules are left to others (--print-rules nft|iptables names them)");
+	else
+		datapath_add_text(rules_see_frames() ? ", rules in nf_tables" : ", rules in iptables");
 	say("by NFQUEUE %u, fail-%s: while this process is gone packets %s", settings.queue,
 	    settings.fail_open ? "open" : "closed", settings.fail_open ? "pass unfiltered" : "are dropped");
-	say("not seen: frames between stations of one radio port (set isolate)%s",
+	say("not seen: frames between stations of one radio port (set isolate), flows in a flowtable (flow_offloading)%s",
 	    rules_see_frames() ? "" : ", what is not IP, and who receives a bridged packet before he has sent one");
 }
 

@@ -52,6 +52,10 @@ void rules_print(void);
 const char *rules_install(void);
 void rules_remove(void);
 bool rules_hold(void);
+/* Of a process before this one. */
+bool rules_were_there(void);
+/* What a roamwalld behind the queue left, for one that is not. */
+void rules_leave(void);
 bool rules_see_frames(void);
 
 /* nft.c. 0 or -errno. */

@@ -63,7 +63,8 @@ static int queue_flags(struct netlink_batch *batch)
 
 	batch_clear(batch);
 	batch_begin(batch, NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_CONFIG, NLM_F_ACK, &body, sizeof(body));
-	batch_be32(batch, NFQA_CFG_FLAGS, settings.fail_open ? all : NFQA_CFG_F_GSO);
+	/* never the other flag: a queue that is full would let who floods it past the filter; it is not gone, only slow */
+	batch_be32(batch, NFQA_CFG_FLAGS, NFQA_CFG_F_GSO);
 	batch_be32(batch, NFQA_CFG_MASK, all);
 	return batch_send_over(batch, queue_fd);
 }

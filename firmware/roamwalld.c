@@ -24,6 +24,7 @@ int main(int argc, char **argv)
 	sweep_start();
 	ports_start(started_ns);
 	datapath->commit();
+	datapath_leave_other();
 	agent_start();
 	datapath->listen();
 	say("ready: %u of %u ports filtered, table %s", ports_attached(), settings.port_count,

@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "nfqueue.h"
 
 #define CHAIN "roamwall"
+#define IPTABLES_EVERY 6
 
 enum form { FORM_NONE, FORM_NFT, FORM_IPTABLES };
 
@@ -44,12 +46,26 @@ static void print_nft(FILE *to)
 		print_nft_table(to, families[i]);
 }
 
-/* Routed ports by their name, those of a bridge (where br_netfilter is on) by the name that physdev knows. */
-static void print_iptables_chain(FILE *to, const char *table, const char *hook, const char *routed, const char *bridged)
-{
-	const char *bypass = settings.fail_open ? " --queue-bypass" : "";
+static const struct {
+	const char *table, *hook, *routed, *bridged;
+} iptables_hooks[] = {
+	{ "raw", "PREROUTING", "-i", "--physdev-in" },
+	{ "mangle", "POSTROUTING", "-o", "--physdev-is-bridged --physdev-out" },
+};
 
-	fprintf(to, "*%s\n:" CHAIN " - [0:0]\n-A %s -j " CHAIN "\n", table, hook);
+/*
+ * Routed ports by their name, those of a bridge (where br_netfilter is on) by the name that physdev knows. A chain that
+ * is there is emptied and filled within one transaction, so `again` leaves nothing open for a moment.
+ */
+static void print_iptables_chain(FILE *to, size_t i, bool again)
+{
+	const char *bypass = settings.fail_open ? " --queue-bypass" : "", *hook = iptables_hooks[i].hook;
+	const char *routed = iptables_hooks[i].routed, *bridged = iptables_hooks[i].bridged;
+
+	fprintf(to, "*%s\n:" CHAIN " - [0:0]\n", iptables_hooks[i].table);
+	if (again)
+		fprintf(to, "-D %s -j " CHAIN "\n", hook);
+	fprintf(to, "-I %s -j " CHAIN "\n", hook);
 	for (unsigned int port = 0; port < settings.port_count; port++) {
 		const char *name = settings.ports[port].name;
 
@@ -62,8 +78,14 @@ static void print_iptables_chain(FILE *to, const char *table, const char *hook, 
 
 static void print_iptables(FILE *to)
 {
-	print_iptables_chain(to, "raw", "PREROUTING", "-i", "--physdev-in");
-	print_iptables_chain(to, "mangle", "POSTROUTING", "-o", "--physdev-is-bridged --physdev-out");
+	for (size_t i = 0; i < ARRAY_SIZE(iptables_hooks); i++)
+		print_iptables_chain(to, i, false);
+}
+
+static void print_iptables_again(FILE *to)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(iptables_hooks); i++)
+		print_iptables_chain(to, i, true);
 }
 
 void rules_print(void)
@@ -79,14 +101,14 @@ void rules_print(void)
 
 /* --- iptables --- */
 
-static const char *const restore[] = { "iptables-restore", "ip6tables-restore" };
+static const char *const programs[] = { "iptables", "ip6tables" };
 
 static bool iptables_run(const char *program, void (*print)(FILE *to))
 {
 	char command[64];
 	FILE *to;
 
-	snprintf(command, sizeof(command), "%s -w -n >/dev/null 2>&1", program);
+	snprintf(command, sizeof(command), "%s-restore -w -n >/dev/null 2>&1", program);
 	to = popen(command, "w");
 	if (!to)
 		return false;
@@ -96,34 +118,69 @@ static bool iptables_run(const char *program, void (*print)(FILE *to))
 
 static void print_removal(FILE *to)
 {
-	fprintf(to, "*raw\n-D PREROUTING -j " CHAIN "\n-F " CHAIN "\n-X " CHAIN "\nCOMMIT\n");
-	fprintf(to, "*mangle\n-D POSTROUTING -j " CHAIN "\n-F " CHAIN "\n-X " CHAIN "\nCOMMIT\n");
+	for (size_t i = 0; i < ARRAY_SIZE(iptables_hooks); i++)
+		fprintf(to, "*%s\n-D %s -j " CHAIN "\n-F " CHAIN "\n-X " CHAIN "\nCOMMIT\n", iptables_hooks[i].table,
+			iptables_hooks[i].hook);
 }
 
 static void iptables_remove(void)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(restore); i++)
-		iptables_run(restore[i], print_removal);
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
+		iptables_run(programs[i], print_removal);
+}
+
+/* The chain is asked first, and not empty. */
+static bool iptables_leads(const char *program)
+{
+	char command[256];
+
+	for (size_t i = 0; i < ARRAY_SIZE(iptables_hooks); i++) {
+		const char *table = iptables_hooks[i].table, *hook = iptables_hooks[i].hook;
+
+		snprintf(command, sizeof(command),
+			 "%s -w -t %s -S %s 1 2>/dev/null | grep -q -- '-j " CHAIN "$' && "
+			 "%s -w -t %s -S " CHAIN " 1 >/dev/null 2>&1",
+			 program, table, hook, program, table);
+		if (system(command))
+			return false;
+	}
+	return true;
+}
+
+static bool iptables_hold(void)
+{
+	return iptables_leads(programs[0]) && iptables_leads(programs[1]);
 }
 
 static bool iptables_install(void)
 {
-	iptables_remove();
-	for (size_t i = 0; i < ARRAY_SIZE(restore); i++)
-		if (!iptables_run(restore[i], print_iptables)) {
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
+		if (!iptables_run(programs[i], print_iptables_again) && !iptables_run(programs[i], print_iptables)) {
 			iptables_remove();
 			return false;
 		}
 	return true;
 }
 
-static bool iptables_hold(void)
+/* --- either --- */
+
+/* Without the tables that this process's like keeps there was none since the machine started. */
+static bool rules_were_iptables(void)
 {
-	return !system("iptables -w -t raw -C PREROUTING -j " CHAIN " >/dev/null 2>&1") &&
-	       !system("iptables -w -t mangle -C POSTROUTING -j " CHAIN " >/dev/null 2>&1");
+	return !access(settings.state, F_OK) && iptables_leads(programs[0]);
 }
 
-/* --- either --- */
+bool rules_were_there(void)
+{
+	return nft_holds() || (settings.rules != RULES_NFT && iptables_hold());
+}
+
+void rules_leave(void)
+{
+	nft_remove();
+	if (!access(settings.state, F_OK))
+		iptables_remove();
+}
 
 const char *rules_install(void)
 {
@@ -139,6 +196,11 @@ const char *rules_install(void)
 	}
 	if (!installed && settings.rules != RULES_NFT && iptables_install())
 		installed = FORM_IPTABLES;
+	/* no packet waits in two queues */
+	if (installed == FORM_IPTABLES)
+		nft_remove();
+	else if (installed == FORM_NFT && rules_were_iptables())
+		iptables_remove();
 	if (installed)
 		return NULL;
 	return error ? strerror(-error) : "iptables-restore refuses them";
@@ -152,11 +214,14 @@ void rules_remove(void)
 	installed = FORM_NONE;
 }
 
+/* Asked at each tick; iptables is a program, which costs more than a message: at each sixth. */
 bool rules_hold(void)
 {
+	static unsigned int asked;
+
 	if (installed == FORM_NFT)
 		return nft_holds();
-	return installed != FORM_IPTABLES || iptables_hold();
+	return installed != FORM_IPTABLES || ++asked % IPTABLES_EVERY || iptables_hold();
 }
 
 /* Whether bridges show us whole frames. */

@@ -56,7 +56,7 @@ static uint64_t clock_run(uint64_t now)
 	const struct geometry *g = &settings.geometry;
 	struct meta *meta = maps.meta;
 	uint64_t boot = boot_ns(), fast, slow;
-	bool stepped = false, slow_stepped = false;
+	bool stepped = false;
 
 	if (maps.clock_held)
 		return NEVER;
@@ -68,15 +68,14 @@ static uint64_t clock_run(uint64_t now)
 	if (!clock_until(meta->slow_due_ns, g->slow_ns, slow_stepped_ns, boot)) {
 		clock_step(&meta->slow, &meta->slow_due_ns, g->slow_ns);
 		slow_stepped_ns = boot;
-		stepped = slow_stepped = true;
+		stepped = true;
 	}
 	if (stepped) {
 		clock_publish();
 		table_count(true);
 		agent_send_ticks(meta->fast, meta->slow);
-	}
-	if (slow_stepped)
 		ports_recheck();
+	}
 	fast = clock_until(meta->fast_due_ns, g->fast_ns, fast_stepped_ns, boot);
 	slow = clock_until(meta->slow_due_ns, g->slow_ns, slow_stepped_ns, boot);
 	return now + (fast < slow ? fast : slow);

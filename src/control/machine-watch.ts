@@ -30,6 +30,7 @@ export class MachineWatch {
       machine: () =>
         machineOf(platform, {
           ports: parts.session()?.portList() ?? [],
+          datapath: parts.session()?.datapathText ?? "",
           relay: settings.radius?.listen.address,
           isDeafToHostapd: this.hostapd?.isDeaf ?? false,
         }),

@@ -310,6 +310,11 @@ export class Session {
     });
   }
 
+  /** Who judges packets, in roamwalld's words. */
+  get datapathText(): string {
+    return this.about;
+  }
+
   portList(): PortStatus[] {
     const nowMs = this.parts.platform.clock.nowMs();
     return [...this.ports.values()].map(({ atMs, ...port }) => {

@@ -6,6 +6,8 @@ import { parseUci, type UciSection } from "../uci/parse.ts";
 
 export interface Machine {
   readonly ports: readonly PortStatus[];
+  /** Who judges packets, in roamwalld's words; empty: not known. */
+  readonly datapath: string;
   /** Where hostapd is to send its logins; undefined: no relay is configured. */
   readonly relay: string | undefined;
   /** Arrivals are taken from hostapd, and it cannot be heard. */
@@ -16,7 +18,7 @@ export interface Machine {
   uci(name: string): readonly UciSection[];
 }
 
-type Parts = Pick<Machine, "ports" | "relay" | "isDeafToHostapd">;
+type Parts = Pick<Machine, "ports" | "datapath" | "relay" | "isDeafToHostapd">;
 
 export function machineOf({ files, spawn, clock }: Pick<Platform, "files" | "spawn" | "clock">, parts: Parts): Machine {
   const read = (path: string) => {

@@ -60,6 +60,40 @@ export const PROBES: readonly Probe[] = [
     },
   },
   {
+    id: "flow-offload-behind-queue",
+    severity: "high",
+    remedy:
+      "uci set firewall.@defaults[0].flow_offloading=0; uci commit firewall; /etc/init.d/firewall restart; elsewhere delete the flowtable",
+    look: async (machine) => {
+      if (!isBehindQueue(machine)) return undefined;
+      const isSet = machine
+        .uci("firewall")
+        .some((section) => section.type === "defaults" && isOn(section, "flow_offloading"));
+      const tables = (await machine.run("nft", "list", "flowtables"))?.filter((line) => /\bflowtable \S/.test(line));
+      return isSet || tables?.length
+        ? "netfilter's flowtable forwards established flows before they come to the queue: what is revoked goes on"
+        : undefined;
+    },
+  },
+  {
+    id: "tagged-unseen",
+    severity: "high",
+    remedy:
+      "sysctl -w net.bridge.bridge-nf-filter-vlan-tagged=1 net.bridge.bridge-nf-filter-pppoe-tagged=1 (and in /etc/sysctl.d), or kmod-nft-queue and kmod-nft-bridge, then restart roamwalld",
+    look: async ({ datapath, ports, read }) => {
+      if (!datapath.endsWith("rules in iptables")) return undefined;
+      const unseen = ["vlan", "pppoe"].filter(
+        (kind) => read(`/proc/sys/net/bridge/bridge-nf-filter-${kind}-tagged`)?.trim() !== "1",
+      );
+      const bridged = ports.filter(({ name }) => read(`/sys/class/net/${name}/brport/state`) !== undefined);
+      if (unseen.length === 0) return undefined;
+      return some(
+        bridged,
+        ({ name }) => `${name}: IP in ${unseen.join("- and ")}-tagged frames passes the bridge unseen`,
+      );
+    },
+  },
+  {
     id: "flows-in-hardware",
     severity: "high",
     remedy: "take off what binds them: hardware flow offload, WED, bridger",
@@ -137,7 +171,8 @@ export const PROBES: readonly Probe[] = [
     id: "tc-module",
     severity: "high",
     remedy: "install kmod-sched-core and kmod-sched-bpf of this very kernel, or a release with kernel 6.6 or newer",
-    look: async ({ read }) => {
+    look: async ({ read, datapath }) => {
+      if (isBehindQueue({ datapath })) return undefined;
       const release = read("/proc/sys/kernel/osrelease")?.trim();
       const [, major, minor] = /^(\d+)\.(\d+)/.exec(release ?? "") ?? [];
       if (!major || Number(major) > 6 || (Number(major) === 6 && Number(minor) >= 6)) return undefined;
@@ -206,6 +241,10 @@ export const PROBES: readonly Probe[] = [
     },
   },
 ];
+
+function isBehindQueue({ datapath }: Pick<Machine, "datapath">): boolean {
+  return datapath.startsWith("NFQUEUE");
+}
 
 /** Less is the time that attaching takes. */
 const OPEN_MS_WORTH_TELLING = 1_000;
