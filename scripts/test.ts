@@ -97,17 +97,19 @@ function run(step: Step): Promise<Result> {
 }
 
 const noClang = existsSync("build/sfr.bpf.o") ? undefined : "the kernel's half is not built";
+/** They measure a machine that does nothing else. */
+const MEASURING = ["test/lab/soak.test.ts"];
+/** Labs wait more than they work, and their namespaces have names of their own. */
+const LABS_AT_ONCE = 2;
 /** Packages on a stand-in for a device: namespaces and the real filter, as in the lab. */
 const INSTALL = "test/openwrt/install.test.ts";
+const noLab = isRoot ? noClang : "network namespaces and BPF need root";
+const excluding = (paths: readonly string[]) => paths.flatMap((path) => ["--exclude", path]);
 const all: Step[] = [
   tool("lint", bin("biome"), "check", "--error-on-warnings"),
   tool("types", bin("tsc"), "--noEmit"),
   tool("types of the page", bin("tsc"), "-p", "page"),
-  vitest(
-    "unit and property tests",
-    "unit",
-    ["test/lab/**", "test/page/**", INSTALL].flatMap((path) => ["--exclude", path]),
-  ),
+  vitest("unit and property tests", "unit", excluding(["test/lab/**", "test/page/**", INSTALL])),
   vitest(
     "status page in a real Chromium",
     "page",
@@ -123,9 +125,10 @@ const all: Step[] = [
   vitest(
     "lab: real kernel, real traffic",
     "lab",
-    ["test/lab", INSTALL, "--no-file-parallelism"],
-    isRoot ? noClang : "network namespaces and BPF need root",
+    ["test/lab", INSTALL, `--maxWorkers=${LABS_AT_ONCE}`, ...excluding(MEASURING)],
+    noLab,
   ),
+  vitest("lab: measured alone", "alone", MEASURING, noLab),
 ];
 const args = process.argv.slice(2);
 const steps = args.length === 0 ? all : [vitest("chosen tests", "chosen", args)];

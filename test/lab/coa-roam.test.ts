@@ -6,14 +6,13 @@ import { ROAMWALL } from "../../src/radius/attributes.ts";
 import { signRequest } from "../../src/radius/authenticator.ts";
 import { attribute, CODE, integerAttribute, vendorAttribute } from "../../src/radius/packet.ts";
 
-import { BUILT } from "./support/build.ts";
 import { FreeRadius, hasFreeRadius, RADIUS_SECRET } from "./support/free-radius.ts";
 import { Lab } from "./support/lab.ts";
+import { type Answered, Prober } from "./support/prober.ts";
 import { until } from "./support/processes.ts";
 import { hasFirmware, isRoot } from "./support/root.ts";
 import { CLIENT, SERVER } from "./support/topology.ts";
 import { PORTS } from "./support/traffic/plan.ts";
-import { Program } from "./support/traffic.ts";
 
 /*
  *   FreeRADIUS --login--> AP 1 (relay, CoA) ------ mesh ------ AP 2, where the client is by now, under a running flow
@@ -22,7 +21,12 @@ const SERVER_PORT = 11_812;
 const DAS = { address: "127.0.0.1", port: 3799 };
 const MORE = 9_099;
 const RUNS = 30;
-const PATIENCE_MS = 5_000;
+const PATIENCE_MS = 20_000;
+/** Most take some milliseconds; who waits for a timer takes longer. */
+const MEDIAN_MS_MAX = 500;
+/** A claim that was under way when the client left has arrived by then. */
+const STAYS_LOOKS = 5;
+const LOOK_EVERY_MS = 60;
 const isPossible = isRoot && hasFirmware && hasFreeRadius;
 if (!isPossible) console.warn("CoA over real access points is skipped: it needs root, the firmware and FreeRADIUS");
 const text = (words: string) => new TextEncoder().encode(words);
@@ -32,10 +36,9 @@ const MORE_RULE = `out tcp/${MORE} to servers`;
 describe.runIf(isPossible)("a CoA that reaches the access point which the client has left", () => {
   let lab: Lab;
   let server: FreeRadius;
-  let station: Program;
-  let service: Program;
+  let station: Prober;
   /** At AP 1, as a RADIUS server that sends datagrams by hand. */
-  let sender: Program;
+  let sender: Prober;
 
   beforeAll(async () => {
     lab = await Lab.open({
@@ -53,54 +56,68 @@ describe.runIf(isPossible)("a CoA that reaches the access point which the client
     const netns = lab.namespaces.path("ap1");
     server = new FreeRadius(lab.processes, join(lab.directory, "server"), { port: SERVER_PORT, netns });
     await server.start();
-    [station, service, sender] = (["client", "server", "ap1"] as const).map(program) as [Program, Program, Program];
-    await Promise.all([station.ready, service.ready, sender.ready]);
-    await service.ask("serve", [PORTS.probe, MORE]);
+    const probers = ["client", "server", "ap1"].map((name) => new Prober(lab.namespaces, lab.processes, name));
+    await Promise.all(probers.map(({ ready }) => ready));
+    station = probers[0]!;
+    sender = probers[2]!;
+    await probers[1]!.serve(PORTS.probe, MORE);
     expect((await server.login("peap.conf", 1812, CLIENT.mac)).code).toBe(0);
     expect(await opens(PORTS.probe)).toBe(true);
     await lab.roam(2);
-    expect(await echoes(PORTS.probe)).toBe(true);
-    await until("AP 2 to serve the client", PATIENCE_MS, async () => ((await clientAt(2))?.here ? true : undefined));
-  }, 60_000);
+    await awaitSettled();
+  });
   afterAll(() => lab?.close());
 
-  function program(name: string): Program {
-    const child = lab.processes.start(process.execPath, [join(BUILT, "probe.cjs")], {
-      netns: lab.namespaces.path(name),
-      log: join(lab.processes.logs, `probe-${name}.log`),
-      ipc: true,
-    });
-    return new Program(name, child);
+  const opens = (port: number) => station.opens(SERVER.v4, port);
+  const isKeptFrom = (port: number) => station.isKeptFrom(SERVER.v4, port);
+  const echoes = (port: number) => station.echoes(port);
+  /** With its first packet: one that is repeated would hide that the rule came late. */
+  async function opensAtOnce(port: number): Promise<boolean> {
+    const before = lab.denied().acl;
+    return (await opens(port)) && lab.denied().acl === before;
   }
-
-  const opens = (port: number) => station.ask<boolean>("open", { address: SERVER.v4, port });
-  const echoes = (port: number) => station.ask<boolean>("echo", port);
   const clientAt = async (ap: number) =>
     (await lab.aps[ap - 1]!.ask<ClientLine[]>("clients")).find(({ mac }) => mac === CLIENT.mac);
+
+  /** AP 2 alone serves the client, and goes on to; its packets say where it is. */
+  async function awaitSettled(): Promise<void> {
+    let looks = 0;
+    await until(
+      "AP 2 to serve the client",
+      PATIENCE_MS,
+      async () => {
+        expect(await echoes(PORTS.probe)).toBe(true);
+        const isSettled = (await clientAt(2))?.here && !(await clientAt(1))?.here;
+        looks = isSettled ? looks + 1 : 0;
+        return looks >= STAYS_LOOKS || undefined;
+      },
+      LOOK_EVERY_MS,
+    );
+  }
+
   const order = async (kind: "coa" | "disconnect", ...lines: string[]) => {
     const now = `Event-Timestamp = ${Math.floor(Date.now() / 1000)}`;
     return (await server.order(kind, DAS.port, [now, "Message-Authenticator = 0x00", ...lines])).output;
   };
 
   /** One CoA, and its answer. */
-  async function send(id: number, attributes: Parameters<typeof signRequest>[2]): Promise<{ hex: string; ms: number }> {
+  async function send(id: number, attributes: Parameters<typeof signRequest>[2]): Promise<Answered> {
     const all = [
       attribute("Calling-Station-Id", text(CLIENT.mac)),
       integerAttribute("Event-Timestamp", Math.floor(Date.now() / 1000)),
       attribute("Proxy-State", Uint8Array.of(id)),
       ...attributes,
     ];
-    const hex = Buffer.from(signRequest(CODE.coaRequest, id, all, text(RADIUS_SECRET))!).toString("hex");
-    return sender.ask("datagram", { ...DAS, hex });
+    return sender.datagram(DAS, signRequest(CODE.coaRequest, id, all, text(RADIUS_SECRET))!);
   }
 
   it("is in force where the client is when it is acknowledged, and the running flow goes on", async () => {
-    expect(await opens(MORE)).toBe(false);
+    expect(await isKeptFrom(MORE)).toBe(true);
     expect(await order("coa", STATION, `Roamwall-Add-Rule = "${MORE_RULE}"`)).toContain("CoA-ACK");
-    expect(await opens(MORE)).toBe(true);
+    expect(await opensAtOnce(MORE)).toBe(true);
     expect(await echoes(PORTS.probe)).toBe(true);
     expect(await order("coa", 'User-Name = "alice"', `Roamwall-Remove-Rule = "${MORE_RULE}"`)).toContain("CoA-ACK");
-    expect(await echoes(MORE)).toBe(false);
+    expect(await station.isSilenced(MORE)).toBe(true);
     expect(await echoes(PORTS.probe)).toBe(true);
   });
 
@@ -117,7 +134,7 @@ describe.runIf(isPossible)("a CoA that reaches the access point which the client
     console.info(
       `CoA to enforcement at another AP: median ${median.toFixed(2)} ms, worst of ${RUNS} ${worst.toFixed(2)}`,
     );
-    expect(median).toBeLessThan(100);
+    expect(median).toBeLessThan(MEDIAN_MS_MAX);
   });
 
   it("changes nothing when it asks for what cannot be kept, or for nobody in the mesh", async () => {
@@ -131,15 +148,15 @@ describe.runIf(isPossible)("a CoA that reaches the access point which the client
   it("tells when the access point of the client does not answer, and comes to be when it does", async () => {
     await lab.aps[1]!.killAgent();
     expect(await order("coa", STATION, `Roamwall-Add-Rule = "${MORE_RULE}"`)).toContain("Error-Cause = Resources-");
-    expect(await opens(MORE)).toBe(false);
+    expect(await isKeptFrom(MORE)).toBe(true);
     await lab.aps[1]!.startAgent();
-    await until("the rule to come", PATIENCE_MS, async () => ((await opens(MORE)) ? true : undefined));
+    await until("the rule to come", PATIENCE_MS, async () => !(await isKeptFrom(MORE)) || undefined);
     expect(await echoes(PORTS.probe)).toBe(true);
   });
 
   it("ends the running flow as a Disconnect", async () => {
     expect(await order("disconnect", STATION)).toContain("Disconnect-ACK");
-    expect(await echoes(PORTS.probe)).toBe(false);
+    expect(await station.isSilenced(PORTS.probe)).toBe(true);
     expect((await clientAt(2))?.revoked).toBe(true);
   });
 });

@@ -1,13 +1,11 @@
-import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import type { AgentStatus } from "../../src/control/status.ts";
-import { BUILT } from "./support/build.ts";
 import { Lab } from "./support/lab.ts";
+import { Prober } from "./support/prober.ts";
 import { pause } from "./support/processes.ts";
 import { hasFirmware, isRoot } from "./support/root.ts";
 import { CLIENT, CLIENT_PORT, SERVER } from "./support/topology.ts";
 import { PORTS } from "./support/traffic/plan.ts";
-import { Program } from "./support/traffic.ts";
 
 /** A small table, so that a flood could fill it. */
 const TABLE = "4x32x8/r26";
@@ -25,7 +23,7 @@ describe.runIf(isRoot && hasFirmware)("a client that floods with SYNs to nobody"
   afterEach(() => lab?.close());
 
   /** Two clients on one AP, one of which floods; its established flow was there before. */
-  async function flooded(limits: object): Promise<{ flooder: Program; other: Program; used: number }> {
+  async function flooded(limits: object): Promise<{ flooder: Prober; other: Prober; used: number }> {
     const rules = [`out tcp/${PORTS.probe} to servers`];
     lab = await Lab.open({
       prefix: "rwhalf",
@@ -39,11 +37,13 @@ describe.runIf(isRoot && hasFirmware)("a client that floods with SYNs to nobody"
       },
     });
     addOther();
-    const [flooder, other, service] = ["client", "other", "server"].map(program) as [Program, Program, Program];
+    const [flooder, other, service] = ["client", "other", "server"].map(
+      (name) => new Prober(lab.namespaces, lab.processes, name),
+    ) as [Prober, Prober, Prober];
     await Promise.all([flooder.ready, other.ready, service.ready]);
-    await service.ask("serve", [PORTS.probe]);
+    await service.serve(PORTS.probe);
     expect(await opens(flooder)).toBe(true);
-    await flooder.ask("flood", { addresses: NOBODY, port: PORTS.probe, times: TIMES });
+    await flooder.flood(NOBODY, PORTS.probe, TIMES);
     await pause(COUNTED_MS);
     const { datapath } = await lab.aps[0]!.ask<AgentStatus>("status");
     return { flooder, other, used: datapath!.usedCells };
@@ -59,27 +59,17 @@ describe.runIf(isRoot && hasFirmware)("a client that floods with SYNs to nobody"
     ns.ip("core", `route replace ${OTHER.v4} via 10.8.0.1`);
   }
 
-  function program(name: string): Program {
-    const child = lab.processes.start(process.execPath, [join(BUILT, "probe.cjs")], {
-      netns: lab.namespaces.path(name),
-      log: join(lab.processes.logs, `probe-${name}.log`),
-      ipc: true,
-    });
-    return new Program(name, child);
-  }
-
-  const opens = (of: Program) => of.ask<boolean>("open", { address: SERVER.v4, port: PORTS.probe });
-  const echoes = (of: Program) => of.ask<boolean>("echo", PORTS.probe);
+  const opens = (of: Prober) => of.opens(SERVER.v4, PORTS.probe);
 
   it("holds no more of the table than its limit, keeps its flow, and troubles nobody else", async () => {
     const { flooder, other, used } = await flooded({ "half-open": LIMIT });
     expect(used).toBeLessThan(LIMIT + 20);
     expect(used).toBeGreaterThan(LIMIT / 2);
     expect(lab.aps[0]!.denied().budget).toBeGreaterThan(NOBODY.length);
-    expect(await echoes(flooder)).toBe(true);
+    expect(await flooder.echoes(PORTS.probe)).toBe(true);
     for (let i = 0; i < 5; i++) expect(await opens(other)).toBe(true);
     // One that waits for answers to so many opens nothing more.
-    expect(await opens(flooder)).toBe(false);
+    expect(await flooder.isKeptFrom(SERVER.v4, PORTS.probe)).toBe(true);
   });
 
   it("fills the table as far as its share without a limit (the control)", async () => {

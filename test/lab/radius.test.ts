@@ -32,7 +32,7 @@ const MAC = "02:00:00:00:0a:01" as Mac;
 const SECRET = new TextEncoder().encode(RADIUS_SECRET);
 const RULES = 1000;
 /** The relay's patience, and some. */
-const SILENT_MS = 5_000;
+const SILENT_MS = 20_000;
 const PLACES = 3;
 if (!hasFreeRadius) console.warn("the RADIUS lab is skipped: freeradius, freeradius-utils or eapoltest is missing");
 

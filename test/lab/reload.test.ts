@@ -1,12 +1,11 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { BUILT } from "./support/build.ts";
 import { Lab } from "./support/lab.ts";
+import { Prober } from "./support/prober.ts";
 import { hasFirmware, isRoot } from "./support/root.ts";
 import { CLIENT, SERVER } from "./support/topology.ts";
 import { PORTS } from "./support/traffic/plan.ts";
-import { Program } from "./support/traffic.ts";
 
 const RELOADS = 200;
 /** Both allow the stream, by other classes of its address and its port. */
@@ -35,22 +34,17 @@ describe.runIf(isRoot && hasFirmware)("a policy that changes under traffic", () 
       firewall: "alone",
       policy: POLICIES[0]!,
     });
-    const child = lab.processes.start(process.execPath, [join(BUILT, "probe.cjs")], {
-      netns: lab.namespaces.path("client"),
-      log: join(lab.processes.logs, "probe.log"),
-      ipc: true,
-    });
-    const station = new Program("client", child);
+    const station = new Prober(lab.namespaces, lab.processes, "client");
     await station.ready;
     const [ap] = lab.aps;
-    await station.ask("hammer", { address: SERVER.v4, port: PORTS.stream });
+    await station.hammer(SERVER.v4, PORTS.stream);
     for (let i = 1; i <= RELOADS; i++) {
       writeFileSync(join(lab.directory, "policy.yaml"), JSON.stringify(POLICIES[i % 2]));
       await ap!.ask("reload");
     }
-    const sent = await station.ask<number>("rest");
+    const sent = await station.rest();
     console.info(`${sent} packets during ${RELOADS} changes of the policy`);
     expect(sent).toBeGreaterThan(10 * RELOADS);
     expect(Object.entries(ap!.denied()).filter(([, count]) => count > 0)).toEqual([]);
-  }, 60_000);
+  });
 });

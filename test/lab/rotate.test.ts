@@ -9,7 +9,7 @@ import { hasFirmware, isRoot } from "./support/root.ts";
 import { LOST_AFTER_MS } from "./support/traffic/plan.ts";
 
 const SIZE = { clientFlows: 40, serverFlows: 8, idleFlows: 4, streams: 2, download: false } as const;
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 const RETIRED_MS = 30_000;
 
 describe.runIf(isRoot && hasFirmware)("a mesh that gets a new key", () => {

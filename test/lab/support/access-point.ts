@@ -1,6 +1,7 @@
 import { type ChildProcess, execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type ApiVerb, askAgent } from "../../../src/control/api.ts";
 import type { AgentStatus } from "../../../src/control/status.ts";
@@ -17,7 +18,7 @@ import { PORTS } from "./traffic/plan.ts";
 
 const BPFFS = "/sys/fs/bpf";
 const DAEMON = resolve("build/roamwalld");
-const START_PATIENCE_MS = 15_000;
+const START_PATIENCE_MS = 40_000;
 const platform = nodePlatform();
 
 export type Denied = Record<Reason, number>;
@@ -277,7 +278,8 @@ function deniedIn(bytes: Buffer): Denied {
   return Object.fromEntries(REASONS.map(([name], reason) => [name, reason === 0 ? 0 : sum(reason)])) as Denied;
 }
 
+/** Mounted twice, the second would hide the pins in the first: two labs may begin at once. */
 function mountBpffs(): void {
-  const mounted = execFileSync("sh", ["-c", `grep -c ' ${BPFFS} bpf ' /proc/mounts || true`], { encoding: "utf8" });
-  if (mounted.trim() === "0") execFileSync("mount", ["-t", "bpf", "bpf", BPFFS]);
+  const mount = `grep -q ' ${BPFFS} bpf ' /proc/mounts || mount -t bpf bpf ${BPFFS}`;
+  execFileSync("flock", [join(tmpdir(), "roamwall-bpffs.lock"), "sh", "-c", mount]);
 }

@@ -6,7 +6,7 @@ import { type Processes, type ProcessOptions, tail, until } from "./processes.ts
 
 /** What docs/freeradius.md tells to copy: the lab uses the very files. */
 const EXAMPLES = "docs/examples/freeradius";
-const START_PATIENCE_MS = 20_000;
+const START_PATIENCE_MS = 40_000;
 export const RADIUS_SECRET = "roamwall-example-secret";
 
 export const hasFreeRadius = ["/usr/sbin/freeradius", "/usr/bin/radclient", "/usr/bin/eapol_test"].every(existsSync);
@@ -87,7 +87,7 @@ export class FreeRadius {
   /** Attributes as radclient reads them, a line each. Event-Timestamp and Message-Authenticator must be told. */
   order(kind: "coa" | "disconnect", port: number, lines: readonly string[], secret = RADIUS_SECRET): Promise<Run> {
     const target = `127.0.0.1:${port}`;
-    const args = ["-d", this.directory, "-x", "-r", "1", "-t", "2", target, kind, secret];
+    const args = ["-d", this.directory, "-x", "-r", "1", "-t", "10", target, kind, secret];
     return this.run("radclient", args, lines.join("\n"));
   }
 

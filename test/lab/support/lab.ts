@@ -19,7 +19,7 @@ import { Traffic } from "./traffic.ts";
 const OFF_AIR_MS = 40;
 /** After its first frame at the new AP a station is where the whole network expects it. */
 const SETTLE_MS = 20;
-const NEIGHBOUR_PATIENCE_MS = 10_000;
+const NEIGHBOUR_PATIENCE_MS = 40_000;
 
 export interface LabOptions extends Place {
   /** Of namespaces, pins and folders; a few letters. */

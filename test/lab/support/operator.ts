@@ -10,7 +10,9 @@ import type { Lab } from "./lab.ts";
 import type { Ap } from "./topology.ts";
 
 const platform = nodePlatform();
-const CONNECT_PATIENCE_S = "0.25";
+/** What must be accepted may take so long on a busy machine; what must not is waited for briefly. */
+const LONG_S = "5";
+const SHORT_S = "0.25";
 
 export interface Said {
   readonly code: number;
@@ -77,12 +79,21 @@ export class Operator {
     return found.filter(({ id }) => id !== "port-was-open").map(({ severity, id }) => `${severity} ${id}`);
   }
 
-  /** Whether a TCP connection from a place of the lab is accepted. */
+  /** A TCP connection from a place of the lab is accepted. */
   connects(from: string, address: string, port: number): boolean {
+    return this.isAccepted(from, address, port, LONG_S);
+  }
+
+  /** Nobody answers. */
+  isKeptFrom(from: string, address: string, port: number): boolean {
+    return !this.isAccepted(from, address, port, SHORT_S);
+  }
+
+  private isAccepted(from: string, address: string, port: number, patienceS: string): boolean {
     const net = `--net=${this.lab.namespaces.path(from)}`;
     const open = `exec 3<>/dev/tcp/${address}/${port}`;
     try {
-      execFileSync("nsenter", [net, "timeout", CONNECT_PATIENCE_S, "bash", "-c", open], { stdio: "ignore" });
+      execFileSync("nsenter", [net, "timeout", patienceS, "bash", "-c", open], { stdio: "ignore" });
       return true;
     } catch {
       return false;

@@ -1,15 +1,15 @@
 import { type ChildProcess, execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { AccessPoint, writeMeshFiles } from "./access-point.ts";
-import { BUILT, buildLab } from "./build.ts";
+import { buildLab } from "./build.ts";
 import { FreeRadius, RADIUS_SECRET } from "./free-radius.ts";
 import { Namespaces } from "./namespaces.ts";
+import { Prober } from "./prober.ts";
 import { Processes, tail, until } from "./processes.ts";
 import { CLIENT_PORT } from "./topology.ts";
-import { Program } from "./traffic.ts";
 
 const EXAMPLES = "docs/examples/freeradius";
 export const STATION = { mac: "02:00:00:00:0a:01", v4: "10.1.0.10" } as const;
@@ -17,7 +17,13 @@ export const AAA = "10.2.0.2";
 export const NAS = "10.2.0.1";
 /** Behind the AP, what the station wants. */
 export const SERVICE = "10.1.1.1";
-const LOGIN_PATIENCE_MS = 20_000;
+const LOGIN_PATIENCE_MS = 8_000;
+const SESSIONS = "sessions.json";
+const LOGIN_TRIES = 5;
+const START_PATIENCE_MS = 40_000;
+/** Of radclient, for an answer; what must not be answered costs less. */
+const ANSWER_PATIENCE_S = 10;
+const SILENCE_S = 2;
 
 /**
  * A wired 802.1X login with real parts, under the files of docs/examples/freeradius:
@@ -34,8 +40,8 @@ export class WiredLab {
   readonly processes: Processes;
   readonly server: FreeRadius;
   readonly ap: AccessPoint;
-  readonly station: Program;
-  readonly service: Program;
+  readonly station: Prober;
+  readonly service: Prober;
   private supplicant: ChildProcess | undefined;
 
   private constructor(prefix: string) {
@@ -51,8 +57,8 @@ export class WiredLab {
       const netns = this.namespaces.path("aaa");
       this.server = new FreeRadius(this.processes, join(this.directory, "server"), { port: 1812, netns });
       this.server.edit("clients.conf", [[/127\.0\.0\.0\/8/, "10.2.0.0/24"]]);
-      this.station = this.program("sta");
-      this.service = this.program("aaa");
+      this.station = new Prober(this.namespaces, this.processes, "sta");
+      this.service = new Prober(this.namespaces, this.processes, "aaa");
     } catch (error) {
       this.processes.killAll();
       this.namespaces.remove();
@@ -75,38 +81,53 @@ export class WiredLab {
     return lab;
   }
 
-  /** Resolves when the station's port is authorised, in its own eyes. */
+  /**
+   * Resolves when the station's port is authorised, in its own eyes. hostapd may only now forget the station's last login,
+   * after an order to, and this one with it: then the station begins anew.
+   */
   async login(conf: "peap.conf" | "tls.conf", user = "alice"): Promise<void> {
-    if (this.supplicant) await this.processes.stop(this.supplicant);
     const path = join(this.directory, `${user}-${conf}`);
     const text = readFileSync(join(this.server.directory, conf), "utf8");
     const password = user === "alice" ? "wonderland" : "builder";
     const wired = text.replace("WPA-EAP IEEE8021X", "IEEE8021X").replace("wonderland", password);
     writeFileSync(path, `ap_scan=0\n${wired.replace('identity="alice"', `identity="${user}"`)}`);
     const log = join(this.processes.logs, `supplicant-${user}-${conf}.log`);
+    for (let left = LOGIN_TRIES; !(await this.tryLogin(path, log)); left--) {
+      if (left > 1) continue;
+      const hostapd = tail(join(this.processes.logs, "hostapd.log"));
+      throw new Error(`${user} tried to log in ${LOGIN_TRIES} times:\n${tail(log)}\n${hostapd}`);
+    }
+  }
+
+  private async tryLogin(path: string, log: string): Promise<boolean> {
+    if (this.supplicant) await this.processes.stop(this.supplicant);
     rmSync(log, { force: true });
     const args = ["-Dwired", "-iwlan0", `-c${path}`];
-    this.supplicant = this.processes.start("/usr/sbin/wpa_supplicant", args, {
-      netns: this.namespaces.path("sta"),
-      log,
-    });
+    const netns = this.namespaces.path("sta");
+    this.supplicant = this.processes.start("/usr/sbin/wpa_supplicant", args, { netns, log });
     const done = () => tail(log, 50).includes("CTRL-EVENT-CONNECTED") || undefined;
-    await until(`${user} to log in`, LOGIN_PATIENCE_MS, done, 2).catch((error) => {
-      throw new Error(`${error.message}:\n${tail(log)}\n${tail(join(this.processes.logs, "hostapd.log"))}`);
-    });
+    return until("a login", LOGIN_PATIENCE_MS, done, 2).catch(() => false);
   }
 
   /** What radclient prints. The time of now (or what is said of it) and a signature are added. */
   order(kind: "coa" | "disconnect", ...lines: string[]): string {
     const now = `Event-Timestamp = ${Math.floor(Date.now() / 1000)}`;
-    const time = lines.some((line) => line.startsWith("Event-Timestamp")) ? [] : [now];
+    const isLate = lines.some((line) => line.startsWith("Event-Timestamp"));
+    const time = isLate ? [] : [now];
+    const patience = isLate ? SILENCE_S : ANSWER_PATIENCE_S;
     const all = [...time, "Message-Authenticator = 0x00", ...lines];
-    const call = `radclient -d ${this.server.directory} -x -r 1 -t 2 ${NAS}:3799 ${kind} ${RADIUS_SECRET} <<'EOF' || true`;
+    const call = `radclient -d ${this.server.directory} -x -r 1 -t ${patience} ${NAS}:3799 ${kind} ${RADIUS_SECRET} <<'EOF' || true`;
     return this.namespaces.exec("aaa", "sh", "-c", `${call}\n${all.join("\n")}\nEOF`);
   }
 
   hostapdLog(): string {
     return readFileSync(join(this.processes.logs, "hostapd.log"), "utf8");
+  }
+
+  /** What the agent would know of sessions if it started now. */
+  sessionsKept(): string {
+    const path = join(this.directory, SESSIONS);
+    return existsSync(path) ? readFileSync(path, "utf8") : "";
   }
 
   async close(): Promise<void> {
@@ -152,23 +173,14 @@ export class WiredLab {
   private agentSettings(): object {
     const { radius } = parse(readFileSync(join(EXAMPLES, "agent.yaml"), "utf8")) as { radius: object };
     const path = (name: string) => join(this.directory, name);
-    return { radius: { ...radius, "secret-file": path("radius-secret"), store: path("sessions.json") } };
+    return { radius: { ...radius, "secret-file": path("radius-secret"), store: path(SESSIONS) } };
   }
 
   private async startHostapd(): Promise<void> {
     const log = join(this.processes.logs, "hostapd.log");
     const options = { netns: this.namespaces.path("ap1"), log };
     this.processes.start("/usr/sbin/hostapd", ["-dd", join(EXAMPLES, "hostapd.conf")], options);
-    await until("hostapd", LOGIN_PATIENCE_MS, () => tail(log, 5000).includes("AP-ENABLED") || undefined);
-  }
-
-  private program(name: string): Program {
-    const child = this.processes.start(process.execPath, [join(BUILT, "probe.cjs")], {
-      netns: this.namespaces.path(name),
-      log: join(this.processes.logs, `probe-${name}.log`),
-      ipc: true,
-    });
-    return new Program(name, child);
+    await until("hostapd", START_PATIENCE_MS, () => tail(log, 5000).includes("AP-ENABLED") || undefined);
   }
 }
 

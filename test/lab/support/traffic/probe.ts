@@ -2,8 +2,7 @@ import { createSocket } from "node:dgram";
 import { connect, createServer, type Socket } from "node:net";
 import { serveQuestions } from "./program.ts";
 
-/** One end of a few flows: asks and is asked by hand. */
-const PATIENCE_MS = 700;
+/** One end of a few flows: asks and is asked by hand. `patienceMs`: how long an answer may take. */
 const open = new Map<number, Socket>();
 const flooding: Socket[] = [];
 const hammered = { isOn: false, sent: 0 };
@@ -24,15 +23,20 @@ serveQuestions({
     for (const port of ports) createServer((socket) => socket.on("error", () => {}).pipe(socket)).listen(port);
   },
   /** True: the flow is open. Its port is its name. */
-  open: ({ address, port }: { address: string; port: number }) =>
-    within(PATIENCE_MS, false, (done) => {
-      const socket = connect(port, address, () => done(true));
+  open: async ({ address, port, patienceMs }: { address: string; port: number; patienceMs: number }) => {
+    const socket = connect(port, address);
+    open.set(port, socket);
+    const isOpen = await within(patienceMs, false, (done) => {
+      socket.on("connect", () => done(true));
       socket.on("error", () => done(false));
-      open.set(port, socket);
-    }),
+    });
+    // Its SYN must not be repeated when somebody else counts what is denied.
+    if (!isOpen) socket.destroy();
+    return isOpen;
+  },
   /** True: what is said on the flow comes back. */
-  echo: (port: number) =>
-    within(PATIENCE_MS, false, (done) => {
+  echo: ({ port, patienceMs }: { port: number; patienceMs: number }) =>
+    within(patienceMs, false, (done) => {
       open
         .get(port)!
         .once("data", () => done(true))
@@ -65,8 +69,8 @@ serveQuestions({
     return hammered.sent;
   },
   /** The answer to a datagram, and how long it took. */
-  datagram: ({ address, port, hex }: { address: string; port: number; hex: string }) =>
-    within(PATIENCE_MS, { hex: "", ms: Number.POSITIVE_INFINITY }, (done) => {
+  datagram: ({ address, port, hex, patienceMs }: { address: string; port: number; hex: string; patienceMs: number }) =>
+    within(patienceMs, { hex: "", ms: Number.POSITIVE_INFINITY }, (done) => {
       const socket = createSocket("udp4");
       const startMs = performance.now();
       socket.on("message", (bytes) => {
