@@ -1,6 +1,7 @@
 // npm run demo [-- --routed] [-- --engine node|qjs|mixed] [-- --memory MIB] [-- --json]: a client roams between two APs under traffic; then the same without
 // replication. Exit status 1 if a flow was lost, a valid packet denied, a bad packet passed, or the control lost none.
 import { parseArgs } from "node:util";
+import { DATAPATHS, type DatapathKind, datapathOf } from "../test/lab/support/datapath.ts";
 import { ENGINES, type Engine, engineOf } from "../test/lab/support/engine.ts";
 import type { Lab } from "../test/lab/support/lab.ts";
 import { tellModelStory } from "./demo/model.ts";
@@ -11,7 +12,7 @@ import { table } from "./demo/table.ts";
 
 const INTERRUPTED = 130;
 
-const { json, routed, model, engine, memoryBytes } = readArguments();
+const { json, routed, model, engine, datapath, memoryBytes } = readArguments();
 const screen = new Screen(json);
 let lab: Lab | undefined;
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -39,6 +40,7 @@ function tell(): ReturnType<typeof tellStory> {
     return tellStory({
       kind: routed ? "routed" : "bridged",
       engine,
+      datapath,
       memoryBytes,
       screen,
       opened: (opened) => {
@@ -56,6 +58,7 @@ interface Arguments {
   readonly routed: boolean;
   readonly model: boolean;
   readonly engine: Engine;
+  readonly datapath: DatapathKind;
   readonly memoryBytes: number | undefined;
 }
 
@@ -65,16 +68,17 @@ function readArguments(): Arguments {
     routed: { type: "boolean" },
     model: { type: "boolean" },
     engine: { type: "string" },
+    datapath: { type: "string" },
     memory: { type: "string" },
   } as const;
   try {
-    const { json = false, routed = false, model = false, engine, memory } = parseArgs({ options }).values;
+    const { json = false, routed = false, model = false, engine, datapath, memory } = parseArgs({ options }).values;
     const memoryBytes = memory === undefined ? undefined : Number(memory) * 2 ** 20;
     if (memoryBytes !== undefined && !(memoryBytes > 0)) throw new Error(`--memory ${memory}: MiB of each agent`);
-    return { json, routed, model, engine: engineOf(engine), memoryBytes };
+    return { json, routed, model, engine: engineOf(engine), datapath: datapathOf(datapath), memoryBytes };
   } catch (error) {
     console.error(
-      `demo: ${(error as Error).message}\naccepted: --json, --routed, --model (what is shown without root), --engine ${ENGINES.join("|")}, --memory MIB`,
+      `demo: ${(error as Error).message}\naccepted: --json, --routed, --model (what is shown without root), --engine ${ENGINES.join("|")}, --datapath ${DATAPATHS.join("|")}, --memory MIB`,
     );
     process.exit(2);
   }

@@ -2,7 +2,7 @@
 # The verbs of package.json. Each works as the first command on a fresh Debian 12 with git, Node and npm: what is
 # missing is installed and named, then built, then the verb runs.
 #
-#   run.sh demo  [--routed] [--engine node|qjs|mixed] [--json]   two APs, a client that roams, and the same without replication
+#   run.sh demo  [--routed] [--engine node|qjs|mixed] [--datapath ebpf|queue|mixed] [--json]   two APs, a client that roams, and the same without replication
 #   run.sh test  [vitest argument...]  all checks and tests; the last line has the counts
 #   run.sh bench [--json] [--only ..]  measurements against nft + conntrack
 #   run.sh page-test                   the status page in a real Chromium (installed if it is not there)

@@ -2,6 +2,7 @@ import { rmSync } from "node:fs";
 import { afterEach, describe, expect, it } from "vitest";
 import type { AgentStatus } from "../../src/control/status.ts";
 import type { AccessPoint } from "./support/access-point.ts";
+import { isHidden, queueAt, showBridged } from "./support/datapath.ts";
 import { Lab, type LabOptions } from "./support/lab.ts";
 import { pause } from "./support/processes.ts";
 import { hasFirmware, isRoot } from "./support/root.ts";
@@ -15,21 +16,13 @@ const DEAD_MS = 1_000;
 const AFTER_MS = LOST_AFTER_MS + 500;
 const DRAIN_MS = 200;
 
-/** What a bridge does not show to iptables: no IP, or behind a VLAN tag. */
-const UNSEEN = /^(a mesh frame|SYN in a VLAN tag) /;
-
 /** The same promises where packets are judged in user space. */
 describe.runIf(isRoot && hasFirmware)("behind netfilter's queue", () => {
   let lab: Lab;
   afterEach(() => lab?.close());
 
   async function open(kind: Kind, each: LabOptions["each"] & {}, firewall: LabOptions["firewall"]): Promise<void> {
-    // Kernels without nft_queue show bridged packets to iptables alone.
-    const built = ({ namespaces }: Lab) => {
-      for (const ap of ["ap1", "ap2"])
-        for (const tables of ["iptables", "ip6tables"])
-          namespaces.sysctl(ap, `bridge/bridge-nf-call-${tables}`, kind === "bridged" ? 1 : 0);
-    };
+    const built = ({ namespaces, topology }: Lab) => showBridged(namespaces, topology.aps, kind);
     lab = await Lab.open({ prefix: "rwqueue", kind, size: SIZE, firewall, each, built });
     await lab.traffic.start();
     lab.intruder.start();
@@ -50,7 +43,7 @@ describe.runIf(isRoot && hasFirmware)("behind netfilter's queue", () => {
   it.each<Kind>(["bridged", "routed"])(
     "a client roams from an AP with eBPF to one without, and back (%s)",
     async (kind) => {
-      await open(kind, (ap) => (ap === 2 ? { nfqueue: [] } : {}), "replicating");
+      await open(kind, (ap) => queueAt(ap, "mixed"), "replicating");
       const [one, two] = [lab.aps[0]!, lab.aps[1]!];
       await lab.roam(2);
       await pause(AFTER_MS);
@@ -67,7 +60,7 @@ describe.runIf(isRoot && hasFirmware)("behind netfilter's queue", () => {
       expect(await lost()).toEqual([]);
       expect(client.connects.failed + client.lookups.failed).toBe(0);
       await expectNothingValidDenied();
-      expect(lab.intruder.passed.filter((name) => kind === "routed" || !UNSEEN.test(name))).toEqual([]);
+      expect(lab.intruder.passed.filter((name) => !isHidden(name, kind))).toEqual([]);
     },
   );
 
