@@ -199,25 +199,6 @@ static void events_take(uint32_t events)
 
 /* --- start and removal --- */
 
-static void bypass_warn_file(const char *path, const char *bad, const char *what)
-{
-	FILE *file = fopen(path, "re");
-	char line[256];
-
-	while (file && fgets(line, sizeof(line), file))
-		if (strstr(line, bad) && !strstr(line, "#"))
-			say("warning: %s (%s): offloaded packets are seen by no filter in software", what, path);
-	if (file)
-		fclose(file);
-}
-
-static void ports_warn_of_bypass(void)
-{
-	bypass_warn_file("/sys/module/mt7915e/parameters/wed_enable", "Y", "WED is on");
-	bypass_warn_file("/sys/module/mt7996e/parameters/wed_enable", "Y", "WED is on");
-	bypass_warn_file("/etc/config/firewall", "flow_offloading_hw '1'", "hardware flow offload is on");
-}
-
 static void ports_require(void)
 {
 	for (unsigned int i = 0; i < settings.port_count; i++) {
@@ -253,7 +234,6 @@ void ports_start(uint64_t since_ns)
 	own_addresses_sync();
 	ports_forget_stale();
 	ports_require();
-	ports_warn_of_bypass();
 	if (loop_add(events_fd, events_take))
 		die(EXIT_RUNTIME, "event loop: %s", strerror(errno));
 }
