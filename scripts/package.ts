@@ -74,6 +74,10 @@ function packFor(architecture: Architecture): void {
     return;
   }
   for (const recipe of RECIPES.filter(({ isForAll }) => !isForAll)) {
+    if (recipe.name === "roamwall-qjs" && built.noEngine !== undefined) {
+      console.log(`  left out: roamwall-qjs: ${built.noEngine}`);
+      continue;
+    }
     const tree = recipe.tree(built.binaries);
     for (const feed of architecture.feeds) pack(recipe, tree, feed);
   }

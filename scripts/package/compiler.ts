@@ -23,6 +23,7 @@ export interface Target {
 /** Writes the script into `output`. */
 export function compilerFor(target: Target, output: string): Compiler {
   const { triplet, flags, include, library, helpers } = target;
+  if (!existsSync(`${library}/crt1.o`)) throw new Error(`no musl in ${library} (apt-get install musl-dev)`);
   const own = execFileSync(`${triplet}-gcc`, ["-print-file-name=include"], { encoding: "utf8" }).trim();
   const headers = [
     `-isystem ${include}`,

@@ -54,8 +54,14 @@ export const ARCHITECTURES: readonly Architecture[] = [
 
 const LIBRARIES = ["libbpf-dev", "libelf-dev", "zlib1g-dev", "musl-dev"];
 
+/** Of the filter's object; also in the feed's Makefile. */
+export const UNNEEDED = ["--strip-unneeded", "--remove-section=.BTF.ext"];
+
 type Binaries = ReadonlyMap<string, Uint8Array>;
-export type Built = { readonly binaries: Binaries } | { readonly leftOut: string };
+export type Built =
+  | { readonly binaries: Binaries; readonly noEngine?: string }
+  /** All of it. */
+  | { readonly leftOut: string };
 
 /** Builds in `<build>/<architecture>`. */
 export function buildFor(architecture: Architecture, build: string): Built {
@@ -64,14 +70,12 @@ export function buildFor(architecture: Architecture, build: string): Built {
   if (!hasCompiler(triplet)) return { leftOut: `no ${triplet}-gcc here (apt-get install gcc-${triplet})` };
   const output = resolve(build, name);
   mkdirSync(output, { recursive: true });
-  return {
-    binaries: debian
-      ? buildHardFloat(architecture, resolve(build), output)
-      : buildSoftFloat(triplet, resolve(build), output),
-  };
+  return debian
+    ? buildHardFloat(architecture, resolve(build), output)
+    : buildSoftFloat(triplet, resolve(build), output);
 }
 
-function buildHardFloat({ debian, isBigEndian }: Architecture, build: string, output: string): Binaries {
+function buildHardFloat({ debian, isBigEndian }: Architecture, build: string, output: string): Built {
   const { triplet } = debian!;
   const root = librariesOf(debian!.name, build);
   const include = [`-I${root}/usr/include`, `-I${root}/usr/include/${triplet}`];
@@ -83,33 +87,39 @@ function buildHardFloat({ debian, isBigEndian }: Architecture, build: string, ou
   // With musl: glibc's way to ask for a broker's address needs its shared libraries, which no device has.
   const musl = triplet.replace(/-gnu(eabihf)?$/, "-musl$1");
   const target = { triplet, flags: [], include: `${root}/usr/include/${musl}`, library: `${root}/usr/lib/${musl}` };
-  const compiler = compilerFor({ ...target, helpers: ["-lgcc", "-lgcc_eh"] }, output);
-  return new Map([
-    ["roamwalld", readFileSync(join(output, "roamwalld"))],
-    [object, filterObject(object, build)],
-    ["roamwall-qjs", readFileSync(buildEngine(compiler, build, output))],
-  ]);
+  const engine = buildEngine(compilerFor({ ...target, helpers: ["-lgcc", "-lgcc_eh"] }, output), output);
+  return built(join(output, "roamwalld"), engine, [[object, filterObject(object, build)]]);
 }
 
 /** A roamwalld that needs no library. */
-function buildSoftFloat(triplet: string, build: string, output: string): Binaries {
+function buildSoftFloat(triplet: string, build: string, output: string): Built {
   const compiler = softFloatCompiler(triplet, build);
   const daemon = join(output, "roamwalld");
   make([`BUILD=${output}`, "EBPF=0", `CC=${compiler.path}`, "CFLAGS=-Os", daemon]);
-  const engine = buildEngine(compiler, build, output);
-  for (const program of [daemon, engine])
+  const engine = buildEngine(compiler, output);
+  for (const program of "program" in engine ? [daemon, engine.program] : [daemon])
     if (usesFloat(triplet, program)) throw new Error(`${program} uses floating point`);
-  return new Map([
-    ["roamwalld", readFileSync(daemon)],
-    ["roamwall-qjs", readFileSync(engine)],
-  ]);
+  return built(daemon, engine, []);
 }
 
-/** The filter itself is of no architecture, only of a byte order. Debugging data goes; BTF stays, maps are defined by it. */
+function built(
+  daemon: string,
+  engine: ReturnType<typeof buildEngine>,
+  more: readonly [name: string, bytes: Uint8Array][],
+): Built {
+  const binaries = new Map([["roamwalld", readFileSync(daemon)], ...more]);
+  if ("leftOut" in engine) return { binaries, noEngine: engine.leftOut };
+  return { binaries: binaries.set("roamwall-qjs", readFileSync(engine.program)) };
+}
+
+/**
+ * The filter itself is of no architecture, only of a byte order. BTF stays: maps and constants are defined by it. What goes is for
+ * readers: debugging data, names of branches, and the source line of each instruction, which a kernel would keep in memory.
+ */
 function filterObject(name: string, build: string): Uint8Array {
   make([`BUILD=${build}`, `${build}/${name}`]);
   const stripped = join(build, `${name}.stripped`);
-  execFileSync(tool("llvm-strip"), ["--strip-debug", "-o", stripped, join(build, name)], { stdio: "inherit" });
+  execFileSync(tool("llvm-strip"), [...UNNEEDED, "-o", stripped, join(build, name)], { stdio: "inherit" });
   return readFileSync(stripped);
 }
 

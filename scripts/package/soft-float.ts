@@ -7,7 +7,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Compiler, compilerFor, type Target } from "./compiler.ts";
-import { unpackSource } from "./debian.ts";
+import { sourceOf } from "./debian.ts";
 
 const FLAGS = ["-Os", "-msoft-float", "-mips32r2"];
 
@@ -25,7 +25,7 @@ export function softFloatCompiler(triplet: string, build: string): Compiler {
   const output = join(build, `soft-float-${triplet}`);
   const path = join(output, "cc");
   if (existsSync(path)) return { triplet, path };
-  const prefix = buildMusl(triplet, build, output);
+  const prefix = buildMusl(triplet, output);
   const arithmetic = join(output, "soft-float.a");
   const target: Target = {
     triplet,
@@ -35,13 +35,12 @@ export function softFloatCompiler(triplet: string, build: string): Compiler {
     library: `${prefix}/lib`,
     helpers: [arithmetic, "-lgcc", "-latomic"],
   };
-  buildArithmetic(compilerFor(target, join(output, "first")), build, arithmetic);
+  buildArithmetic(compilerFor(target, join(output, "first")), arithmetic);
   return compilerFor(target, output);
 }
 
-function buildMusl(triplet: string, build: string, output: string): string {
-  const source = join(build, "musl");
-  if (!existsSync(join(source, "configure"))) unpackSource(build, "musl", source);
+function buildMusl(triplet: string, output: string): string {
+  const source = sourceOf("musl");
   const prefix = join(output, "musl");
   const objects = join(output, "objects");
   mkdirSync(objects, { recursive: true });
@@ -60,9 +59,8 @@ function buildMusl(triplet: string, build: string, output: string): string {
 }
 
 /** What the compiler calls for `a + b`: Debian's library of it is for CPUs that have an instruction. */
-function buildArithmetic({ path, triplet }: Compiler, build: string, archive: string): void {
-  const source = join(build, "glibc");
-  if (!existsSync(join(source, "soft-fp"))) unpackSource(build, "glibc", source);
+function buildArithmetic({ path, triplet }: Compiler, archive: string): void {
+  const source = sourceOf("glibc");
   const folders = ["sysdeps/mips/mips32", "soft-fp", "stdlib"].map((folder) => `-I${join(source, folder)}`);
   const objects = join(archive, "../arithmetic");
   mkdirSync(objects, { recursive: true });
