@@ -55,8 +55,6 @@ class World {
     const node = nodePlatform({ write: (line) => this.lines.push(line) });
     this.platform = {
       ...node,
-      // It takes real time, and here no time passes.
-      engine: { name: node.engine.name, cannot: node.engine.cannot },
       // Reloads are asked for by the tests.
       files: { ...node.files, watch: () => () => {} },
       broker: async ({ onMessage }) => {

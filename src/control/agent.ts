@@ -10,7 +10,7 @@ import type { Platform } from "../platform/platform.ts";
 import { type CompiledPolicy, compilePolicy, type Policy, parsePolicy } from "../policy/policy.ts";
 import type { SignedPolicy } from "../policy/signed.ts";
 import { overlay } from "../policy/sources.ts";
-import { createMesh } from "../replication/mesh.ts";
+import { createMesh, rehearseMesh } from "../replication/mesh.ts";
 import { ANSWERS, type Inside } from "./answers.ts";
 import { serveApi } from "./api.ts";
 import { DeniedLog } from "./denied-log.ts";
@@ -49,9 +49,10 @@ export interface Agent {
 export interface AgentRooms {
   connectDatapath(platform: Platform, path: string): Promise<Datapath>;
   createMesh: typeof createMesh;
+  rehearseMesh?: typeof rehearseMesh;
 }
 
-const ROOMS: AgentRooms = { connectDatapath: connectRoamwalld, createMesh };
+const ROOMS: AgentRooms = { connectDatapath: connectRoamwalld, createMesh, rehearseMesh };
 
 /**
  * Rejects when settings, key or policy are wrong, or when another agent runs. A missing roamwalld is no reason: it is
@@ -147,6 +148,7 @@ class RunningAgent implements Agent {
     });
     for (const what of engine.cannot) platform.log.info(ROOM, "not possible here", { what, engine: engine.name });
     await this.radius?.start();
+    await this.rehearse();
     await this.inTurn(() => this.connect(RETRY_FIRST_MS));
     await this.network?.start();
     await this.page?.start();
@@ -224,6 +226,13 @@ class RunningAgent implements Agent {
     for (const [role, { revision, digest }] of next.roles)
       if (revision !== previous.roles.get(role)?.revision) log.info(ROOM, "role changed", { role, revision, digest });
     return undefined;
+  }
+
+  /** Once, and before anything of the kernel's waits for this agent: what pins have kept goes on filtering. */
+  private async rehearse(): Promise<void> {
+    const { platform, settings, rooms } = this;
+    if (!settings.replication.enabled || !rooms.rehearseMesh) return;
+    await platform.engine.warmUp?.(() => rooms.rehearseMesh!(platform.crypto));
   }
 
   async status(): Promise<AgentStatus> {

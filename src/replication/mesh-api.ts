@@ -34,8 +34,6 @@ export interface MeshParts {
   /** Each AP has a key of its own. Absent: who has the mesh key is believed to be who it says. */
   readonly identities?: Identities;
   readonly options?: Partial<MeshOptions>;
-  /** Runs the rehearsal of a sync; absent: nothing would run faster for it. */
-  readonly warmUp?: (work: () => void) => Promise<void>;
   nowMs(): number;
   /** Cryptographically strong. */
   random(bytes: number): Uint8Array;

@@ -1,5 +1,6 @@
 import type { Mac } from "../base/mac.ts";
 import { CONSTANTS } from "../datapath/abi.ts";
+import type { Crypto } from "../platform/platform.ts";
 import type { Mesh, MeshOptions, MeshParts } from "./mesh-api.ts";
 import { statusOf } from "./neighbour-status.ts";
 import { rehearse } from "./rehearsal.ts";
@@ -19,6 +20,11 @@ export const MESH_DEFAULTS: MeshOptions = {
   rightsStaleMs: 60_000,
 };
 
+/** What an engine is warmed up with: a sync, and what leads to it. */
+export function rehearseMesh(crypto: Crypto): void {
+  rehearse(crypto, (paper) => new Replicator(paper, MESH_DEFAULTS));
+}
+
 /** The state proxy and its replication, around one datapath. */
 export function createMesh(parts: MeshParts): Mesh {
   const { datapath } = parts;
@@ -28,9 +34,6 @@ export function createMesh(parts: MeshParts): Mesh {
   return {
     handlers: proxy.handlers,
     async start() {
-      await parts.warmUp?.(() =>
-        rehearse(parts.geometry, parts.crypto, (paper) => new Replicator(paper, MESH_DEFAULTS)),
-      );
       await proxy.start();
       replicator.start(parts.nowMs());
       replicator.onSooner();

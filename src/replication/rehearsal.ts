@@ -5,7 +5,7 @@ import { KEY_BYTES } from "./keyring.ts";
 import type { MeshParts } from "./mesh-api.ts";
 import type { Replicator } from "./replicator.ts";
 
-const BUCKETS = 256;
+const GEOMETRY = "4x256x8/r26";
 const SLOTS = 64;
 const CELLS_SHARE = 2 / 3;
 const GIVE_UP_MS = 500;
@@ -15,8 +15,8 @@ const GIVE_UP_MS = 500;
  * all of it, from the seal to the mirror, when the first neighbour answers. Cold, the first 5,000 cells of a sync took
  * 33 ms, warm 5, and each greeting as much again. Returns the cells mirrored, as proof that it did what it says.
  */
-export function rehearse(of: Geometry, crypto: Crypto, make: (parts: MeshParts) => Replicator): number {
-  const geometry = parseGeometry(`4x${Math.min(of.buckets, BUCKETS)}x8/r${of.remainderBits}`, "rehearsal");
+export function rehearse(crypto: Crypto, make: (parts: MeshParts) => Replicator): number {
+  const geometry = parseGeometry(GEOMETRY, "rehearsal");
   const onTheWay: { to: number; bytes: Uint8Array }[] = [];
   let nowMs = 0;
   const aps = [1, 2].map((id) => {
