@@ -127,6 +127,17 @@ export function secondsArgument(request: ApiRequest, most: number): number | und
   throw new RoamwallError("ROAMWALL_ERR_INPUT", `request ${request.verb}: seconds ${value}; accepted: 1 to ${most}`);
 }
 
+/** Rejects with how an agent comes to be there. */
+async function reach(platform: Platform, path: string): Promise<Stream> {
+  try {
+    return await platform.connect(path);
+  } catch (error) {
+    if (!isRoamwallError(error)) throw error;
+    const remedy = "no agent runs with this socket: `roamwall agent` starts one, --socket names another";
+    throw new RoamwallError(error.code, `${error.message}; ${remedy}`);
+  }
+}
+
 /** Asks a running agent. Rejects with what the agent said, or ROAMWALL_ERR_CONNECT. */
 export async function askAgent<T>(
   platform: Platform,
@@ -134,7 +145,7 @@ export async function askAgent<T>(
   verb: ApiVerb,
   given: Readonly<Record<string, unknown>> = {},
 ): Promise<T> {
-  const stream = await platform.connect(path);
+  const stream = await reach(platform, path);
   return new Promise<T>((resolve, reject) => {
     const fail = (text: string) => reject(new RoamwallError("ROAMWALL_ERR_CONNECT", `${path}: ${text}`));
     const cancel = platform.clock.after(ANSWER_TIMEOUT_MS, () => {
@@ -172,7 +183,7 @@ export async function followAgent<T>(
   request: ApiRequest,
   onEvent: (event: T, lost: number) => void,
 ): Promise<Following> {
-  const stream = await platform.connect(path);
+  const stream = await reach(platform, path);
   const over = new Promise<void>((resolve) => stream.onClose(resolve));
   await new Promise<void>((resolve, reject) => {
     const fail = (text: string) => reject(new RoamwallError("ROAMWALL_ERR_CONNECT", `${path}: ${text}`));

@@ -93,13 +93,13 @@ describe("roamwall", () => {
     }
   });
 
-  it("answers 1 and names path and reason where nobody listens", async () => {
+  it("answers 1, names path and reason where nobody listens, and says how to start an agent", async () => {
     for (const verb of ["status", "clients", "sessions", "neighbours", "denied", "reload"]) {
       const { code, err } = await run([verb, "--socket", join(directory, "none.sock")]);
-      expect([code, err]).toEqual([
-        1,
-        `roamwall: ${join(directory, "none.sock")}: nobody listens there (ROAMWALL_ERR_CONNECT)\n`,
-      ]);
+      expect(code).toBe(1);
+      expect(err).toContain(`roamwall: ${join(directory, "none.sock")}: nobody listens there; `);
+      expect(err).toContain("`roamwall agent` starts one");
+      expect(err).toContain("(ROAMWALL_ERR_CONNECT)\n");
     }
   });
 });
