@@ -96,6 +96,7 @@ export class Simulation {
   readonly holdMs: number;
   /** Last loss between two APs: `low * 256 + high`. */
   readonly lostMs = new Map<number, number>();
+  isHushed = false;
   private readonly chatter: Chatter;
   private readonly lookups: number[] = [];
   private watches: Watch[] = [];
@@ -242,8 +243,9 @@ export class Simulation {
     this.continue(conversation);
   }
 
-  /** Stops all conversations where they are. */
+  /** Stops all conversations where they are; nobody comes any more. */
   hush(): void {
+    this.isHushed = true;
     for (const { conversations } of this.clients) for (const conversation of conversations) conversation.isOver = true;
   }
 

@@ -154,7 +154,7 @@ function pickAct(sim: Simulation, without: readonly string[], weights: NonNullab
 // --- clients
 
 function roam(sim: Simulation, client: Client, to: AccessPoint): void {
-  if (!to.isPowered || client.ap === to.id) return;
+  if (sim.isHushed || !to.isPowered || client.ap === to.id) return;
   sim.associate(client, to, sim.random.chance(0.4));
 }
 

@@ -84,7 +84,7 @@ function holdersOf(sim: Simulation, denial: Denial): AccessPoint[] {
 
 /** A kernel's record outlasts what agents know: where the client was served, it still is; elsewhere nobody may take it on. */
 function isForgotten(sim: Simulation, { ap, client: { mac } }: Denial): boolean {
-  if (sim.fileClients.has(mac) || ap.datapath.client(mac)?.presence === CONSTANTS.PRESENCE_HERE) return false;
+  if (ap.datapath.client(mac)?.presence === CONSTANTS.PRESENCE_HERE) return false;
   return sim.aps.every((other) => !knowsRights(other, mac, sim.world.nowMs));
 }
 
