@@ -31,6 +31,10 @@ export interface Context {
   /** The highest claim heard: (n, ap); ap 0: nobody's. */
   n: number;
   ap: number;
+  /** When `n` was first heard, or claimed here. */
+  claimHeardMs: number;
+  /** When a frame of it, or hostapd, last told this AP that it came here. */
+  seenMs: number;
   /** Zone of the port where it is served, here or elsewhere; 0 until somebody serves it. */
   zone: number;
   /** Identity of its login here, or of the rights that came with it; 0: nobody said. */
@@ -253,6 +257,8 @@ export class Contexts {
       ended: undefined,
       holders: new Set(),
       handedBy: new Set(),
+      claimHeardMs: nowMs,
+      seenMs: Number.NEGATIVE_INFINITY,
       foreignClaimMs: Number.NEGATIVE_INFINITY,
       claimedMs: Number.NEGATIVE_INFINITY,
       nextClaimMs: Number.NEGATIVE_INFINITY,
@@ -289,6 +295,12 @@ export class Contexts {
     if (oldest.written !== "") this.parts.datapath.deleteClient(oldest.mac);
     return oldest.slot;
   }
+}
+
+/** The highest claim heard is at least this one. */
+export function heardClaim(context: Context, n: number, nowMs: number): void {
+  if (n > context.n) context.claimHeardMs = nowMs;
+  context.n = Math.max(context.n, n);
 }
 
 /** Somebody with authority gave it no role: without a record of its own it would have the unknown client's rights. */

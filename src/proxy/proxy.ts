@@ -5,7 +5,7 @@ import type { ClientDump, Datapath, DatapathHandlers } from "../datapath/datapat
 import type { Log } from "../platform/platform.ts";
 import { Audit } from "./audit.ts";
 import { Carry } from "./carry.ts";
-import { type ClientStatus, type Context, type ContextParts, Contexts } from "./contexts.ts";
+import { type ClientStatus, type Context, type ContextParts, Contexts, heardClaim } from "./contexts.ts";
 import { type FilterContent, FilterStore, filterDigest } from "./filter-store.ts";
 import { OwnTable } from "./own-table.ts";
 import { PhaseClock } from "./phase.ts";
@@ -271,7 +271,7 @@ export class StateProxy {
     if (noteTeller(context, rights, holder)) context.toldMs = this.parts.nowMs();
     if (context.withheld === "stale") context.withheld = "";
     if (here && !context.here && n >= context.n) {
-      context.n = n;
+      heardClaim(context, n, this.parts.nowMs());
       context.ap = holder;
       context.zone = holderZone;
     }
@@ -347,7 +347,7 @@ export class StateProxy {
     const context = this.contexts.getOrMake(mac, this.parts.nowMs());
     if (!context) return;
     const isNews = this.take(context, rights) || n > context.n || !context.announced;
-    context.n = Math.max(context.n, n);
+    heardClaim(context, n, this.parts.nowMs());
     context.toldMs = this.parts.nowMs();
     if (context.ap === 0) context.zone = zone;
     this.contexts.write(context);

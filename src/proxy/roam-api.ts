@@ -58,6 +58,8 @@ export interface Hint {
   readonly holder: number;
   /** The least number of a claim that counts. */
   readonly n: number;
+  /** So long ago, at least, the highest claim was made: in a part that was cut off, a lower one may be younger. */
+  readonly claimAgeMs: number;
 }
 
 /** What became of rights that an AP was told to enact for a client. */

@@ -1,6 +1,6 @@
 import type { Mac } from "../base/mac.ts";
 import { Belongings, type BelongingsParts, HANDOVER_WITHIN_MS } from "./belongings.ts";
-import type { Context, Contexts } from "./contexts.ts";
+import { type Context, type Contexts, heardClaim } from "./contexts.ts";
 import type { Phases } from "./phase.ts";
 import { differs, outranks, type Rights } from "./rights.ts";
 import {
@@ -103,6 +103,7 @@ export class Roam {
     const nowMs = this.parts.nowMs();
     const known = contexts.get(mac);
     if (known?.here) {
+      known.seenMs = nowMs;
       if (bind !== 0n) this.enter(known, zone, bind);
       contexts.write(known);
       return;
@@ -118,6 +119,7 @@ export class Roam {
     context.rights ??= rights;
     if (nowMs - context.foreignClaimMs <= EVIDENCE_AFTER_MS || nowMs < context.nextClaimMs) return;
     this.counters.arrivals++;
+    context.seenMs = nowMs;
     this.enter(context, zone, bind);
     this.claim(context, nowMs);
   }
@@ -127,7 +129,7 @@ export class Roam {
     const { contexts, id } = this.parts;
     const nowMs = this.parts.nowMs();
     this.counters.found++;
-    context.n = Math.max(context.n, client.n);
+    heardClaim(context, client.n, nowMs);
     if (client.holderZone !== client.zone) this.reportZone(context, client.holderZone, client.holder);
     else if (client.holder !== id) context.holders.add(client.holder);
     // Its rights are here when it speaks; then it is claimed.
@@ -226,28 +228,30 @@ export class Roam {
   }
 
   /** A neighbour (`from`) knows of one more AP that may hold state of a client of ours; `n`: the least number that counts. */
-  hinted(context: Context, { from, holder, n }: Hint): void {
+  hinted(context: Context, hint: Hint): void {
     const { id, nowMs } = this.parts;
+    const { holder, n } = hint;
     if (!context.here || holder === id) return;
     if (n > context.n) {
-      this.outdone(context, { from, holder, n }, nowMs());
+      this.outdone(context, hint, nowMs());
     } else if (!context.holders.has(holder)) {
       this.heardOfHolder(context, holder, n, nowMs());
     }
   }
 
   /**
-   * Who has just seen the client claims above; who has not may have missed that it went. Unless who tells names itself: it
-   * does not serve the client, and knows nobody who does.
+   * Who has seen the client since that claim claims above; who has not may have missed that it went. Unless who tells names
+   * itself: it does not serve the client, and knows nobody who does.
    */
-  private outdone(context: Context, { from, holder, n }: Hint, nowMs: number): void {
-    if (holder !== from && nowMs - context.claimedMs > CLAIM_COUNTS_MS) {
+  private outdone(context: Context, { from, holder, n, claimAgeMs }: Hint, nowMs: number): void {
+    const isSeen = nowMs - context.claimedMs <= CLAIM_COUNTS_MS || nowMs - context.seenMs < claimAgeMs;
+    if (holder !== from && !isSeen) {
       this.yieldTo(context, holder, n - 1, nowMs);
       this.belongings.handOver(context, holder, []);
       return;
     }
     context.holders.add(holder);
-    context.n = n - 1;
+    heardClaim(context, n - 1, nowMs);
     this.claim(context, nowMs);
   }
 
@@ -267,7 +271,7 @@ export class Roam {
     } else if (here && precedes(n, ap, context.n, this.serverOf(context))) {
       this.correct(context, ap);
     } else if (!here && !context.here && n > context.n) {
-      context.n = n;
+      heardClaim(context, n, nowMs);
       context.ap = 0;
     } else if (!here && !context.here && n < context.n) {
       this.missedClaim(context, ap);
@@ -295,7 +299,7 @@ export class Roam {
     context.holders.add(ap);
     const session = this.sessions.get(context.mac);
     if (context.ap !== id) {
-      context.n = Math.max(context.n, n);
+      heardClaim(context, n, nowMs);
       this.claim(context, nowMs);
     } else if (!session) this.ask(context, nowMs);
     else if (!session.waiting.has(ap)) this.askAgain(session, ap, nowMs);
@@ -464,7 +468,7 @@ export class Roam {
   private claim(context: Context, nowMs: number): void {
     const { id, contexts, wire, exports } = this.parts;
     const isShared = exports(context.zone);
-    context.n += 1;
+    heardClaim(context, context.n + 1, nowMs);
     context.ap = id;
     context.here = true;
     context.announced ||= isShared;
@@ -525,7 +529,7 @@ export class Roam {
   private yieldTo(context: Context, ap: number, n: number, nowMs: number): void {
     const { contexts, wire } = this.parts;
     const wasHere = context.here;
-    context.n = n;
+    heardClaim(context, n, nowMs);
     context.ap = ap;
     context.here = false;
     context.foreignClaimMs = nowMs;

@@ -188,7 +188,8 @@ export class Courier implements Omit<ProxyWire, "soon"> {
   }
 
   hint(to: number, context: Context, holder: number, n: number): void {
-    this.locator.hint(to, context.slot, { holder, n }, this.parts.mesh.nowMs());
+    const nowMs = this.parts.mesh.nowMs();
+    this.locator.hint(to, context.slot, { holder, n, claimAgeMs: nowMs - context.claimHeardMs }, nowMs);
   }
 
   claim(value: ClaimOf, to: number | undefined): void {

@@ -12,6 +12,7 @@ const RINGS = [
   { ttl: 4, afterMs: 150 },
   { ttl: 8, afterMs: 450 },
 ] as const;
+const TENTH_MS = 100;
 const TTL_MAX = 8;
 const GIVE_UP_MS = 1_000;
 /**
@@ -173,11 +174,12 @@ export class Locator {
   }
 
   /** Who claimed the client does not name `holder`, or claimed below `n`. */
-  hint(to: number, slot: number, { holder, n }: { holder: number; n: number }, nowMs: number): void {
+  hint(to: number, slot: number, { holder, n, claimAgeMs }: Omit<Hint, "from">, nowMs: number): void {
     const { endpointOf, rightsOf, send } = this.parts;
     if (!this.passBudget.take(1, nowMs)) return;
     const rights = { ...rightsOf(slot, nowMs), n };
-    send({ found: true, qid: UNASKED, holder, endpoint: endpointOf(holder), rights }, to);
+    const claimAgeTenths = Math.floor(claimAgeMs / TENTH_MS);
+    send({ found: true, qid: UNASKED, holder, endpoint: endpointOf(holder), claimAgeTenths, rights }, to);
   }
 
   /** Of a believed neighbour. */
@@ -241,7 +243,8 @@ export class Locator {
     this.counters.answered++;
     // It will greet us, and must then hear what everybody hears.
     if (endpoint) befriend(asker, endpoint, true, nowMs);
-    send({ found: true, qid, holder: id, endpoint: undefined, rights: rightsOf(slot, nowMs) }, to);
+    const rights = rightsOf(slot, nowMs);
+    send({ found: true, qid, holder: id, endpoint: undefined, claimAgeTenths: 0, rights }, to);
   }
 
   private passOn(question: Locate, pointer: number | undefined, nowMs: number): void {
@@ -256,7 +259,8 @@ export class Locator {
   private answered(from: number, answer: Found, nowMs: number): void {
     if (answer.qid === UNASKED) {
       if (answer.endpoint) this.parts.befriend(answer.holder, answer.endpoint, false, nowMs);
-      this.parts.hinted(answer.rights.mac, { from, holder: answer.holder, n: answer.rights.n });
+      const { holder, claimAgeTenths, rights } = answer;
+      this.parts.hinted(rights.mac, { from, holder, n: rights.n, claimAgeMs: claimAgeTenths * TENTH_MS });
       return;
     }
     const route = this.routes.get(answer.qid);

@@ -226,13 +226,22 @@ describe("a roam", () => {
     await open(lab, lab.ap(1), 1);
     await lab.run(3_000);
     const { proxy } = lab.ap(1).replicator;
-    proxy.hinted(CLIENT, { from: 2, holder: 3, n: 8 });
+    proxy.hinted(CLIENT, { from: 2, holder: 3, n: 8, claimAgeMs: 0 });
     expect(proxy.contexts.get(CLIENT)).toMatchObject({ here: false, n: 7, ap: 3 });
     await lab.run(150);
     expect(pass(lab.ap(1), 0, "A>")).toBe(0);
     await lab.run(10);
-    proxy.hinted(CLIENT, { from: 2, holder: 3, n: 20 });
+    proxy.hinted(CLIENT, { from: 2, holder: 3, n: 20, claimAgeMs: 0 });
     expect(proxy.contexts.get(CLIENT), "a frame of it was just here").toMatchObject({ here: true });
+  });
+
+  it("stays with who has seen it since a higher claim was made, in a part that was cut off", async () => {
+    const lab = await meshOf(2);
+    await open(lab, lab.ap(1), 1);
+    await lab.run(3_000);
+    const { proxy } = lab.ap(1).replicator;
+    proxy.hinted(CLIENT, { from: 2, holder: 3, n: 8, claimAgeMs: 60_000 });
+    expect(proxy.contexts.get(CLIENT)).toMatchObject({ here: true, n: 8, ap: 1 });
   });
 
   it("stays with who claimed it, above whatever was before, when nobody is known to serve it", async () => {
@@ -240,7 +249,7 @@ describe("a roam", () => {
     await open(lab, lab.ap(1), 1);
     await lab.run(3_000);
     const { proxy } = lab.ap(1).replicator;
-    proxy.hinted(CLIENT, { from: 2, holder: 2, n: 8 });
+    proxy.hinted(CLIENT, { from: 2, holder: 2, n: 8, claimAgeMs: 0 });
     expect(proxy.contexts.get(CLIENT)).toMatchObject({ here: true, n: 8, ap: 1 });
   });
 

@@ -168,7 +168,7 @@ describe("a captured access point", () => {
     await lab.run(5_000);
     const { locator } = lab.ap(CAPTURED).replicator.courier;
     const context = lab.ap(CAPTURED).replicator.proxy.contexts.get(CLIENT)!;
-    locator.hint(VICTIM, context.slot, { holder: SPOKEN_FOR, n: context.n + 5 }, lab.nowMs);
+    locator.hint(VICTIM, context.slot, { holder: SPOKEN_FOR, n: context.n + 5, claimAgeMs: 0 }, lab.nowMs);
     await lab.run(10);
     expect(contextOf(lab).ap === SPOKEN_FOR).toBe(goes);
   });

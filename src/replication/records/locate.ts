@@ -26,23 +26,27 @@ export interface Found {
   readonly holder: number;
   /** Where the holder is written to; undefined: it is the sender. */
   readonly endpoint: Endpoint | undefined;
+  /** How long ago the claim that `rights` tell of was first heard by who says so, tenths of a second. */
+  readonly claimAgeTenths: number;
   /** The client's slot at the holder, with its rights; no `ver`. */
   readonly rights: RightsRecord;
 }
 
 const ENDPOINT_BYTES = 18;
+const CLAIM_AGE_MOST = 0xffff;
 const FOUND = 0x80;
 const ANY_ZONE = 0x40;
 
 export const locate: Codec<Locate | Found> = {
   kind: KIND.locate,
-  length: (value) => 1 + 8 + 2 + ENDPOINT_BYTES + (value.found ? rightsBytes(value.rights) : 8),
+  length: (value) => 1 + 8 + 2 + ENDPOINT_BYTES + (value.found ? 2 + rightsBytes(value.rights) : 8),
   emit(writer, value) {
     writer.write(value.found ? FOUND : value.ttl | (value.zone === undefined ? ANY_ZONE : 0), 8);
     writer.write64(value.qid);
     writer.write(value.found ? value.holder : value.asker, 16);
     emitEndpoint(writer, value.endpoint);
     if (value.found) {
+      writer.write(Math.min(CLAIM_AGE_MOST, value.claimAgeTenths), 16);
       emitRights(writer, value.rights);
       return;
     }
@@ -56,8 +60,10 @@ export const locate: Codec<Locate | Found> = {
     const endpoint = parseEndpoint(reader);
     if (reader.failed || id === 0) return undefined;
     if (head & FOUND) {
+      const claimAgeTenths = reader.read(16);
       const rights = parseRights(reader, 0);
-      return rights && !rights.empty && reader.atEnd ? { found: true, qid, holder: id, endpoint, rights } : undefined;
+      if (!rights || rights.empty || !reader.atEnd) return undefined;
+      return { found: true, qid, holder: id, endpoint, claimAgeTenths, rights };
     }
     const mac = macFromBytes(reader.readBytes(6));
     const named = reader.read(16);

@@ -138,6 +138,7 @@ export const SAMPLES: readonly (readonly [name: string, codec: Codec<never>, val
       qid: 1n,
       holder: 9,
       endpoint: { address: "fe80::1", port: 4755 },
+      claimAgeTenths: 600,
       rights: { ...client, ver: 0 },
     },
   ],
