@@ -5,19 +5,22 @@ import type { Geometry } from "../bloom/geometry.ts";
 import { Mixer } from "../bloom/permutation.ts";
 import { isSlow, merge } from "../bloom/timer.ts";
 import { type ClientRecord, CONSTANTS, REASON, RING, type RingEvent } from "../datapath/abi.ts";
-import { type AclFilter, AclKey, aclMatches, GROUP_TEMPLATES } from "./acl.ts";
+import { AccessList, type ServiceEntry } from "./access-list.ts";
+import type { AclFilter } from "./acl.ts";
 import { isExempt } from "./exempt.ts";
 import { FlowKey } from "./flow-key.ts";
 import { HalfOpen } from "./half-open.ts";
 import { type FrameInput, Packet } from "./packet.ts";
 import { type Candidate, expectationOf, type PacketType, type Program, readProgram, type Step } from "./program.ts";
+import { EMPTY_EVENT, macBytes, tupleOf } from "./ring-event.ts";
 import { Windows } from "./windows.ts";
-import { type ZoneEntry, Zones } from "./zones.ts";
+import type { ZoneEntry } from "./zones.ts";
 
 /**
  * The stateful firewall routine (Algorithm 1 of NTMS'08) as a model: the oracle of the kernel's program. Same frames, same
  * verdicts, same cells, same events. Order: client, shape of the frame, exemptions, access list, expectations, budget.
  */
+export type { ServiceEntry } from "./access-list.ts";
 export type { FrameInput } from "./packet.ts";
 
 export interface Verdict {
@@ -29,12 +32,6 @@ export interface Verdict {
   /** Packet type of the automata, 0 when it did not get that far. */
   readonly type: number;
   readonly slot: number;
-}
-
-export interface ServiceEntry {
-  readonly port: number;
-  /** Class; 0 = none. */
-  readonly service: number;
 }
 
 export interface SfrOptions {
@@ -63,8 +60,6 @@ const {
   CAND_PROBE_IF_FAST,
   CAND_SUPERSEDES,
   CLASS_ERROR,
-  CLASS_UDP,
-  DIRECTION_OUT,
   SIDE_CLIENT,
   SIDE_PEER,
 } = CONSTANTS;
@@ -72,7 +67,6 @@ const {
 /** Shares of 256: clients above their share open no more at 80 %, nobody at 88 %. */
 const LOAD_FAIR = 205;
 const LOAD_CLOSED = 225;
-const NO_FILTER = 0xffff;
 const UNKNOWN_CLIENT = 0;
 const GROUP_CLIENT = 0xffff_ffff_ffff;
 const PASSED_AT_ONCE: Verdict = { pass: true, reason: 0, monitored: false, type: 0, slot: 0 };
@@ -106,11 +100,7 @@ export class Sfr {
   /** by 48-bit MAC */
   readonly #clients = new Map<number, ClientRecord>();
   readonly #ownMacs = new Set<number>();
-  readonly #filters: (AclFilter | undefined)[] = [];
-  /** by generation of the policy, as the next */
-  readonly #zones = [new Zones(), new Zones()] as const;
-  readonly #services = [new Uint16Array(65536), new Uint16Array(65536)] as const;
-  #generation: 0 | 1 = 0;
+  readonly #access: AccessList;
   readonly #localAddresses = new Set<string>();
   #program: Program | undefined;
 
@@ -118,24 +108,18 @@ export class Sfr {
   readonly #packet = new Packet();
   readonly #flow: FlowKey;
   readonly #otherFlow: FlowKey;
-  readonly #aclKey: AclKey;
   readonly #mixer: Mixer;
-  readonly #question = { family: 0, proto: 0, peer: new Uint32Array(4), zoneClass: 0, service: 0, serviceClass: 0 };
 
   // The packet being judged. Fields and not arguments, so that a packet allocates nothing but its verdict.
   #input: FrameInput | undefined;
   #mac0 = 0;
   #mac1 = 0;
   #client: ClientRecord | undefined;
-  #activeFilters: (AclFilter | undefined)[] = [];
   #slot = 0;
   #type = 0;
   #monitor = false;
   #traced = false;
   #opened = false;
-  #forward = false;
-  #reply = false;
-  #groupAnswer = false;
   #hitAt = -1;
   #hitTable: Dlcbf;
   /** Write through: the expectation that a mirror held, and its rank there; rank 0 = none did. */
@@ -151,7 +135,7 @@ export class Sfr {
     this.#hitTable = this.table;
     this.#flow = new FlowKey(seeds[0], seeds[1]);
     this.#otherFlow = new FlowKey(seeds[0], seeds[1]);
-    this.#aclKey = new AclKey(seeds[2], seeds[3]);
+    this.#access = new AccessList(seeds[2], seeds[3]);
     this.#windows = new Windows(slots);
     this.used = new Uint32Array(slots);
     this.halfOpen = new HalfOpen(this.table, slots);
@@ -185,34 +169,24 @@ export class Sfr {
   }
 
   setFilter(filter: AclFilter): void {
-    this.#filters[filter.id] = filter;
+    this.#access.setFilter(filter);
   }
 
-  /** As `setFilter`, by the bits in which it differs from one that is there: position << 1 | value. */
+  /** See `AccessList`. */
   changeFilter(filter: Pick<AclFilter, "id" | "out" | "in">, from: number, changes: Uint32Array): void {
-    const base = this.#filters[from];
-    if (!base) throw badInput(`filter ${filter.id}`, `filter ${from} is not there`, "one that is");
-    const data = base.data.slice();
-    for (const change of changes) {
-      const at = change >>> 1;
-      if (change & 1) data[at >> 3]! |= 1 << (at & 7);
-      else data[at >> 3]! &= ~(1 << (at & 7));
-    }
-    this.#filters[filter.id] = { ...base, ...filter, data };
+    this.#access.changeFilter(filter, from, changes);
   }
 
   deleteFilter(id: number): void {
-    this.#filters[id] = undefined;
+    this.#access.deleteFilter(id);
   }
 
   setZones(entries: readonly ZoneEntry[], generation = 0): void {
-    this.#zones[bitOf(generation)].set(entries);
+    this.#access.setZones(entries, generation);
   }
 
   setServices(entries: readonly ServiceEntry[], generation = 0): void {
-    const services = this.#services[bitOf(generation)];
-    services.fill(0);
-    for (const { port, service } of entries) services[port] = service;
+    this.#access.setServices(entries, generation);
   }
 
   /** 16 bytes each, IPv4 mapped: the AP's own addresses. Who speaks to them is the AP's own firewall's business. */
@@ -324,9 +298,10 @@ export class Sfr {
     if (!program) return REASON.flags;
     this.#type = program.classify[packet.class * 256 + packet.sub]!;
     const type = program.types[this.#type]!;
-    this.#ask(client, type, toGroup);
-    if (toGroup) return this.#forward || this.#reply ? 0 : REASON.group;
-    const allowed = this.#forward || this.#reply || this.#groupAnswer || packet.isOfPair();
+    this.#access.ask(client, packet, type, toGroup);
+    const { forward, reply, groupAnswer } = this.#access;
+    if (toGroup) return forward || reply ? 0 : REASON.group;
+    const allowed = forward || reply || groupAnswer || packet.isOfPair();
     if (!allowed) return REASON.acl;
     if (this.#type === 0) return REASON.flags;
     this.#flow.setFlow(packet, this.#mac0, this.#mac1);
@@ -336,61 +311,12 @@ export class Sfr {
     return this.#learnStep(program.head, this.#otherFlow) ? 0 : REASON.full;
   }
 
-  /** The access list: forward = may open, reply = may answer. Not asked where ports are unknown. */
-  #ask(client: ClientRecord, type: PacketType, toGroup: boolean): void {
-    const packet = this.#packet;
-    const { direction } = packet;
-    this.#forward = this.#reply = this.#groupAnswer = false;
-    if (packet.isOfPair() && !toGroup) return;
-    this.#pickFilters(client);
-    const group = packet.group && direction === SIDE_CLIENT;
-    this.#prepareQuestion(group);
-    this.#forward = this.#allows(direction);
-    if (!this.#forward || type.needsReply) this.#reply = this.#allows(1 - direction);
-    if (this.#forward || this.#reply || packet.class !== CLASS_UDP || direction === SIDE_CLIENT || toGroup) return;
-    // An answer to a question put to a group: the rule that let the question out stands for it.
-    this.#question.zoneClass = CONSTANTS.ZONE_GROUP;
-    this.#groupAnswer = this.#allows(DIRECTION_OUT, GROUP_TEMPLATES);
-  }
-
-  #pickFilters(client: ClientRecord): void {
-    this.#generation = bitOf(client.flags & CONSTANTS.CLIENT_GENERATION);
-    const filters = this.#activeFilters;
-    for (let i = 0; i < CONSTANTS.CLIENT_FILTERS; i++) {
-      const id = client.filter[i]!;
-      filters[i] = id === NO_FILTER ? undefined : this.#filters[id];
-    }
-  }
-
-  #prepareQuestion(group: boolean): void {
-    const packet = this.#packet;
-    const question = this.#question;
-    question.family = packet.family;
-    question.proto = packet.proto;
-    question.peer = packet.peer;
-    if (group) question.zoneClass = CONSTANTS.ZONE_GROUP;
-    else question.zoneClass = this.#zoneOf(packet);
-  }
-
-  #zoneOf({ family, peer }: Packet): number {
-    const zones = this.#zones[this.#generation];
-    return family === 4 ? zones.of4(peer[0]!) : zones.of6(peer);
-  }
-
-  #allows(aclDirection: number, mask?: number): boolean {
-    const packet = this.#packet;
-    const service = aclDirection === DIRECTION_OUT || packet.isQuery() ? packet.peerPort : packet.clientPort;
-    this.#question.service = service;
-    this.#question.serviceClass = this.#services[this.#generation][service]!;
-    return aclMatches(this.#activeFilters, aclDirection, this.#question, this.#aclKey, mask);
-  }
-
   /** Candidates, and what to do on a miss. */
   #expect(client: ClientRecord, program: Program, type: PacketType): number {
     const fromMirrors = client.zone === (this.#input!.portZone ?? 0) ? client.from | this.writeThrough : 0;
     this.#mirrored.rank = 0;
     const { candidates } = type;
-    const opens = type.opens && this.#forward;
+    const opens = type.opens && this.#access.forward;
     for (let i = 0; i < candidates.length; i++) {
       const candidate = candidates[i]!;
       // An answer to a group's question teaches nothing: it must not hide what the packet, allowed of itself, would open.
@@ -398,7 +324,7 @@ export class Sfr {
       const found = this.#tryCandidate(candidate, fromMirrors);
       if (found !== NOWHERE) return this.#learn(program.learn[this.#choose(candidate, found, fromMirrors)]!);
     }
-    if (this.#groupAnswer) return REASON.acl;
+    if (this.#access.groupAnswer) return REASON.acl;
     if (opens) {
       if (!this.#mayOpen(client)) return REASON.budget;
       this.#opened = true;
@@ -413,7 +339,8 @@ export class Sfr {
 
   #tryCandidate(candidate: Candidate, fromMirrors: number): number {
     const ofGroup = (candidate.flags & CAND_GROUP_KEY) !== 0;
-    if (((candidate.flags & CAND_NEEDS_REPLY) !== 0 && !this.#reply) || (this.#groupAnswer && !ofGroup)) return NOWHERE;
+    if (((candidate.flags & CAND_NEEDS_REPLY) !== 0 && !this.#access.reply) || (this.#access.groupAnswer && !ofGroup))
+      return NOWHERE;
     let flow = this.#flow;
     if (ofGroup) {
       if (this.#packet.direction === SIDE_CLIENT) return NOWHERE;
@@ -503,13 +430,7 @@ export class Sfr {
     this.table.raised = false;
     if (!this.armed) return;
     this.armed = 0;
-    this.onEvent({
-      ...EMPTY_EVENT,
-      mac: [0, 0, 0, 0, 0, 0],
-      client: [0, 0, 0, 0],
-      peer: [0, 0, 0, 0],
-      kind: RING.wake,
-    });
+    this.onEvent({ ...EMPTY_EVENT, kind: RING.wake });
   }
 
   #mayOpen(client: ClientRecord): boolean {
@@ -533,7 +454,6 @@ export class Sfr {
   #emit(kind: number, reason: number, monitored: boolean, lost = 0): void {
     const packet = this.#packet;
     const input = this.#input!;
-    const [mac0, mac1] = [this.#mac0, this.#mac1];
     this.onEvent({
       ...EMPTY_EVENT,
       kind,
@@ -542,9 +462,8 @@ export class Sfr {
       slot: this.#slot,
       ethertype: packet.ethertype,
       ifindex: input.ifindex ?? 0,
-      mac: [mac0 >>> 24, (mac0 >>> 16) & 255, (mac0 >>> 8) & 255, mac0 & 255, mac1 >>> 8, mac1 & 255],
-      // A header that lies says nothing about whose flow it is.
-      ...(packet.reason === 0 ? tupleOf(packet) : { client: [0, 0, 0, 0], peer: [0, 0, 0, 0] }),
+      mac: macBytes(this.#mac0, this.#mac1),
+      ...tupleOf(packet),
       type: this.#type,
       monitored: monitored ? 1 : 0,
       lost,
@@ -552,42 +471,6 @@ export class Sfr {
       captured: kind === RING.denied ? Math.min(packet.length, CONSTANTS.PARSE_BYTES) : 0,
     });
   }
-}
-
-const EMPTY_EVENT = {
-  kind: 0,
-  reason: 0,
-  direction: 0,
-  proto: 0,
-  slot: 0,
-  ethertype: 0,
-  ifindex: 0,
-  family: 0,
-  type: 0,
-  client_port: 0,
-  peer_port: 0,
-  monitored: 0,
-  pad: [0, 0, 0],
-  lost: 0,
-  length: 0,
-  captured: 0,
-};
-
-function tupleOf(
-  packet: Packet,
-): Pick<RingEvent, "family" | "proto" | "client" | "peer" | "client_port" | "peer_port"> {
-  return {
-    family: packet.family,
-    proto: packet.proto,
-    client: [...packet.client],
-    peer: [...packet.peer],
-    client_port: packet.clientPort,
-    peer_port: packet.peerPort,
-  };
-}
-
-function bitOf(generation: number): 0 | 1 {
-  return generation === 0 ? 0 : 1;
 }
 
 function isMonitored(client: ClientRecord | undefined): boolean {
