@@ -5,10 +5,11 @@ import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { build } from "esbuild";
 import { nodeCrypto } from "../src/platform/node/crypto.ts";
+import { nodeX25519 } from "../src/platform/node/x25519.ts";
 import { portableCrypto } from "../src/platform/portable-crypto.ts";
 import { clearSeal } from "../src/simulate/clear-seal.ts";
 import { QJS_HOST } from "../test/lab/support/engine.ts";
-import { HEAD, sealCosts, sealOf } from "./seal-cost/measure.ts";
+import { HEAD, pairedCosts, sealCosts, sealOf } from "./seal-cost/measure.ts";
 
 const BUNDLE = "build/seal-cost.js";
 
@@ -29,6 +30,7 @@ for (const [name, seal] of [
 ] as const) {
   for (const line of sealCosts(name, seal, watch)) console.log(line);
 }
+for (const line of pairedCosts("native", nodeCrypto, nodeX25519, watch)) console.log(line);
 if (existsSync(QJS_HOST)) {
   const source = { entryPoints: ["scripts/seal-cost/qjs.ts"], outfile: BUNDLE };
   await build({ ...source, bundle: true, format: "cjs", target: "es2022", logLevel: "error" });

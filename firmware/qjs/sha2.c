@@ -39,6 +39,9 @@ static const uint64_t start[8] = {
 	0x510e527fade682d1ull, 0x9b05688c2b3e6c1full, 0x1f83d9abfb41bd6bull, 0x5be0cd19137e2179ull,
 };
 
+/* What stands at `k` after `i` rounds: each moves all by one place, so their number is a multiple of eight. */
+#define TURNED(v, k, i) (v)[((k) - (i)) & 7]
+
 static inline uint32_t right32(uint32_t x, int bits)
 {
 	return x >> bits | x << (32 - bits);
@@ -59,16 +62,14 @@ static void block_256(uint32_t *h, const uint8_t *at)
 		w[i] = w[i - 16] + w[i - 7] + (right32(w[i - 15], 7) ^ right32(w[i - 15], 18) ^ w[i - 15] >> 3) +
 		       (right32(w[i - 2], 17) ^ right32(w[i - 2], 19) ^ w[i - 2] >> 10);
 	memcpy(v, h, sizeof(v));
-	for (int i = 0; i < ROUNDS_256; i++) {
-		uint32_t a = v[0], e = v[4];
-		uint32_t t1 = v[7] + (right32(e, 6) ^ right32(e, 11) ^ right32(e, 25)) +
-			      ((e & v[5]) ^ (~e & v[6])) + (uint32_t)(rounds[i] >> 32) + w[i];
-		uint32_t t2 = (right32(a, 2) ^ right32(a, 13) ^ right32(a, 22)) +
-			      ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
+	for (unsigned int i = 0; i < ROUNDS_256; i++) {
+		uint32_t a = TURNED(v, 0, i), b = TURNED(v, 1, i), c = TURNED(v, 2, i), e = TURNED(v, 4, i);
+		uint32_t t1 = TURNED(v, 7, i) + (right32(e, 6) ^ right32(e, 11) ^ right32(e, 25)) +
+			      ((e & TURNED(v, 5, i)) ^ (~e & TURNED(v, 6, i))) + (uint32_t)(rounds[i] >> 32) + w[i];
+		uint32_t t2 = (right32(a, 2) ^ right32(a, 13) ^ right32(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
 
-		memmove(v + 1, v, 7 * sizeof(*v));
-		v[4] += t1;
-		v[0] = t1 + t2;
+		TURNED(v, 3, i) += t1;
+		TURNED(v, 7, i) = t1 + t2;
 	}
 	for (int i = 0; i < 8; i++)
 		h[i] += v[i];
@@ -87,16 +88,14 @@ static void block_512(uint64_t *h, const uint8_t *at)
 		w[i] = w[i - 16] + w[i - 7] + (right64(w[i - 15], 1) ^ right64(w[i - 15], 8) ^ w[i - 15] >> 7) +
 		       (right64(w[i - 2], 19) ^ right64(w[i - 2], 61) ^ w[i - 2] >> 6);
 	memcpy(v, h, sizeof(v));
-	for (int i = 0; i < ROUNDS_512; i++) {
-		uint64_t a = v[0], e = v[4];
-		uint64_t t1 = v[7] + (right64(e, 14) ^ right64(e, 18) ^ right64(e, 41)) + ((e & v[5]) ^ (~e & v[6])) +
-			      rounds[i] + w[i];
-		uint64_t t2 = (right64(a, 28) ^ right64(a, 34) ^ right64(a, 39)) +
-			      ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
+	for (unsigned int i = 0; i < ROUNDS_512; i++) {
+		uint64_t a = TURNED(v, 0, i), b = TURNED(v, 1, i), c = TURNED(v, 2, i), e = TURNED(v, 4, i);
+		uint64_t t1 = TURNED(v, 7, i) + (right64(e, 14) ^ right64(e, 18) ^ right64(e, 41)) +
+			      ((e & TURNED(v, 5, i)) ^ (~e & TURNED(v, 6, i))) + rounds[i] + w[i];
+		uint64_t t2 = (right64(a, 28) ^ right64(a, 34) ^ right64(a, 39)) + ((a & b) ^ (a & c) ^ (b & c));
 
-		memmove(v + 1, v, 7 * sizeof(*v));
-		v[4] += t1;
-		v[0] = t1 + t2;
+		TURNED(v, 3, i) += t1;
+		TURNED(v, 7, i) = t1 + t2;
 	}
 	for (int i = 0; i < 8; i++)
 		h[i] += v[i];

@@ -38,6 +38,8 @@ export interface GreeterParts {
   readonly outbox: Outbox;
   readonly counters: ReplicationCounters;
   readonly options: MeshOptions;
+  /** Whether what that AP says can count at all. */
+  isMember(id: number): boolean;
   /** From now on what it says counts. */
   believed(neighbour: Neighbour): void;
   /** It was silent for long, and goes on in the epoch that is believed. */
@@ -109,6 +111,7 @@ export class Greeter {
     const known = this.neighbours.get(id);
     if (known) known.address = endpoint;
     if (known || this.meet(id, endpoint, nowMs)) return true;
+    if (!this.parts.isMember(id)) return false;
     const stranger = this.list().find(({ roams, orphans }) => roams === 0 && orphans.length === 0);
     if (!stranger) return false;
     this.mirrors.remove(stranger);
@@ -141,7 +144,7 @@ export class Greeter {
     const known = this.neighbours.get(id);
     const entry = this.entryOfUs(heard);
     if (id === this.parts.mesh.id) {
-      this.ofNamesake(stranger, heard, entry, from, nowMs);
+      this.ofNamesake(stranger, isProven, heard, entry, from, nowMs);
     } else if (!isProven || !this.challenges.accepts(entry?.echo, known?.leastChallenge ?? 0)) {
       this.answerStranger(stranger, heard, from, nowMs);
     } else {
@@ -157,13 +160,14 @@ export class Greeter {
   /** Two APs of one number, and not a recording of ourselves: it answers us. */
   private ofNamesake(
     stranger: Stranger,
+    isProven: boolean,
     heard: Hello,
     entry: HelloEntry | undefined,
     from: Endpoint,
     nowMs: number,
   ): void {
     this.answerStranger(stranger, heard, from, nowMs);
-    if (!this.challenges.accepts(entry?.echo, 0)) return;
+    if (!isProven || !this.challenges.accepts(entry?.echo, 0)) return;
     const { counters, mesh } = this.parts;
     if (counters.duplicateIds++ === 0) {
       mesh.log.error("replication", `another AP uses id ${mesh.id} (${heard.name}): give each its own`);
@@ -197,6 +201,8 @@ export class Greeter {
   }
 
   private meet(id: number, from: Endpoint, nowMs: number): Neighbour | undefined {
+    // Whom a member made up must not take a place.
+    if (!this.parts.isMember(id)) return undefined;
     if (this.neighbours.size >= this.parts.options.neighboursMax) {
       const isGone = (n: Neighbour) => (n.believed ? n.state === "dead" : nowMs - n.helloMs > NEW_FOR_MS);
       const gone = this.list().find((n) => n.mask === 0 && isGone(n));
@@ -281,7 +287,9 @@ export class Greeter {
     // The same epoch, believed again, goes on where it was: nothing of it counts twice.
     if (!isSame) neighbour.window = new ReplayWindow(header.pn);
     neighbour.window!.accept(header.pn);
-    this.parts.strangers.forget((one) => one === stranger);
+    // With identities there is another one, of the hellos that proved nothing.
+    const { sender, epoch } = stranger;
+    this.parts.strangers.forget((one) => one.sender === sender && sameBytes(one.epoch, epoch));
   }
 
   private compareDigest(neighbour: Neighbour, heard: Hello, nowMs: number): void {

@@ -117,6 +117,7 @@ export class Replicator {
       outbox: this.outbox,
       counters,
       options,
+      isMember: (of) => seal.isMember(of),
       believed: (neighbour) => this.courier.met(neighbour),
       heardAgain: (neighbour) => this.courier.reached(neighbour),
       rotation: this.rotation,

@@ -6,7 +6,8 @@ import { eachRecord } from "./inbox.ts";
 import { PREFIX_BYTES } from "./outbox.ts";
 import { KIND } from "./records/kinds.ts";
 import { HEADER_BYTES, HELLO_HEADER_BYTES, SEALED_EXTRA_BYTES } from "./seal.ts";
-import { type Ap, addressOf, Lab, mirrorDifferences } from "./testing/lab.ts";
+import { identitiesAmong } from "./testing/identities.ts";
+import { type Ap, addressOf, Lab, type LabOptions, mirrorDifferences } from "./testing/lab.ts";
 
 const { OP_MAX, MARK_DIRTY } = CONSTANTS;
 const CALM = { loss: 0, duplication: 0, delayMs: 1, jitterMs: 0 };
@@ -357,8 +358,8 @@ describe("digests", () => {
 
 describe("two APs with one id", () => {
   /** Two agents of number 1; what one says to number 2 reaches the other. */
-  async function namesakes(): Promise<[Lab, Lab]> {
-    const labs: [Lab, Lab] = [new Lab(2, { seed: 1 }), new Lab(2, { seed: 99 })];
+  async function namesakes(setup: LabOptions): Promise<[Lab, Lab]> {
+    const labs: [Lab, Lab] = [new Lab(2, { ...setup, seed: 1 }), new Lab(2, { ...setup, seed: 99 })];
     for (const [i, lab] of labs.entries()) {
       const other = labs[1 - i]!;
       lab.tap = ({ bytes }) => {
@@ -370,8 +371,11 @@ describe("two APs with one id", () => {
     return labs;
   }
 
-  it("are reported", async () => {
-    const labs = await namesakes();
+  it.each([
+    ["", {}],
+    [", and one key: a cloned image", { identitiesOf: identitiesAmong(1, 2) }],
+  ])("are reported%s", async (_what, setup) => {
+    const labs = await namesakes(setup);
     for (let ms = 0; ms < 600; ms++) for (const lab of labs) await lab.run(1);
     for (const lab of labs) {
       expect(lab.ap(1).replicator.counters.duplicateIds).toBeGreaterThan(0);
