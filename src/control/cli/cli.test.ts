@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { tcp } from "../../../test/support/packets.ts";
 import { nodePlatform } from "../../platform/node/platform.ts";
-import type { Terminal } from "../../platform/terminal.ts";
+import { paperTerminal } from "../../platform/testing/paper-terminal.ts";
 import { runCli } from "./cli.ts";
 import { bar, bytesText, columns, durationText, grouped, styleFor } from "./text.ts";
 import { EXIT } from "./verb.ts";
@@ -15,24 +15,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 
 async function run(words: string[], isTerminal = false): Promise<{ code: number; out: string; err: string }> {
   const said = { out: "", err: "" };
-  const terminal: Terminal = {
-    arguments: words,
-    isTerminal,
-    hasColour: isTerminal,
-    isErrTerminal: isTerminal,
-    columns: 80,
-    rows: 24,
-    directory: "/",
-    outBytes: () => {},
-    out(text) {
-      said.out += text;
-    },
-    err(text) {
-      said.err += text;
-    },
-    onSignal: () => {},
-    exit: () => {},
-  };
+  const terminal = paperTerminal(words, said, { isTerminal, hasColour: isTerminal, isErrTerminal: isTerminal });
   return { code: await runCli(terminal, nodePlatform()), ...said };
 }
 

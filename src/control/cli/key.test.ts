@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { nodePlatform } from "../../platform/node/platform.ts";
-import type { Terminal } from "../../platform/terminal.ts";
+import { paperTerminal } from "../../platform/testing/paper-terminal.ts";
 import { parseKey } from "../key.ts";
 import { runCli } from "./cli.ts";
 
@@ -16,26 +16,10 @@ describe("roamwall key", () => {
   });
   afterEach(() => rmSync(directory, { recursive: true }));
 
-  async function key(...words: string[]): Promise<{ code: number; out: string; err: string }> {
+  async function key(...rest: string[]): Promise<{ code: number; out: string; err: string }> {
     const said = { out: "", err: "" };
-    const terminal: Terminal = {
-      arguments: ["key", ...words, "--key", path, "--socket", join(directory, "none.sock")],
-      isTerminal: false,
-      hasColour: false,
-      isErrTerminal: false,
-      columns: 80,
-      rows: 24,
-      directory: "/",
-      outBytes: () => {},
-      out(text) {
-        said.out += text;
-      },
-      err(text) {
-        said.err += text;
-      },
-      onSignal: () => {},
-      exit: () => {},
-    };
+    const words = ["key", ...rest, "--key", path, "--socket", join(directory, "none.sock")];
+    const terminal = paperTerminal(words, said);
     return { code: await runCli(terminal, nodePlatform({ write: () => {} })), ...said };
   }
   const read = () => parseKey(readFileSync(path, "utf8"), path);

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { nodePlatform } from "../../platform/node/platform.ts";
-import type { Terminal } from "../../platform/terminal.ts";
+import { paperTerminal } from "../../platform/testing/paper-terminal.ts";
 import { runCli } from "./cli.ts";
 
 describe("roamwall identity and members", () => {
@@ -17,24 +17,7 @@ describe("roamwall identity and members", () => {
 
   async function run(...words: string[]): Promise<{ code: number; out: string; err: string }> {
     const said = { out: "", err: "" };
-    const terminal: Terminal = {
-      arguments: words,
-      isTerminal: false,
-      hasColour: false,
-      isErrTerminal: false,
-      columns: 80,
-      rows: 24,
-      directory: "/",
-      outBytes: () => {},
-      out(text) {
-        said.out += text;
-      },
-      err(text) {
-        said.err += text;
-      },
-      onSignal: () => {},
-      exit: () => {},
-    };
+    const terminal = paperTerminal(words, said);
     return { code: await runCli(terminal, nodePlatform({ write: () => {} })), ...said };
   }
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { icmp, tcp, udp } from "../../../test/support/packets.ts";
 import { nodePlatform } from "../../platform/node/platform.ts";
-import type { Terminal } from "../../platform/terminal.ts";
+import { paperTerminal } from "../../platform/testing/paper-terminal.ts";
 import { Tally } from "../report/tally.ts";
 import { runCli } from "./cli.ts";
 
@@ -18,24 +18,7 @@ const BACK = { srcMac: ROUTER, dstMac: CLIENT, dst: "10.0.0.1" };
 
 async function run(words: string[]): Promise<{ code: number; out: string; err: string }> {
   const said = { code: 0, out: "", err: "" };
-  const terminal: Terminal = {
-    arguments: words,
-    isTerminal: false,
-    hasColour: false,
-    isErrTerminal: false,
-    columns: 80,
-    rows: 25,
-    directory: ".",
-    outBytes() {},
-    out(text) {
-      said.out += text;
-    },
-    err(text) {
-      said.err += text;
-    },
-    onSignal: () => {},
-    exit: () => {},
-  };
+  const terminal = paperTerminal(words, said, { directory: "." });
   said.code = await runCli(terminal, nodePlatform());
   return said;
 }

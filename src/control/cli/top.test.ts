@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { nodePlatform } from "../../platform/node/platform.ts";
-import type { Terminal } from "../../platform/terminal.ts";
 import { serveApi } from "../api.ts";
 import { NEIGHBOUR, STATUS } from "../metrics/testing/figures.ts";
 import "./verbs.ts";
+import { paperTerminal } from "../../platform/testing/paper-terminal.ts";
 import { runCli } from "./cli.ts";
 import { styleFor } from "./text.ts";
 import { screenOf } from "./top.ts";
@@ -22,8 +22,7 @@ class Scene {
   readonly node = nodePlatform();
   readonly due = new Set<() => void>();
   readonly signals = new Map<string, () => void>();
-  said = "";
-  err = "";
+  readonly written = { out: "", err: "" };
   keysEnded = 0;
   press = (_: string) => {};
   server: { close(): void } | undefined;
@@ -33,28 +32,14 @@ class Scene {
   }
 
   run(isTerminal = true): Promise<number> {
-    const terminal: Terminal = {
-      arguments: ["top", "--socket", this.socket],
+    const terminal = paperTerminal(["top", "--socket", this.socket], this.written, {
       isTerminal,
-      hasColour: false,
-      isErrTerminal: false,
-      columns: 80,
-      rows: 24,
-      directory: "/",
-      out: (text) => {
-        this.said += text;
-      },
-      outBytes: () => {},
-      err: (text) => {
-        this.err += text;
-      },
       onSignal: (signal, run) => void this.signals.set(signal, run),
       onKey: (run) => {
         this.press = run;
         return () => this.keysEnded++;
       },
-      exit: () => {},
-    };
+    });
     const after = (_ms: number, run: () => void) => {
       this.due.add(run);
       return () => this.due.delete(run);
@@ -64,7 +49,7 @@ class Scene {
 
   async until(done: () => boolean): Promise<void> {
     for (let i = 0; i < 500_000 && !done(); i++) await new Promise((resolve) => setImmediate(resolve));
-    expect(done(), this.err + this.said).toBe(true);
+    expect(done(), this.written.err + this.written.out).toBe(true);
   }
 }
 
@@ -86,28 +71,32 @@ describe("roamwall top", () => {
     ["a terminal that goes away", () => scene.signals.get("SIGHUP")!()],
   ])("gives the terminal back after %s", async (_, quit) => {
     const over = scene.run();
-    await scene.until(() => scene.said.includes("ap1"));
+    await scene.until(() => scene.written.out.includes("ap1"));
     quit();
     expect(await over).toBe(0);
-    expect([scene.said.startsWith(ON), scene.said.endsWith(OFF), scene.keysEnded]).toEqual([true, true, 1]);
+    expect([scene.written.out.startsWith(ON), scene.written.out.endsWith(OFF), scene.keysEnded]).toEqual([
+      true,
+      true,
+      1,
+    ]);
   });
 
   it("gives it back when the agent dies, and says so", async () => {
     const over = scene.run();
-    await scene.until(() => scene.said.includes("ap1"));
+    await scene.until(() => scene.written.out.includes("ap1"));
     scene.server!.close();
     scene.server = undefined;
     for (const run of [...scene.due]) run();
     expect(await over).toBe(1);
-    expect([scene.said.endsWith(OFF), scene.keysEnded]).toEqual([true, 1]);
-    expect(scene.err).toContain("ROAMWALL_ERR_CONNECT");
+    expect([scene.written.out.endsWith(OFF), scene.keysEnded]).toEqual([true, 1]);
+    expect(scene.written.err).toContain("ROAMWALL_ERR_CONNECT");
   });
 
   it("never touches the screen where there is none, or no agent", async () => {
-    expect([await scene.run(false), scene.said]).toEqual([2, ""]);
+    expect([await scene.run(false), scene.written.out]).toEqual([2, ""]);
     scene.server!.close();
     scene.server = undefined;
-    expect([await scene.run(), scene.said]).toEqual([1, ""]);
+    expect([await scene.run(), scene.written.out]).toEqual([1, ""]);
   });
 
   it("shows rates between two looks, and no line wider than the screen", () => {

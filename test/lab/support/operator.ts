@@ -5,7 +5,7 @@ import { runCli } from "../../../src/control/cli/cli.ts";
 import type { Finding } from "../../../src/control/doctor/world.ts";
 import { nodePlatform } from "../../../src/platform/node/platform.ts";
 import type { Platform } from "../../../src/platform/platform.ts";
-import type { Terminal } from "../../../src/platform/terminal.ts";
+import { paperTerminal } from "../../../src/platform/testing/paper-terminal.ts";
 import type { Lab } from "./lab.ts";
 import type { Ap } from "./topology.ts";
 
@@ -34,29 +34,16 @@ export class Operator {
   }
 
   /** Runs a command to its end: in this process, since a new one costs more than all that it does; in the AP's network. */
-  async run(...words: string[]): Promise<Said> {
+  async run(...rest: string[]): Promise<Said> {
     const said = { out: "", err: "", bytes: [] as Uint8Array[] };
-    const place = words[0] === "doctor" ? ["--config", this.path("agent.yaml")] : [];
-    const terminal: Terminal = {
-      arguments: [...words, ...place, "--socket", this.path("agent.sock")],
-      isTerminal: false,
-      hasColour: false,
-      isErrTerminal: false,
-      columns: 80,
-      rows: 24,
+    const place = rest[0] === "doctor" ? ["--config", this.path("agent.yaml")] : [];
+    const words = [...rest, ...place, "--socket", this.path("agent.sock")];
+    const terminal = paperTerminal(words, said, {
       directory: this.lab.directory,
-      out: (text) => {
-        said.out += text;
-      },
       outBytes: (bytes) => {
         said.bytes.push(bytes);
       },
-      err: (text) => {
-        said.err += text;
-      },
-      onSignal: () => {},
-      exit: () => {},
-    };
+    });
     const net = `--net=${this.lab.namespaces.path(`ap${this.ap}`)}`;
     const spawn: Platform["spawn"] = (command, args, on) => platform.spawn("nsenter", [net, command, ...args], on);
     const code = await runCli(terminal, { ...platform, spawn });
