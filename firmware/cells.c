@@ -10,7 +10,7 @@ void sweep_dump(uint32_t coordinate, sweep_report_fn report)
 	u32 cell = rw_cell_read(rw_table_row(coordinate >> 3), coordinate & 7);
 
 	if (cell)
-		report(coordinate, cell, maps.owner[coordinate] & RW_OWNER_SLOT_MASK);
+		report(coordinate, cell, maps.owner[coordinate]);
 }
 
 bool sweep_code_valid(uint32_t code)

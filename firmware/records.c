@@ -118,7 +118,10 @@ void cells_report(uint32_t coordinate, uint32_t cell, uint16_t owner)
 
 void cells_report_dumped(uint32_t coordinate, uint32_t cell, uint16_t owner)
 {
-	cells_add((struct rw_event_cells){ .coordinate = coordinate, .cell = cell, .owner = owner, .dumped = 1 });
+	cells_add((struct rw_event_cells){ .coordinate = coordinate,
+					   .cell = cell,
+					   .owner = owner & RW_OWNER_SLOT_MASK,
+					   .dumped = 1 + (owner >> RW_OWNER_MARK_SHIFT) });
 }
 
 void records_tell_lost(void)

@@ -348,7 +348,7 @@ export const EVENTS = {
       ["picked_up", "u32"],
     ]),
   },
-  /** changed cells: body[]; `dumped` 1: a used one, as `dump` found it, changed or not */
+  /** changed cells: body[]; `dumped` 1 + its mark: a used one, as `dump` found it, changed or not */
   cells: {
     number: 2,
     body: layout([

@@ -58,7 +58,7 @@ export interface ClientDump extends Omit<BodyOf<typeof EVENTS.client>, "record">
 }
 
 export interface DatapathHandlers {
-  /** `count` cells, changed or (`dumped` not 0) as a dump found them; the arrays are reused after the call. */
+  /** `count` cells, changed or (`dumped` 1 + mark) as a dump found them; the arrays are reused after the call. */
   cells(coordinates: Uint32Array, cells: Uint32Array, owners: Uint16Array, count: number, dumped?: Uint16Array): void;
   arrived(mac: Mac, slot: number, zone: number): void;
   /** `frame`: its first bytes, at most `PARSE_BYTES`; absent where the datapath has none to give. */

@@ -225,7 +225,8 @@ export class FakeDatapath implements Datapath {
   dump(from: number, count: number): void {
     const { table } = this.sfr;
     const end = count === 0 ? table.cells.length : Math.min(table.cells.length, from + count);
-    for (let at = from; at < end; at++) if (table.cells[at] !== 0) this.collect(at, 1);
+    for (let at = from; at < end; at++)
+      if (table.cells[at] !== 0) this.collect(at, 1 + (table.owners[at]! >>> OWNER_MARK_SHIFT));
     this.deliver();
   }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CONSTANTS } from "../datapath/abi.ts";
+import { meshOf, open } from "../replication/testing/flows.ts";
 import { Lab, mirrorDifferences } from "../replication/testing/lab.ts";
 
 const { OP_MAX, MARK_DIRTY, MARK_HELD } = CONSTANTS;
@@ -39,9 +40,34 @@ describe("the audit of what was published", () => {
     expect(mirrorDifferences(lab, 2, 1)).toBe(0);
   });
 
-  it("counts a cell whose mark was lost, and publishes it", async () => {
+  it("finds nothing in states that were superseded before they were due", async () => {
+    const lab = await meshOf(2, { holdMs: HOLD_MS, options: { holdMs: HOLD_MS } });
+    await open(lab, lab.ap(1), 50);
+    const { published } = lab.ap(1).replicator.proxy;
+    expect(published.used, "the handshakes of 50 connections").toBeLessThan(lab.ap(1).datapath.sfr.table.used);
+    await lab.run(WHOLE_MS);
+    expect(found(lab)).toBe(0);
+  });
+
+  it("counts a cell that was reported and then forgotten here", async () => {
     const lab = await pair();
-    for (let x = 1; x <= 5; x++) insert(lab, x, CONSTANTS.MARK_CLEAN);
+    const { own } = lab.ap(1).replicator.proxy;
+    const note = own.note.bind(own);
+    own.note = (...cells) => {
+      note(...cells);
+      own.take(own.refreshes);
+    };
+    insert(lab, 1, MARK_DIRTY);
+    await lab.run(100);
+    own.note = note;
+    await lab.run(WHOLE_MS);
+    expect(found(lab)).toBe(1);
+  });
+
+  it("counts a cell that the datapath was to report, and did not, and publishes it", async () => {
+    const lab = await pair();
+    for (let x = 1; x <= 5; x++) insert(lab, x, MARK_DIRTY);
+    lab.ap(1).datapath.sfr.table.dirty.fill(0);
     await lab.run(1_000);
     expect(lab.ap(1).replicator.proxy.published.used).toBe(0);
     await lab.run(WHOLE_MS);

@@ -1,3 +1,4 @@
+import { CONSTANTS } from "../datapath/abi.ts";
 import type { Datapath } from "../datapath/datapath.ts";
 import type { OwnTable } from "./own-table.ts";
 import { type PublishedCache, URGENCY } from "./published.ts";
@@ -18,9 +19,9 @@ export interface AuditParts {
 }
 
 /**
- * Whether all that must be known to neighbours was published: what is published, held back or throttled is the whole
- * table. The datapath is asked for a slice at a time; what is unpublished there, and still is when it can be held back no
- * longer, was forgotten by somebody. It is counted, and then published.
+ * Whether all that must be known to neighbours was published. The datapath is asked for a slice at a time; what is marked
+ * there to be reported, or was reported, and is unpublished still when it can be held back no longer, was forgotten by
+ * somebody. It is counted, and then published.
  */
 export class Audit {
   private from = 0;
@@ -56,7 +57,7 @@ export class Audit {
   sift(coordinates: Uint32Array, cells: Uint32Array, owners: Uint16Array, count: number, dumped: Uint16Array): number {
     let kept = 0;
     for (let i = 0; i < count; i++) {
-      if (dumped[i] !== 0 && !this.isForgotten(coordinates[i]!, cells[i]!, owners[i]!)) continue;
+      if (dumped[i] !== 0 && !this.isForgotten(coordinates[i]!, cells[i]!, owners[i]!, dumped[i]! - 1)) continue;
       coordinates[kept] = coordinates[i]!;
       cells[kept] = cells[i]!;
       owners[kept++] = owners[i]!;
@@ -65,9 +66,11 @@ export class Audit {
   }
 
   /** A cell of the slice, as it stands. True when it must be published now. */
-  private isForgotten(coordinate: number, cell: number, owner: number): boolean {
+  private isForgotten(coordinate: number, cell: number, owner: number, mark: number): boolean {
     const { published, own, holdMs } = this.parts;
     const nowMs = this.lookingSinceMs;
+    // Superseded before it was due, or changed in a way that concerns nobody else: it was never to be reported.
+    if (mark === CONSTANTS.MARK_CLEAN && own.cells[coordinate] !== cell) return false;
     if (own.isWaiting(coordinate) || published.urgency(coordinate, cell, owner) !== URGENCY.change) return false;
     const known = this.suspects.get(coordinate);
     if (known?.cell !== cell) {

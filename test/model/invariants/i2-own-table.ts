@@ -20,6 +20,8 @@ export function ownTableIsTold(sim: Simulation): Watch {
   return {
     second() {
       for (const ap of sim.aps) {
+        if (ap.isAgentUp && ap.replicator.proxy.counters.unpublishedCells > 0)
+          sim.fail("I2", `${ap.name} found a cell itself that it had not published`, [ap.name]);
         const since = sim.world.nowMs - sim.holdMs * 1.5 - SLACK_MS;
         if (!ap.isAgentUp || ap.agentSinceMs > since) waiting.delete(ap);
         else waiting.set(ap, look(sim, ap, waiting.get(ap) ?? new Map(), since));
