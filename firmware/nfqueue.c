@@ -120,6 +120,7 @@ static void nfqueue_require(const struct port *port)
 
 static void nfqueue_commit(void)
 {
+	stations_read();
 	if (settings.rules == RULES_NONE)
 		say("rules are left to others (--print-rules nft|iptables names them)");
 	else

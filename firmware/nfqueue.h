@@ -39,6 +39,8 @@ void queue_decide(uint32_t id, bool pass);
 /* stations.c */
 /* Addresses are IPv6, or ::ffff:a.b.c.d. */
 void stations_start(void);
+/* Those whom the kernel knows already; when the ports are known. */
+void stations_read(void);
 void stations_learn(uint32_t ifindex, const uint8_t address[16], const uint8_t mac[6]);
 bool stations_find(uint32_t ifindex, const uint8_t address[16], uint8_t mac[6]);
 /* Has the kernel look for it. */

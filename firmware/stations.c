@@ -190,14 +190,18 @@ void stations_ask(uint32_t ifindex, const uint8_t address[16])
 	recv(ask_fd, batch.bytes, sizeof(batch.bytes), MSG_DONTWAIT);
 }
 
-/* A port that came later brings its neighbours by itself: it has none yet. */
 void stations_start(void)
 {
 	neighbours = table_make();
 	heard = table_make();
 	neighbours_fd = netlink_open(RTMGRP_NEIGH);
 	ask_fd = netlink_open(0);
-	netlink_dump(RTM_GETNEIGH, neighbour_take, NULL);
 	if (loop_add(neighbours_fd, neighbours_ready))
 		die(EXIT_RUNTIME, "event loop: %s", strerror(errno));
+}
+
+/* Only neighbours of ports are kept. A port that comes later brings them by itself: it has none yet. */
+void stations_read(void)
+{
+	netlink_dump(RTM_GETNEIGH, neighbour_take, NULL);
 }
