@@ -79,9 +79,13 @@ export class SnapshotChunks {
     if (this.scratch.length < most) this.scratch = new Uint32Array(most);
     const { scratch } = this;
     const limit = Math.min(geometry.cells, (end - units.slotUnits) * UNIT_CELLS);
+    // A source without cells has none that are used.
+    const words = cells.cells;
+    const known = Math.min(limit, words.length);
     let count = 0;
     let read = from;
-    for (; read < limit && count < most; read++) if ((cells.cells[read] ?? 0) !== 0) scratch[count++] = read;
+    for (; read < known && count < most; read++) if (words[read] !== 0) scratch[count++] = read;
+    if (read >= known) read = limit;
     const fits = count === 0 ? 0 : block.fit(cells, ticks, scratch, 0, count, 0, bits);
     const reached = fits === count ? read : scratch[fits]!;
     const to = reached === limit ? limit : Math.floor(reached / UNIT_CELLS) * UNIT_CELLS;
