@@ -1,32 +1,27 @@
 import { execFileSync } from "node:child_process";
 import { createSocket } from "node:dgram";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RoamwallError } from "../../src/base/errors.ts";
 import { xxh32Words, xxh32WordsReversed } from "../../src/base/hash.ts";
 import type { Mac } from "../../src/base/mac.ts";
 import { REPLAY_SEEDS } from "../../src/control/replay-policy.ts";
-import { nodePlatform } from "../../src/platform/node/platform.ts";
 import { probeBits } from "../../src/policy/filter.ts";
 import { ruleKeys } from "../../src/policy/keys.ts";
 import { compilePolicy, compileRules, parsePolicy, parseRules } from "../../src/policy/policy.ts";
 import { signRequest } from "../../src/radius/authenticator.ts";
 import { attribute, CODE, integerAttribute } from "../../src/radius/packet.ts";
-import {
-  type CarriedFilter,
-  type Radius,
-  type RadiusGrant,
-  type RadiusOptions,
-  startRadius,
-} from "../../src/radius/radius.ts";
+import type { CarriedFilter, RadiusGrant, RadiusOptions } from "../../src/radius/radius.ts";
+import { engineOf, QJS_HOST } from "./support/engine.ts";
 import { FreeRadius, freePorts, hasFreeRadius, RADIUS_SECRET } from "./support/free-radius.ts";
 import { Processes, pause, until } from "./support/processes.ts";
+import { RemoteRelay } from "./support/relay/relay.ts";
 
 /*
- *   eapol_test (hostapd and station in one) --- relay in this test --- FreeRADIUS, all on loopback
- *   radclient ------------------------------------ CoA, Disconnect ---+
+ *   eapol_test (hostapd and station in one) --- relay in an engine --- FreeRADIUS, all on loopback
+ *   radclient ------------------------------------ CoA, Disconnect -----+
  */
 const MAC = "02:00:00:00:0a:01" as Mac;
 const SECRET = new TextEncoder().encode(RADIUS_SECRET);
@@ -46,6 +41,12 @@ class Rights {
   readonly silence: boolean[] = [];
   grants = 0;
   delayMs = 0;
+
+  forget(): void {
+    this.given.clear();
+    this.revoked.length = this.silence.length = 0;
+    this.grants = this.delayMs = 0;
+  }
 
   async grant(mac: Mac, grant: RadiusGrant): Promise<void> {
     const texts = (grant.rules ?? []).map((text) => ({ text, place: "RADIUS" }));
@@ -69,8 +70,6 @@ class Rights {
     return { state: "in force" };
   }
 
-  current(): undefined {}
-
   serversSilent(isSilent: boolean): void {
     this.silence.push(isSilent);
   }
@@ -80,13 +79,19 @@ class Rights {
   }
 }
 
-describe.runIf(hasFreeRadius)("logins through the relay", () => {
+/** Both, unless one is asked for; a mixed mesh has both, too. */
+const chosen = process.env["ROAMWALL_ENGINE"] === undefined ? "mixed" : engineOf();
+const ENGINES = (["node", "qjs"] as const).filter(
+  (engine) => chosen === "mixed" || (engine === "node") === (chosen === "node"),
+);
+
+describe.runIf(hasFreeRadius && existsSync(QJS_HOST)).each(ENGINES)("logins through the relay (%s)", (engine) => {
   let directory: string;
   let processes: Processes;
   let server: FreeRadius;
   let serverPort: number;
-  let radius: Radius;
-  let rights: Rights;
+  let relay: RemoteRelay;
+  const rights = new Rights();
   let relayPort: number;
   let dasPort: number;
 
@@ -99,9 +104,11 @@ describe.runIf(hasFreeRadius)("logins through the relay", () => {
       user: ["carol", manyRules(directory)],
     });
     await server.start();
+    relay = await RemoteRelay.start(engine, directory, processes, rights);
+    expect((await relay.engine()).startsWith(engine === "node" ? "Node" : "QuickJS")).toBe(true);
   });
-  afterEach(() => radius?.close());
   afterAll(async () => {
+    await relay?.close();
     await processes?.stopAll();
     rmSync(directory, { recursive: true, force: true });
   });
@@ -109,28 +116,24 @@ describe.runIf(hasFreeRadius)("logins through the relay", () => {
   async function open(ports = [serverPort], options: Partial<RadiusOptions> = {}): Promise<void> {
     relayPort = await freePorts(PLACES);
     dasPort = relayPort + 2;
-    rights = new Rights();
+    rights.forget();
     const ends = (offset: number) => ({
       listen: { address: "127.0.0.1", port: relayPort + offset },
       servers: ports.map((port) => ({ address: "127.0.0.1", port: port + offset })),
     });
-    radius = await startRadius({
-      platform: nodePlatform({ logLevel: "error" }),
-      rights,
-      options: {
+    await relay.open({
+      secret: SECRET,
+      authentication: ends(0),
+      accounting: ends(1),
+      demandMessageAuthenticator: false,
+      das: {
+        listen: { address: "127.0.0.1", port: dasPort },
+        clients: ["127.0.0.1"],
         secret: SECRET,
-        authentication: ends(0),
-        accounting: ends(1),
-        demandMessageAuthenticator: false,
-        das: {
-          listen: { address: "127.0.0.1", port: dasPort },
-          clients: ["127.0.0.1"],
-          secret: SECRET,
-          demandTimestamp: false,
-          hostapd: [],
-        },
-        ...options,
+        demandTimestamp: false,
+        hostapd: [],
       },
+      ...options,
     });
   }
 
@@ -148,7 +151,7 @@ describe.runIf(hasFreeRadius)("logins through the relay", () => {
     expect(output).toMatch(/SUCCESS\s*$/);
     expect(code).toBe(0);
     expect(rights.given.get(MAC)).toMatchObject({ role: "staff", leftSeconds: 28_830 });
-    expect(radius.sessions()).toMatchObject([{ mac: MAC, user: "alice", role: "staff" }]);
+    expect(await relay.sessions()).toMatchObject([{ mac: MAC, user: "alice", role: "staff" }]);
   });
 
   it("bring rules that FreeRADIUS packs as it likes", async () => {
@@ -182,13 +185,13 @@ describe.runIf(hasFreeRadius)("logins through the relay", () => {
     await open([serverPort], { secret: new TextEncoder().encode("wrong") });
     expect((await server.login("tls.conf", relayPort, MAC)).code).not.toBe(0);
     expect(rights.grants).toBe(0);
-    expect(radius.status().relays[0]!.dropped["answer: bad authenticator"]).toBeGreaterThan(0);
+    expect((await relay.status()).relays[0]!.dropped["answer: bad authenticator"]).toBeGreaterThan(0);
   });
 
   it("go to the second server when the first is dead", async () => {
     await open([await freePorts(2), serverPort]);
     expect((await server.login("peap.conf", relayPort, MAC)).code).toBe(0);
-    expect(radius.status().relays[0]!.servers.map(({ isUp }) => isUp)).toEqual([false, true]);
+    expect((await relay.status()).relays[0]!.servers.map(({ isUp }) => isUp)).toEqual([false, true]);
   });
 
   it(`bring ${RULES} rules at 0.1 % in one Access-Accept`, async () => {
