@@ -20,8 +20,12 @@
 /* Packets that the kernel keeps for us, and what it may use to tell of them. */
 #define QUEUE_PACKETS 4096
 #define SOCKET_BYTES (4 << 20)
-/* Packets whose receiver's MAC is not known yet, and how long they wait for it: as long as the kernel itself would. */
-#define WAITING_MAX 64
+/*
+ * Packets whose receiver's MAC is not known yet, and how long they wait for it: as long as the kernel itself would. Who has
+ * just roamed here has some hundred flows; who scans addresses that nobody has gets no more than his share.
+ */
+#define WAITING_MAX 1024
+#define WAITING_EACH 768
 #define WAITING_NS NS_PER_S
 
 struct packet {
@@ -303,13 +307,25 @@ static struct routine_packet packet_how(const struct packet *packet)
 	};
 }
 
-/* What the AP sends by itself needs no receiver that is known. */
-static bool waits(const struct packet *packet, const struct routine_packet *how, const uint8_t *address)
+static bool waiting_has_room(const uint8_t address[16])
+{
+	unsigned int same = 0;
+
+	for (unsigned int i = 0; i < waiting_count; i++)
+		same += !memcmp(waiting[i].address, address, 16);
+	return waiting_count < WAITING_MAX && same < WAITING_EACH;
+}
+
+/* Or is dropped. */
+static void wait_for_receiver(const struct packet *packet, const struct routine_packet *how, const uint8_t *address)
 {
 	struct waiting *one = &waiting[waiting_count];
 
-	if (waiting_count == WAITING_MAX)
-		return false;
+	if (!waiting_has_room(address)) {
+		routine_count(RW_REASON_BUSY);
+		queue_decide(packet->id, false);
+		return;
+	}
 	waiting_count++;
 	one->id = packet->id;
 	one->until_ns = clock_ns() + WAITING_NS;
@@ -317,7 +333,6 @@ static bool waits(const struct packet *packet, const struct routine_packet *how,
 	memcpy(one->address, address, sizeof(one->address));
 	memcpy(one->frame, routine_frame(), sizeof(one->frame));
 	stations_ask(how->ifindex, address);
-	return true;
 }
 
 /* False: there is no verdict yet. */
@@ -339,8 +354,11 @@ static bool packet_judge(const struct packet *packet, bool *pass)
 		known = frame_head(packet, &how, address, frame);
 	}
 	frame_body(packet, head, &how, frame);
-	if (!known && !routine_is_own(&how) && waits(packet, &how, address))
+	/* what the AP sends by itself needs no receiver that is known */
+	if (!known && !routine_is_own(&how)) {
+		wait_for_receiver(packet, &how, address);
 		return false;
+	}
 	*pass = routine_judge(&how);
 	if (*pass)
 		learn(packet, &how);
@@ -349,34 +367,34 @@ static bool packet_judge(const struct packet *packet, bool *pass)
 
 /* --- packets whose receiver was unknown --- */
 
-static void waiting_take(unsigned int index, bool pass)
-{
-	uint32_t id = waiting[index].id;
-
-	memmove(&waiting[index], &waiting[index + 1], (--waiting_count - index) * sizeof(waiting[0]));
-	queue_decide(id, pass);
-}
-
 void queue_retry(void)
 {
+	unsigned int kept = 0, count = waiting_count;
+
 	memory_set_now(clock_ns());
-	for (unsigned int i = 0; i < waiting_count;) {
+	for (unsigned int i = 0; i < count; i++) {
 		const struct waiting *one = &waiting[i];
 		uint8_t *frame = routine_frame();
 
 		memcpy(frame, one->frame, sizeof(one->frame));
 		if (stations_find(one->how.ifindex, one->address, frame))
-			waiting_take(i, routine_judge(&one->how));
+			queue_decide(one->id, routine_judge(&one->how));
 		else
-			i++;
+			memmove(&waiting[kept++], one, sizeof(*one));
 	}
+	waiting_count = kept;
 }
 
 /* Whom the kernel does not find either gets nothing. Returns when it wants to be called again. */
 uint64_t queue_run(uint64_t now)
 {
-	while (waiting_count && waiting[0].until_ns <= now)
-		waiting_take(0, false);
+	unsigned int late = 0;
+
+	while (late < waiting_count && waiting[late].until_ns <= now)
+		queue_decide(waiting[late++].id, false);
+	waiting_count -= late;
+	if (late)
+		memmove(waiting, waiting + late, waiting_count * sizeof(waiting[0]));
 	return waiting_count ? waiting[0].until_ns : NEVER;
 }
 

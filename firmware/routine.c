@@ -78,3 +78,8 @@ bool routine_judge(const struct routine_packet *packet)
 	s->p.ifindex = packet->ifindex;
 	return rw_judge(s, rw_memory.ctl);
 }
+
+void routine_count(uint32_t reason)
+{
+	rw_count(reason);
+}

@@ -24,5 +24,7 @@ uint8_t *routine_frame(void);
 bool routine_is_own(const struct routine_packet *packet);
 /* True: it may pass. */
 bool routine_judge(const struct routine_packet *packet);
+/* A denial that is nobody's judgement. */
+void routine_count(uint32_t reason);
 
 #endif

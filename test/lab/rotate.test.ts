@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { KeysStatus } from "../../src/control/status.ts";
+import { roamwallAt } from "./support/engine.ts";
 import { Lab } from "./support/lab.ts";
 import { pause, until } from "./support/processes.ts";
 import { hasFirmware, isRoot } from "./support/root.ts";
@@ -19,10 +20,12 @@ describe.runIf(isRoot && hasFirmware)("a mesh that gets a new key", () => {
   });
   afterEach(() => lab?.close());
 
-  const keyVerb = (...words: string[]) =>
-    execFileSync(process.execPath, ["dist/roamwall.cjs", "key", ...words, "--key", join(lab.directory, "key")], {
+  const keyVerb = (...words: string[]) => {
+    const [program, first] = roamwallAt(1);
+    return execFileSync(program, [...first, "key", ...words, "--key", join(lab.directory, "key")], {
       encoding: "utf8",
     });
+  };
   const states = async () => {
     const each = await Promise.all(lab.aps.map((ap) => ap.ask<KeysStatus>("keys")));
     return each.map(({ keys }) => keys.map(({ slot, state }) => `${slot} ${state}`).join());

@@ -75,12 +75,12 @@ export class FreeRadius {
   }
 
   /** One login by eapol_test, which is hostapd and station in one. Answers whether it got in, and what it printed. */
-  login(conf: "peap.conf" | "tls.conf", port: number, mac: string, user = "alice"): Promise<Run> {
+  login(conf: "peap.conf" | "tls.conf", port: number, mac: string, user = "alice", patienceS = 12): Promise<Run> {
     const own = join(this.directory, `${user}-${conf}`);
     const password = PASSWORDS[user] ?? user;
     const text = readFileSync(join(this.directory, conf), "utf8");
     writeFileSync(own, text.replace(/"alice"/, `"${user}"`).replace("wonderland", password));
-    const args = ["-c", own, "-a", "127.0.0.1", "-p", `${port}`, "-s", RADIUS_SECRET, "-M", mac, "-t", "12"];
+    const args = ["-c", own, "-a", "127.0.0.1", "-p", `${port}`, "-s", RADIUS_SECRET, "-M", mac, "-t", `${patienceS}`];
     return this.run("eapol_test", args);
   }
 
