@@ -60,6 +60,8 @@ export interface Hint {
   readonly n: number;
   /** So long ago, at least, the highest claim was made: in a part that was cut off, a lower one may be younger. */
   readonly claimAgeMs: number;
+  /** With identities: it takes no client away by itself, since nobody claims for another. */
+  readonly isHearsay?: boolean;
 }
 
 /** What became of rights that an AP was told to enact for a client. */

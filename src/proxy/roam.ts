@@ -243,8 +243,13 @@ export class Roam {
    * Who has seen the client since that claim claims above; who has not may have missed that it went. Unless who tells names
    * itself: it does not serve the client, and knows nobody who does.
    */
-  private outdone(context: Context, { from, holder, n, claimAgeMs }: Hint, nowMs: number): void {
+  private outdone(context: Context, { from, holder, n, claimAgeMs, isHearsay }: Hint, nowMs: number): void {
     const isSeen = nowMs - context.claimedMs <= CLAIM_COUNTS_MS || nowMs - context.seenMs < claimAgeMs;
+    if (holder !== from && !isSeen && isHearsay) {
+      // What it claimed it says itself, when it hears our claim.
+      this.heardOfHolder(context, holder, n, nowMs);
+      return;
+    }
     if (holder !== from && !isSeen) {
       this.yieldTo(context, holder, n - 1, nowMs);
       this.belongings.handOver(context, holder, []);

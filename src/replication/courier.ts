@@ -68,8 +68,7 @@ export class Courier implements Omit<ProxyWire, "soon"> {
       befriend: (id, endpoint, isAsker, nowMs) => this.befriend(id, endpoint, isAsker, nowMs),
       found: (client) => proxy.found(client),
       sighted: (client) => proxy.sighted(client),
-      // With identities nobody claims for another: the holder is asked, and says itself what it claimed.
-      hinted: (mac, hint) => proxy.hinted(mac, mesh.identities && hint.from !== hint.holder ? { ...hint, n: 0 } : hint),
+      hinted: (mac, hint) => proxy.hinted(mac, { ...hint, isHearsay: mesh.identities !== undefined }),
       send: (value, to) => this.sendLocate(value, to),
     });
     this.pull = new FilterPull({

@@ -3,7 +3,7 @@ import { nodeCrypto } from "../platform/node/crypto.ts";
 import { nodeX25519 } from "../platform/node/x25519.ts";
 import type { MeshKey } from "./keyring.ts";
 import { Sealed } from "./sealed.ts";
-import { FLOWS, meshOf, open, speak } from "./testing/flows.ts";
+import { CLIENT, FLOWS, meshOf, open, pass, speak } from "./testing/flows.ts";
 import { identitiesAmong, membersOf, secretOf } from "./testing/identities.ts";
 import { type Lab, type LabOptions, mirrorDifferences } from "./testing/lab.ts";
 
@@ -117,6 +117,16 @@ describe("a mesh with identities", () => {
       [1, 2],
     ]);
     await expectWhole(lab);
+  });
+
+  it("finds a client whose AP is out of earshot, and believes that AP before it hands anything over", async () => {
+    const inRow = (from: number, to: number) => Math.abs(from - to) === 1;
+    const lab = await meshOf(5, { crypto: nodeCrypto, identitiesOf: identitiesAmong(1, 2, 3, 4, 5), hears: inRow });
+    await open(lab, lab.ap(1));
+    expect(pass(lab.ap(5), 0, "A>")).toBe(1);
+    await lab.run(600);
+    expect(await speak(lab, lab.ap(5))).toBe(0);
+    expect(lab.ap(1).replicator.proxy.contexts.get(CLIENT)).toMatchObject({ here: false, ap: 5 });
   });
 
   it("believes nobody, and is believed by nobody, without a list, or with none in common", async () => {
