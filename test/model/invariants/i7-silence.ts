@@ -2,6 +2,7 @@ import { eachRecord } from "../../../src/replication/inbox.ts";
 import { PREFIX_BYTES } from "../../../src/replication/outbox.ts";
 import { KIND } from "../../../src/replication/records/kinds.ts";
 import { HEADER_BYTES, HELLO_HEADER_BYTES, SEALED_EXTRA_BYTES } from "../../../src/replication/seal.ts";
+import type { AccessPoint } from "../access-point.ts";
 import type { Simulation, Watch } from "../simulation.ts";
 
 const QUIET_AFTER_MS = 1_000;
@@ -16,9 +17,12 @@ export function onlyHellosAtRest(sim: Simulation): Watch {
   let publishedMs = 0;
   /** by AP: change sets published; a number that is spent on something else is no publication */
   const published = new Map<number, number>();
+  /** by AP: neighbours that it mirrors */
+  const mirrors = new Map<number, number>();
   return {
     atRest() {
       armedMs = Math.min(armedMs, sim.world.nowMs);
+      for (const ap of sim.aps) mirrors.set(ap.id, mirrorsOf(ap));
     },
     sent(from, bytes) {
       const { nowMs } = sim.world;
@@ -28,12 +32,23 @@ export function onlyHellosAtRest(sim: Simulation): Watch {
         publishedMs = nowMs;
       }
       if (nowMs < armedMs || nowMs - publishedMs <= QUIET_AFTER_MS) return;
+      // It lacked one, and has it only now: a table that was given back, or is empty, made room.
+      if (mirrorsOf(from) > (mirrors.get(from.id) ?? 0)) {
+        mirrors.set(from.id, mirrorsOf(from));
+        publishedMs = nowMs;
+        sim.excuse("I7: a mirror that has become free is filled");
+        return;
+      }
       for (const kind of kindsOf(bytes)) {
         if (kind === KIND.hello) continue;
         sim.fail("I7", `${from.name} still sends ${NAMES[kind] ?? kind}`, [from.name]);
       }
     },
   };
+}
+
+function mirrorsOf({ isAgentUp, replicator }: AccessPoint): number {
+  return isAgentUp ? replicator.list().filter(({ mirror }) => mirror).length : 0;
 }
 
 function kindsOf(bytes: Uint8Array): number[] {
