@@ -35,7 +35,7 @@ export class Chromium {
   constructor() {
     const flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run"];
     const args = [...flags, "--remote-debugging-pipe", `--user-data-dir=${this.profile}`, "about:blank"];
-    this.process = spawn(CHROMIUM!, args, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
+    this.process = spawn(CHROMIUM!, args, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"], detached: true });
     let held = "";
     (this.process.stdio[4] as Readable).setEncoding("utf8").on("data", (text: string) => {
       const messages = (held + text).split("\0");
@@ -70,9 +70,10 @@ export class Chromium {
 
   async close(): Promise<void> {
     const ended = new Promise((resolve) => this.process.once("exit", resolve));
-    this.process.kill("SIGKILL");
+    // Its helpers, too: they write to the profile.
+    process.kill(-this.process.pid!, "SIGKILL");
     await ended;
-    rmSync(this.profile, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(this.profile, { recursive: true, force: true, maxRetries: 20 });
   }
 
   private take(message: {
