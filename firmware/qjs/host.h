@@ -115,6 +115,8 @@ void handle_wait(struct handle *handle, uint32_t events);
 void handle_close(struct handle *handle);
 /* *out NULL: closed by now, which is no fault of the bundle's; or never given out, or of another kind. */
 bool arg_handle(JSValueConst value, const struct handle_ops *ops, struct handle **out);
+/* Closes what is named, if it is not closed yet; what a function of the bundle answers. */
+JSValue arg_close(JSValueConst value, const struct handle_ops *ops);
 unsigned int handles_room(void);
 
 /* timers.c */

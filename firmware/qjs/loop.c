@@ -151,6 +151,17 @@ bool arg_handle(JSValueConst value, const struct handle_ops *ops, struct handle 
 	return true;
 }
 
+JSValue arg_close(JSValueConst value, const struct handle_ops *ops)
+{
+	struct handle *handle;
+
+	if (!arg_handle(value, ops, &handle))
+		return JS_EXCEPTION;
+	if (handle)
+		handle_close(handle);
+	return JS_UNDEFINED;
+}
+
 /* What the engine freed lies between what it holds: glibc returns it only when it is told to. */
 static void trim(double now_ms)
 {

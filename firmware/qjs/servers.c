@@ -149,14 +149,8 @@ static JSValue js_server_port(JSContext *context, JSValueConst self, int argc, J
 /* host.closeServer(id): its streams stay. */
 static JSValue js_close_server(JSContext *context, JSValueConst self, int argc, JSValueConst *argv)
 {
-	struct handle *handle;
-
 	(void)context, (void)self, (void)argc;
-	if (!arg_handle(argv[0], &server_ops, &handle))
-		return JS_EXCEPTION;
-	if (handle)
-		handle_close(handle);
-	return JS_UNDEFINED;
+	return arg_close(argv[0], &server_ops);
 }
 
 void servers_define(JSValueConst host)

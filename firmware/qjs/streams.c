@@ -321,14 +321,8 @@ static JSValue js_end(JSContext *context, JSValueConst self, int argc, JSValueCo
 /* host.destroy(id): at once. */
 static JSValue js_destroy(JSContext *context, JSValueConst self, int argc, JSValueConst *argv)
 {
-	struct handle *handle;
-
 	(void)context, (void)self, (void)argc;
-	if (!arg_handle(argv[0], &stream_ops, &handle))
-		return JS_EXCEPTION;
-	if (handle)
-		handle_close(handle);
-	return JS_UNDEFINED;
+	return arg_close(argv[0], &stream_ops);
 }
 
 void streams_define(JSValueConst host)

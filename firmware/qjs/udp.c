@@ -234,14 +234,8 @@ static JSValue js_send(JSContext *context, JSValueConst self, int argc, JSValueC
 /* host.closeUdp(id) */
 static JSValue js_close_udp(JSContext *context, JSValueConst self, int argc, JSValueConst *argv)
 {
-	struct handle *handle;
-
 	(void)context, (void)self, (void)argc;
-	if (!arg_handle(argv[0], &udp_ops, &handle))
-		return JS_EXCEPTION;
-	if (handle)
-		handle_close(handle);
-	return JS_UNDEFINED;
+	return arg_close(argv[0], &udp_ops);
 }
 
 void udp_define(JSValueConst host)

@@ -73,14 +73,8 @@ static JSValue js_watch(JSContext *context, JSValueConst self, int argc, JSValue
 /* host.unwatch(id) */
 static JSValue js_unwatch(JSContext *context, JSValueConst self, int argc, JSValueConst *argv)
 {
-	struct handle *handle;
-
 	(void)context, (void)self, (void)argc;
-	if (!arg_handle(argv[0], &watch_ops, &handle))
-		return JS_EXCEPTION;
-	if (handle)
-		handle_close(handle);
-	return JS_UNDEFINED;
+	return arg_close(argv[0], &watch_ops);
 }
 
 void watch_define(JSValueConst host)

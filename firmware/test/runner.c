@@ -22,21 +22,10 @@
 #include <unistd.h>
 
 #include "../abi.h"
+#include "records.h"
 
-enum {
-	RUN = 100, /* struct run, frame */
-	SET_CTL = 101, /* struct rw_ctl */
-	SET_PORT = 102, /* u32 ifindex, struct rw_port */
-	OWN_MACS = 103, /* struct rw_client_key[] */
-	LOCAL_ADDRESSES = 104, /* 16 bytes[] */
-	SET_USED = 105, /* u32 slot, u32 cells */
-	SET_CELLS = 106, /* struct rw_event_cells[]: into the own table */
-	READ_COUNTERS = 107, /* answer: u64[32], then struct rw_client_counters[slots] */
-	BENCH = 108, /* struct run, frame; answer: u32 ns a packet */
-	RESET = 109, /* all maps as after loading */
-	SET_HALF_OPEN = 110, /* u8 opener[cells], struct rw_half_open[slots] */
-	RESULT = 100,
-};
+/* of an answer */
+#define RESULT 100
 
 struct run {
 	uint8_t direction, tagged, from_ap, gso;
@@ -57,8 +46,6 @@ struct shape {
 	uint32_t bucket_bits, remainder_bits, tick_bits, wide;
 };
 
-#define FILTER_WORDS 512
-#define FILTERS 64
 #define OUT_ROOM (1 << 20)
 
 static struct bpf_object *object;

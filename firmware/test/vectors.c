@@ -7,21 +7,7 @@
  * With -DFREESTANDING it needs no library: for CPUs without an FPU, for which Debian has none (MIPS).
  */
 #include "../routine.c"
-
-enum {
-	RUN = 100, /* struct run, struct answer, frame */
-	SET_CTL = 101,
-	SET_PORT = 102,
-	OWN_MACS = 103,
-	LOCAL_ADDRESSES = 104,
-	SET_USED = 105,
-	SET_CELLS = 106,
-	BENCH = 108, /* struct run, frame */
-	RESET = 109,
-	SET_HALF_OPEN = 110,
-	SHAPE = 200, /* struct shape; before all others */
-	CHECK = 201, /* struct check */
-};
+#include "records.h"
 
 struct run {
 	u8 direction, tagged, gso, vary; /* vary: each repetition has another source port */
@@ -47,8 +33,6 @@ struct check {
 #define CELLS_MAX (1 << 15)
 #define MIRRORS_MAX 3
 #define SLOTS_MAX 64
-#define FILTERS 64
-#define FILTER_WORDS 512
 #define ENTRIES_MAX 256
 #define PRIME 16777619u
 
