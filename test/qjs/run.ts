@@ -8,6 +8,9 @@ import { QJS_HOST } from "../lab/support/engine.ts";
 export const SANITIZED = resolve("build/roamwall-qjs-sanitized");
 export const hasHost = existsSync(QJS_HOST);
 
+/** The program, or an emulator with its options and the program. */
+export type Host = string | readonly string[];
+
 export interface Ended {
   readonly code: number;
   readonly out: string;
@@ -21,7 +24,7 @@ export async function runInHost(
   name: string,
   directory: string,
   words: string[] = [],
-  host = QJS_HOST,
+  host: Host = QJS_HOST,
 ): Promise<Ended> {
   const bundle = join(directory, `${name}.js`);
   await build({
@@ -35,12 +38,13 @@ export async function runInHost(
   return runHost(["--bundle", bundle, ...words], directory, host);
 }
 
-export function runHost(words: string[], cwd: string, host = QJS_HOST): Promise<Ended> {
+export function runHost(words: string[], cwd: string, host: Host = QJS_HOST): Promise<Ended> {
+  const [program, ...first] = [host].flat();
   return new Promise((done) => {
     const options = { cwd, encoding: "utf8", timeout: PATIENCE_MS, maxBuffer: 1 << 26 } as const;
     // The engine's own library is not instrumented, and keeps what it needs until the end.
     const env = { ...process.env, ASAN_OPTIONS: "detect_leaks=0:abort_on_error=0" };
-    execFile(host, words, { ...options, env }, (error, out, err) => {
+    execFile(program!, [...first, ...words], { ...options, env }, (error, out, err) => {
       done({ code: error ? Number((error as { code?: number }).code ?? -1) : 0, out, err });
     });
   });

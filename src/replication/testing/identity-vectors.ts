@@ -1,6 +1,5 @@
 import { hex } from "../../base/bytes.ts";
-import { nodeX25519 } from "../../platform/node/x25519.ts";
-import type { Crypto } from "../../platform/platform.ts";
+import type { Crypto, X25519 } from "../../platform/platform.ts";
 import { Keyring } from "../keyring.ts";
 import { Members } from "../members.ts";
 import { Paired } from "../paired.ts";
@@ -13,33 +12,40 @@ const TO = 2;
 const secretOf = (first: number) => Uint8Array.from({ length: 32 }, (_, i) => first + i);
 export const SECRETS = { [FROM]: secretOf(0x40), [TO]: secretOf(0x80) } as const;
 
+/** Of a platform. */
+export interface Primitives {
+  readonly crypto: Crypto;
+  readonly x25519: X25519;
+}
+
 export interface IdentityVectors {
   readonly keys: Record<string, string>;
   readonly datagrams: readonly { readonly name: string; readonly body: Uint8Array; readonly bytes: Uint8Array }[];
 }
 
-export function pairedOf(crypto: Crypto, mesh: Uint8Array, id: typeof FROM | typeof TO): Paired {
+export function pairedOf({ crypto, x25519 }: Primitives, mesh: Uint8Array, id: typeof FROM | typeof TO): Paired {
   const members = [FROM, TO].map((of) => {
-    return { id: of, publicKey: nodeX25519.publicKey(SECRETS[of as typeof FROM]) };
+    return { id: of, publicKey: x25519.publicKey(SECRETS[of as typeof FROM]) };
   });
   return new Paired({
     id,
     keys: new Keyring(crypto, [{ slot: 0, secret: mesh }]),
-    members: new Members({ x25519: nodeX25519, secret: SECRETS[id], members }),
+    members: new Members({ x25519, secret: SECRETS[id], members }),
     audience: () => [TO],
   });
 }
 
 export function identityVectors(
-  crypto: Crypto,
+  primitives: Primitives,
   mesh: Uint8Array,
   greeting: Greeting,
   edge: Uint8Array,
 ): IdentityVectors {
-  const seal = pairedOf(crypto, mesh, FROM);
+  const { crypto, x25519 } = primitives;
+  const seal = pairedOf(primitives, mesh, FROM);
   const channel = seal.channel(0, FROM, greeting)!;
   const header = { keySlot: 0, sender: FROM, epochTag: seal.epochTag(greeting.epoch) };
-  const shared = nodeX25519.shared(SECRETS[FROM], nodeX25519.publicKey(SECRETS[TO]))!;
+  const shared = x25519.shared(SECRETS[FROM], x25519.publicKey(SECRETS[TO]))!;
   const { secret } = channel.dealing!;
   const of = Uint8Array.of(0, FROM, ...bigEndian(greeting.identity));
   const derive = (secret: Uint8Array, label: string, salt: Uint8Array, info: Uint8Array, bytes: number) =>
@@ -49,9 +55,9 @@ export function identityVectors(
   return {
     keys: {
       "AP 7's secret": hex(SECRETS[FROM]),
-      "AP 7's public key": hex(nodeX25519.publicKey(SECRETS[FROM])),
+      "AP 7's public key": hex(x25519.publicKey(SECRETS[FROM])),
       "AP 2's secret": hex(SECRETS[TO]),
-      "AP 2's public key": hex(nodeX25519.publicKey(SECRETS[TO])),
+      "AP 2's public key": hex(x25519.publicKey(SECRETS[TO])),
       shared: hex(shared),
       "data key, 7 to 2": derive(shared, "roamwall/1 data", greeting.epoch, Uint8Array.of(...of, 0, TO), 32),
       "filter key, 7 to 2": derive(shared, "roamwall/1 filter", greeting.epoch, Uint8Array.of(...of, 0, TO), 16),

@@ -13,7 +13,7 @@ import { emitRepairHead, REPAIR_KIND } from "../records/repair.ts";
 import { emitSnapHead, SNAP_KIND } from "../records/snap.ts";
 import type { Greeting, Header } from "../seal.ts";
 import { Sealed } from "../sealed.ts";
-import { identityVectors } from "./identity-vectors.ts";
+import { identityVectors, type Primitives } from "./identity-vectors.ts";
 import { SAMPLES } from "./samples.ts";
 
 /** What docs/wire-vectors.md shows: written by the codecs, read again by a test. */
@@ -135,10 +135,10 @@ export function datagramVectors(crypto: Crypto): {
 }
 
 /** docs/wire-vectors.md */
-export function vectorsText(crypto: Crypto): string {
-  const { keys, datagrams } = datagramVectors(crypto);
+export function vectorsText(primitives: Primitives): string {
+  const { keys, datagrams } = datagramVectors(primitives.crypto);
   const rows = recordVectors().map(([name, kind, body]) => `| ${name} | ${kind} | \`${hex(body)}\` |`);
-  const identities = identityVectors(crypto, KEY, GREETING, datagrams[0]!.body);
+  const identities = identityVectors(primitives, KEY, GREETING, datagrams[0]!.body);
   return `# Test vectors of the wire
 
 Written by \`node scripts/ts.mjs scripts/gen-vectors.ts\` from the codecs; a test reads them back. What the fields are is in [wire.md](wire.md).

@@ -1,3 +1,5 @@
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 
 /** The packages' programs for other CPUs, by Debian's emulators of single programs. */
@@ -37,7 +39,11 @@ export function emulated(cpu: EmulatedCpu): string[] {
   return [...EMULATORS[cpu], packagedHost(cpu)];
 }
 
+export function canEmulate(cpu: EmulatedCpu): boolean {
+  return existsSync(packagedHost(cpu)) && spawnSync(EMULATORS[cpu][0], ["--version"]).status === 0;
+}
+
 /** Of `npm run package`. */
-export function packagedHost(cpu: EmulatedCpu): string {
+function packagedHost(cpu: EmulatedCpu): string {
   return resolve("build/package", cpu, "roamwall-qjs");
 }
