@@ -62,10 +62,12 @@ function scriptsOf(recipe: Recipe): Map<string, string> {
   const head = `[ -s "\${IPKG_INSTROOT}/lib/functions.sh" ] || exit 0\n. \${IPKG_INSTROOT}/lib/functions.sh\nexport root="\${IPKG_INSTROOT}"\nexport pkgname="${recipe.name}"\n`;
   const install = `[ "\${IPKG_NO_SCRIPT}" = "1" ] && exit 0\n${head}add_group_and_user\ndefault_postinst\n`;
   // Here the platform's default runs first; it runs our part itself only for opkg.
-  const own = (recipe.prerm ?? "").replace(/^#!.*\n/, "");
+  const own = (script: string | undefined) => (script ?? "").replace(/^#!.*\n/, "");
+  const after = own(recipe.postinst);
   return new Map([
-    ["post-install", `#!/bin/sh\n${install}`],
-    ["post-upgrade", `#!/bin/sh\nexport PKG_UPGRADE=1\n${install}`],
-    ["pre-deinstall", `#!/bin/sh\n${head}default_prerm\n${own}`],
+    ["post-install", `#!/bin/sh\n${install}${after}`],
+    ["post-upgrade", `#!/bin/sh\nexport PKG_UPGRADE=1\n${install}${after}`],
+    ["pre-deinstall", `#!/bin/sh\n${head}default_prerm\n${own(recipe.prerm)}`],
+    ...(recipe.postrm === undefined ? [] : [["post-deinstall", recipe.postrm] as const]),
   ]);
 }

@@ -40,9 +40,15 @@ function control(recipe: Recipe, tree: Tree, architecture: string, origin: Origi
     text("/postinst", wrapper("postinst"), 0o755),
     text("/prerm", wrapper("prerm"), 0o755),
     ...(conffiles.length ? [text("/conffiles", `${conffiles.join("\n")}\n`)] : []),
-    ...(recipe.prerm === undefined ? [] : [text("/prerm-pkg", recipe.prerm, 0o755)]),
+    ...script("/postinst-pkg", recipe.postinst),
+    ...script("/prerm-pkg", recipe.prerm),
+    ...script("/postrm", recipe.postrm),
   ];
   return gzip(tar(membersOf(entries), origin.epoch));
+}
+
+function script(path: string, content: string | undefined): Entry[] {
+  return content === undefined ? [] : [text(path, content, 0o755)];
 }
 
 /** Fields in the order of package-pack.mk. */

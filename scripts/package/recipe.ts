@@ -14,6 +14,10 @@ export interface Recipe {
   readonly conffiles: readonly string[];
   /** Shell, run before a removal (also before the old version of an upgrade by opkg goes). */
   readonly prerm?: string;
+  /** Shell, run when the files are there, before the services start. */
+  readonly postinst?: string;
+  /** Shell, run when the files are gone. */
+  readonly postrm?: string;
   /** `binaries`: of the architecture, by name. */
   tree(binaries: ReadonlyMap<string, Uint8Array>): Tree;
 }
@@ -64,6 +68,8 @@ const roamwalld: Recipe = {
   ],
 };
 
+const RELOAD_RPCD = readFileSync(`${FEED}/roamwall/files/roamwall.reload-rpcd`, "utf8");
+
 const roamwall: Recipe = {
   name: "roamwall",
   title: "A firewall that roams with the client",
@@ -74,6 +80,8 @@ const roamwall: Recipe = {
   section: "net",
   conffiles: ["/etc/config/roamwall", "/etc/roamwall/policy.yaml", "/etc/roamwall/"],
   prerm: readFileSync(`${FEED}/roamwall/files/roamwall.prerm`, "utf8"),
+  postinst: RELOAD_RPCD,
+  postrm: RELOAD_RPCD,
   tree: () => [
     ...readdirSync("dist")
       .filter((name) => /^roamwall.*\.(cjs|js|html|css)$/.test(name))

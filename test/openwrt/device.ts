@@ -170,7 +170,7 @@ export class Device {
     return existsSync(join(this.root, path));
   }
 
-  waitUntil(holds: () => boolean, withinMs = 15_000): void {
+  waitUntil(holds: () => boolean, withinMs = 30_000): void {
     const endMs = Date.now() + withinMs;
     while (!holds()) {
       if (Date.now() > endMs) throw new Error(`not within ${withinMs} ms: ${holds}\n${this.pid ? this.log() : ""}`);
@@ -221,6 +221,9 @@ export class Device {
     this.write("/lib/functions/procd.sh", readFileSync(`${PLATFORM}/procd.sh`, "utf8"));
     program("/etc/rc.common", readFileSync(`${PLATFORM}/rc.common`, "utf8"));
     program("/etc/init.d/boot", "#!/bin/sh\n");
+    // Says what of ours it would find.
+    program("/etc/init.d/rpcd", '#!/bin/sh\necho "$1: $(ls /usr/libexec/rpcd 2>/dev/null)" >>/tmp/rpcd\n');
+    program("/sbin/fw4", '#!/bin/sh\n[ "$*" = "-q network meshlink" ] && echo backhaul\n');
     program("/sbin/uci", readFileSync(`${PLATFORM}/uci.cjs`, "utf8"));
     program("/sbin/wifi", '#!/bin/sh\necho "wifi $*" >>/tmp/log\n');
     program("/usr/sbin/iw", "#!/bin/sh\ncat /tmp/iw 2>/dev/null\n");

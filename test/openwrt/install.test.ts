@@ -36,7 +36,7 @@ describe.skipIf(!canRun)("packages on a device", () => {
     packages = build(1_000_000_000);
     device = new Device();
     before = device.state();
-  }, 180_000);
+  }, 300_000);
   afterAll(() => {
     device?.close();
     rmSync(out, { recursive: true, force: true });
@@ -50,7 +50,7 @@ describe.skipIf(!canRun)("packages on a device", () => {
     expect(sums(build(1_000_000_000, "elsewhere"))).toBe(sums(packages));
     // The control: what differs is seen.
     expect(sums(build(1_000_000_001))).not.toBe(sums(packages));
-  });
+  }, 300_000);
 
   it("installs, starts nothing before it is enabled, and enables the services", () => {
     expect(() => install("roamwall", "all")).toThrow("depends on roamwalld");
@@ -96,6 +96,10 @@ describe.skipIf(!canRun)("packages on a device", () => {
     expect(parameters).not.toContain("jail");
   });
 
+  it("is found by rpcd, which is told of it", () => {
+    expect(device.sh("cat /tmp/rpcd")).toBe("reload: roamwall\n");
+  });
+
   it("keeps the last good configuration in force beside a broken one, and says so", () => {
     const starts = device.sh("cat /tmp/procd/*.starts");
     set("agent.id=seven");
@@ -121,6 +125,19 @@ describe.skipIf(!canRun)("packages on a device", () => {
     device.sh("/etc/init.d/roamwall reload");
     device.waitUntil(() => device.try("roamwall status --json").stdout.includes('"phy0-ap0"'));
     expect(device.isClientOpen()).toBe(false);
+  });
+
+  it("lets the neighbours' datagrams through the firewall's zone of their network, and no others", () => {
+    const parameters = () => device.sh("cat /tmp/procd/roamwall.new/parameters");
+    expect(parameters()).not.toContain("data ");
+    set("replication.network=meshlink");
+    device.sh("/etc/init.d/roamwall reload");
+    const rule = "type rule,name Allow-Roamwall,src backhaul,proto udp,dest_port 4755,target ACCEPT".split(",");
+    expect(parameters().match(/(?<=^data ).*/gm)).toEqual(["array firewall", ...rule]);
+    expect(device.sh("cat /tmp/procd/changes")).toContain("changed firewall\n");
+    device.sh("uci delete roamwall.replication.network && uci commit roamwall && /etc/init.d/roamwall reload");
+    expect(parameters()).not.toContain("data ");
+    device.waitUntil(isFiltered);
   });
 
   it("goes over to the small engine when that is installed, and nothing passes meanwhile", async () => {
@@ -206,6 +223,7 @@ describe.skipIf(!canRun)("packages on a device", () => {
     expect(after.files.filter(isOwners).map((line) => line.split(" ")[0])).toEqual(owners);
     expect({ ...after, files: after.files.filter((line) => !isOwners(line)) }).toEqual(before);
     expect(device.isClientOpen()).toBe(true);
+    expect(device.sh("tail -n 1 /tmp/rpcd")).toBe("reload: \n");
   });
 });
 

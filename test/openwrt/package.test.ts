@@ -94,7 +94,12 @@ describe.each(RECIPES.map((recipe) => [recipe.name, recipe] as const))("%s.ipk",
       );
       expect(files.get(kind)!.content.toString()).toContain(call);
     }
-    expect(files.has("./prerm-pkg")).toBe(recipe.prerm !== undefined);
+    for (const [file, own] of [
+      ["./postinst-pkg", recipe.postinst],
+      ["./prerm-pkg", recipe.prerm],
+      ["./postrm", recipe.postrm],
+    ] as const)
+      expect(files.get(file)?.content.toString()).toBe(own);
   });
 
   it("names as conffiles only files that are there, sorted; the rest is kept through a list", () => {
@@ -128,6 +133,8 @@ describe.each(RECIPES.map((recipe) => [recipe.name, recipe] as const))("%s.ipk",
     expect(ORIGIN.version).toMatch(/^\d+(\.\d+)*[a-z]?(_(alpha|beta|pre|rc|cvs|svn|git|hg|p)\d*)*-r\d+$/);
     expect(source.scripts.get("post-upgrade")).toContain("PKG_UPGRADE=1");
     expect(source.scripts.get("pre-deinstall")).toContain("default_prerm");
+    expect(source.scripts.get("post-deinstall")).toBe(recipe.postrm);
+    expect(source.scripts.get("post-install")).toContain(recipe.postinst?.replace(/^#!.*\n/, "") ?? "");
   });
 });
 
@@ -164,10 +171,36 @@ describe("tar", () => {
 describe("shell of the packages", () => {
   const scripts = readdirSync("openwrt", { recursive: true, encoding: "utf8" })
     .map((path) => join("openwrt", path))
-    .filter((path) => /\.(init|sh|rpcd|prerm|uci-defaults|hotplug)$/.test(path));
+    .filter((path) => /\.(init|sh|rpcd|prerm|reload-rpcd|uci-defaults|hotplug)$/.test(path));
   it.each(scripts)("%s is read by a POSIX shell, and by busybox's", (path) => {
     shell(`sh -n ${join(process.cwd(), path)}`);
     if (existsSync("/usr/bin/busybox")) shell(`busybox sh -n ${join(process.cwd(), path)}`);
+  });
+});
+
+describe("the jail", () => {
+  const mountsOf = (service: string) => {
+    const script = readFileSync(`openwrt/${service}/files/${service}.init`, "utf8");
+    const of = (kind: string) => new RegExp(`${kind} (.*)`).exec(script)![1]!.split(" ");
+    return { readable: of("procd_add_jail_mount"), writable: of("procd_add_jail_mount_rw") };
+  };
+  const isBelow = (path: string, mounts: readonly string[]) => mounts.some((at) => `${path}/`.startsWith(`${at}/`));
+  const paths = UCI_OPTIONS.map((row) => row.default).filter((text) => /^\/[a-z]/.test(text ?? "")) as string[];
+
+  it("has what the settings name by default, and lets it be written where it is written", () => {
+    expect(paths).toEqual(expect.arrayContaining(["/run/roamwall/daemon.sock", "/etc/roamwall/key"]));
+    const [daemon, agent] = [mountsOf("roamwalld"), mountsOf("roamwall")];
+    for (const path of paths)
+      expect(isBelow(path, [...daemon.readable, ...daemon.writable, ...agent.readable, ...agent.writable]), path).toBe(
+        true,
+      );
+    for (const { writable } of [daemon, agent]) expect(isBelow("/run/roamwall/agent.sock", writable)).toBe(true);
+    expect(isBelow("/sys/fs/bpf/roamwall", daemon.writable)).toBe(true);
+    expect(isBelow("/etc/roamwall/key", daemon.readable)).toBe(true);
+    expect(isBelow("/usr/lib/roamwall/sfr.bpf.o", daemon.readable)).toBe(true);
+    expect(isBelow("/etc/roamwall/accepted/agent.json", agent.writable)).toBe(true);
+    // The control: the same directory by its other name is another place in there.
+    expect(isBelow("/run/roamwall/agent.sock", ["/var/run/roamwall"])).toBe(false);
   });
 });
 
@@ -198,7 +231,8 @@ describe.each(RECIPES.map((recipe) => [recipe.name, recipe] as const))("feed's M
     }
     const kept = /\/conffiles\n([\s\S]*?)endef/.exec(makefile)?.[1]?.trim().split("\n") ?? [];
     expect(kept).toEqual(recipe.conffiles);
-    expect(makefile.includes("/prerm\n")).toBe(recipe.prerm !== undefined);
+    for (const script of ["postinst", "prerm", "postrm"] as const)
+      expect(makefile.includes(`/${script}\n`)).toBe(recipe[script] !== undefined);
   });
 });
 

@@ -93,8 +93,9 @@ export class Opkg {
   remove(name: string): string {
     const said = this.script(name, "prerm", { PKG_UPGRADE: "0" });
     for (const file of this.files(name)) if (!this.isChanged(name, file)) this.delete(file);
+    const after = this.script(name, "postrm", { PKG_UPGRADE: "0" });
     for (const file of readdirSync(this.info(""))) if (file.startsWith(`${name}.`)) rmSync(this.info(file));
-    return said;
+    return said + after;
   }
 
   /** A conffile that its owner changed stays, and the new one is put beside it. */

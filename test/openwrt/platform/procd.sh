@@ -28,6 +28,16 @@ procd_add_jail_mount_rw() { echo "mount_rw $*" >>"$new/parameters"; }
 procd_add_reload_trigger() { echo "config $*" >>"$PROCD/$service.triggers"; }
 procd_add_reload_interface_trigger() { echo "interface $*" >>"$PROCD/$service.triggers"; }
 
+# Of /usr/share/libubox/jshn.sh, as far as a firewall rule goes: one line for each value.
+procd_open_data() { :; }
+procd_close_data() { :; }
+json_add_array() { echo "data array $*" >>"$new/parameters"; }
+json_add_object() { :; }
+json_add_string() { echo "data $*" >>"$new/parameters"; }
+json_close_object() { :; }
+json_close_array() { :; }
+procd_set_config_changed() { echo "changed $*" >>/tmp/procd/changes; }
+
 running() { [ -s "$PROCD/$1.pid" ] && kill -0 "$(cat "$PROCD/$1.pid")" 2>/dev/null; }
 
 procd_kill() {
