@@ -1,6 +1,7 @@
-/** Instructions a packet of the routine in user space on old and small CPUs, counted by their emulators. */
+/** Instructions of old and small CPUs, counted by their emulators: a packet of the routine in user space; the engine's start. */
 import { buildFor, CPUS, type Cpu, countInstructions, missingFor, runVectors } from "../../test/cpus/cpus.ts";
 import { COSTS, type Cost, makeVectors, makeWork } from "../../test/cpus/vectors.ts";
+import { canEmulate, EMULATED_CPUS, type EmulatedCpu, emulated } from "../../test/lab/support/engine.ts";
 import type { Context, Group, Row } from "./row.ts";
 import { figure } from "./stats.ts";
 
@@ -12,7 +13,7 @@ const rowName = (cpu: Cpu, what: string) => `${cpu.name.toLowerCase().replaceAll
 
 async function instructionsOf(cpu: Cpu, program: string, cost: Cost): Promise<number> {
   const [short, long] = await Promise.all(
-    REPEATS.map((repeat) => countInstructions(cpu, program, makeWork(cost, repeat))),
+    REPEATS.map((repeat) => countInstructions(cpu.emulator, [program], makeWork(cost, repeat))),
   );
   return (long! - short!) / (REPEATS[1] - REPEATS[0]);
 }
@@ -38,10 +39,23 @@ async function measure(context: Context): Promise<Row[]> {
     });
     rows.push(...measured);
   }
+  for (const cpu of EMULATED_CPUS) rows.push(...(await context.attempt(`${cpu}.start`, () => startOf(cpu))));
   return rows;
 }
 
+/** From nothing to an answer: the command line's bundle is read and run. */
+async function startOf(cpu: EmulatedCpu): Promise<Row[]> {
+  if (!canEmulate(cpu)) throw new Error(`no emulator, or no npm run package -- --arch ${cpu}`);
+  const words = emulated(cpu);
+  const command = [words.at(-1)!, "--bundle", "dist/roamwall-qjs.js", "--version"];
+  const value = figure(await countInstructions(words.slice(0, -1), command, new Uint8Array(0)));
+  return [{ name: `${cpu}.start`, unit: "instructions", value, note: "roamwall-qjs, roamwall --version" }];
+}
+
 export const cpus: Group = {
-  names: CPUS.flatMap((cpu) => ["vectors", ...COSTS].map((what) => rowName(cpu, what))),
+  names: [
+    ...CPUS.flatMap((cpu) => ["vectors", ...COSTS].map((what) => rowName(cpu, what))),
+    ...EMULATED_CPUS.map((cpu) => `${cpu}.start`),
+  ],
   measure,
 };

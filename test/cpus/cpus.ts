@@ -75,10 +75,13 @@ export function runVectors(cpu: Cpu, program: string, vectors: Uint8Array): Outc
 }
 
 /** Instructions that the emulated CPU executes for this input, from its start to its end: one line of trace each. */
-export function countInstructions(cpu: Cpu, program: string, input: Uint8Array): Promise<number> {
-  const [emulator, ...options] = cpu.emulator;
+export function countInstructions(
+  [emulator, ...options]: readonly string[],
+  command: readonly string[],
+  input: Uint8Array,
+): Promise<number> {
   const trace = ["-singlestep", "-d", "nochain,exec"];
-  const child = spawn(emulator!, [...options, ...trace, program], { stdio: ["pipe", "ignore", "pipe"] });
+  const child = spawn(emulator!, [...options, ...trace, ...command], { stdio: ["pipe", "ignore", "pipe"] });
   let lines = 0;
   child.stderr.on("data", (bytes: Buffer) => {
     for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) lines++;
@@ -87,8 +90,6 @@ export function countInstructions(cpu: Cpu, program: string, input: Uint8Array):
   child.stdin.end(input);
   return new Promise((resolve, reject) => {
     child.on("error", reject);
-    child.on("close", (code) =>
-      code === 0 ? resolve(lines) : reject(new Error(`${cpu.name}: the emulator ended with ${code}`)),
-    );
+    child.on("close", (code) => (code === 0 ? resolve(lines) : reject(new Error(`${emulator} ended with ${code}`))));
   });
 }
