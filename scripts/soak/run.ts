@@ -131,6 +131,8 @@ async function prepare(lab: Lab, { cpus, leakBytesPerSecond = 0 }: SoakOptions):
       clients,
       mesh: { address, peers: [peer] },
       cpu: cpus.processes,
+      // The probe, which collects garbage and leaks on purpose, is Node's.
+      engine: "node",
       environment: {
         NODE_OPTIONS: `--expose-gc --require ${resolve("scripts/soak/probe.cjs")}`,
         SOAK_FILE: fileOf(id),

@@ -16,7 +16,7 @@ export const AGENT_CHECKS: readonly Check[] = [
     find: ({ daemon }) =>
       one(
         problemOf(daemon) && `roamwalld: ${problemOf(daemon)}`,
-        "start it (systemctl start roamwalld, or /etc/init.d/roamwall start); the kernel filters by the last policy meanwhile",
+        "start it (systemctl start roamwalld, or /etc/init.d/roamwall start); an eBPF filter goes on by the last policy meanwhile; without eBPF packets pass, or are dropped, as --fail says",
       ),
   },
   {
