@@ -33,7 +33,7 @@ export function statusText(status: AgentStatus, neighbours: readonly NeighbourSt
 }
 
 function waiting(style: Style): Fact {
-  return ["datapath", style.bad("waiting for roamwalld; the kernel filters by the last policy, if one was loaded")];
+  return ["datapath", style.bad("waiting for roamwalld; an eBPF filter goes on by the last policy, if one was loaded")];
 }
 
 function agentFacts(status: AgentStatus, style: Style): Fact[] {
