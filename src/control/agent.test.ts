@@ -1,5 +1,5 @@
 import { createSocket } from "node:dgram";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -39,7 +39,7 @@ class World {
   settings: Settings;
   readonly platform: Platform;
   /** What the broker would bring; undefined: no broker is named. */
-  bring: ((document: string) => void) | undefined;
+  bring: ((document: string, what?: string) => void) | undefined;
   readonly timers = new Set<{ atMs: number; run: () => void }>();
   datapath: FakeDatapath | undefined = newDatapath();
   connections = 0;
@@ -58,7 +58,7 @@ class World {
       // Reloads are asked for by the tests.
       files: { ...node.files, watch: () => () => {} },
       broker: async ({ onMessage }) => {
-        this.bring = (document) => onMessage("roamwall/m/policy", new TextEncoder().encode(document));
+        this.bring = (document, what = "policy") => onMessage(`roamwall/m/${what}`, new TextEncoder().encode(document));
         return { publish: () => true, subscribe() {}, close: async () => {} };
       },
       clock: {
@@ -513,6 +513,27 @@ describe("an agent with identities", () => {
     expect(await status()).toMatchObject({ revision: 5, isListed: false, members: [{ id: 8 }] });
     expect((await agent.status()).members?.problem).toBeUndefined();
     await agent.stop();
+  });
+
+  it("takes a list from the broker as from the file, and keeps it for the next start", async () => {
+    const mqtt = `mqtt: {url: "mqtt://b", mesh: m, keys: ["${"00".repeat(32)}"], store: ${join(world.directory, "store")}}`;
+    const { mqtt: broker } = parseSettings(`id: 7\n${mqtt}\n`, "agent.yaml");
+    world.settings = { ...world.settings, mqtt: broker! };
+    const agent = await world.start();
+    const bring = async (document: string) => {
+      world.bring!(document, "members");
+      await agent.reload();
+      return (await status()).revision;
+    };
+    expect(await bring(listOf(9, [7, 8], new Uint8Array(32)))).toBe(4);
+    expect(await bring(listOf(3, [7]))).toBe(4);
+    expect(await bring("x".repeat(200_001))).toBe(4);
+    expect(await bring(listOf(9, [7, 8, 9]))).toBe(9);
+    expect(readFileSync(join(world.directory, "members"), "utf8")).toBe(listOf(9, [7, 8, 9]));
+    await agent.stop();
+    const again = await world.start();
+    expect((await status()).revision).toBe(9);
+    await again.stop();
   });
 
   it("filters without a list, and says so", async () => {

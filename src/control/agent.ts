@@ -296,12 +296,20 @@ class RunningAgent implements Agent {
         mode: this.modes.ofAp(settings.mode),
         policy: this.policyStatus(),
         filtering: this.session !== undefined,
+        ...(this.members && { members: this.members.revision }),
       }),
       counters: async () => {
         const { flatFigures } = await import("./metrics/exposition.ts");
         return flatFigures(await this.figures());
       },
       ...(this.others && { others: this.others }),
+      ...(this.members && { members: (payload) => void this.offerMembers(payload) }),
+    });
+  }
+
+  private offerMembers(payload: Uint8Array): Promise<void> {
+    return this.inTurn(async () => {
+      if (this.members?.offer(payload)) this.session?.setMembers(this.members.members);
     });
   }
 

@@ -7,6 +7,10 @@ import type { Identities } from "../replication/members.ts";
 import type { IdentitySettings } from "./settings.ts";
 
 const ROOM = "agent";
+const BROKER = "the broker's member list";
+const FILE_MODE = 0o644;
+/** As many members as there may be, and the head. */
+const DOCUMENT_BYTES_MAX = 200_000;
 const IDENTITY_FORM = "a file of `roamwall identity new`: a line `secret` with 64 hex digits";
 
 /** For `roamwall status` and `roamwall members check`. */
@@ -67,13 +71,36 @@ export class MemberAccess {
   read(): string | undefined {
     const { platform, settings } = this.parts;
     try {
-      this.take(platform.files.readText(settings.members));
+      this.take(platform.files.readText(settings.members), settings.members);
       this.problem = undefined;
     } catch (error) {
       this.problem = (error as Error).message;
       platform.log.error(ROOM, "member list refused, the one before stays", { reason: this.problem });
     }
     return this.problem;
+  }
+
+  /** What a broker brought: as the file, which it replaces for the next start. True: it is in force from now on. */
+  offer(payload: Uint8Array): boolean {
+    const { platform, settings } = this.parts;
+    const before = this.inForce;
+    try {
+      if (payload.length > DOCUMENT_BYTES_MAX)
+        throw badInput(BROKER, `${payload.length} bytes`, `up to ${DOCUMENT_BYTES_MAX}`);
+      const document = new TextDecoder().decode(payload);
+      this.take(document, BROKER);
+      if (this.inForce === before) return false;
+      platform.files.writeText(settings.members, document, FILE_MODE);
+      this.problem = undefined;
+    } catch (error) {
+      platform.log.warn(ROOM, "member list of the broker", { reason: (error as Error).message });
+    }
+    return this.inForce !== before;
+  }
+
+  /** Of the list in force; 0: none. */
+  get revision(): number {
+    return this.inForce.revision;
   }
 
   get members(): readonly MemberEntry[] {
@@ -103,9 +130,8 @@ export class MemberAccess {
     return this.members.some(({ id, publicKey }) => id === this.parts.id && sameBytes(publicKey, this.publicKey));
   }
 
-  private take(document: string): void {
+  private take(document: string, place: string): void {
     const { platform, settings, id } = this.parts;
-    const place = settings.members;
     const signed = openSigned(platform.ed25519, settings.keys, settings.mesh, document, place, "members");
     const { revision } = this.inForce;
     if (signed.revision < revision || (signed.revision === revision && signed.id !== this.inForce.id)) {

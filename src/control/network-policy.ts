@@ -15,6 +15,7 @@ export interface NetworkPolicyParts {
   status(): Promise<object>;
   counters(): Promise<object>;
   readonly others?: MeshView;
+  readonly members?: (payload: Uint8Array) => void;
 }
 
 /** The policy of the whole mesh, as the broker brings it and the disk keeps it; and what this AP tells the broker. */
@@ -47,6 +48,7 @@ export class NetworkPolicy {
       status: () => parts.status(),
       counters: () => parts.counters(),
       ...(parts.others && { others: parts.others }),
+      ...(parts.members && { members: parts.members }),
     });
   }
 

@@ -41,7 +41,7 @@ export const IDENTITY_SETTINGS: readonly SettingText[] = [
     form: "path",
     default: IDENTITY_DEFAULTS.members,
     effect:
-      "The signed list of members (`roamwall members`). Read again when it changes, and at SIGHUP; one with a lower revision is refused.",
+      "The signed list of members (`roamwall members`). Read again when it changes, and at SIGHUP; one with a lower revision is refused. With a broker a newer one also comes from there, and is kept here.",
   },
 ];
 

@@ -21,6 +21,8 @@ export interface LinkParts {
   /** For the status topic: changes are told, so nothing that counts belongs here. */
   status(): Promise<object>;
   counters(): Promise<object>;
+  /** Takes a list of members; absent: there are no identities. */
+  readonly members?: (payload: Uint8Array) => void;
   /** Absent: nobody here wants to know of the other access points. */
   readonly others?: MeshView;
 }
@@ -46,7 +48,7 @@ export class BrokerLink {
   /** Rejects where the settings cannot work; a broker that is away is no such thing. */
   async start(): Promise<void> {
     const { parts } = this;
-    const { policy, status } = topicsOf(parts.mesh, parts.ap);
+    const { policy, members, status } = topicsOf(parts.mesh, parts.ap);
     this.broker = await parts.open({
       ...parts.broker,
       clientId: `roamwall-${parts.mesh}-${parts.ap}`,
@@ -54,10 +56,12 @@ export class BrokerLink {
       onState: (isConnected, why) => this.changed(isConnected, why),
       onMessage: (topic, payload) => {
         if (topic === policy && !this.isClosed) void parts.feed.take(payload);
+        else if (topic === members && !this.isClosed) parts.members?.(payload);
         else parts.others?.take(topic, payload);
       },
     });
     this.broker.subscribe(policy);
+    if (parts.members) this.broker.subscribe(members);
     if (parts.others) for (const topic of MeshView.topics(parts.mesh)) this.broker.subscribe(topic);
     await this.tell();
   }

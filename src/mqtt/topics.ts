@@ -2,6 +2,8 @@
 export interface Topics {
   /** Retained: the signed policy of the whole mesh. */
   readonly policy: string;
+  /** Retained: the signed list of members, where there are identities. */
+  readonly members: string;
   /** Retained: whether the AP is there, what it runs. Its last will. */
   readonly status: string;
   /** Retained: what became of the newest policy document here. */
@@ -14,6 +16,7 @@ export function topicsOf(mesh: string, ap: number): Topics {
   const own = `roamwall/${mesh}/ap/${ap}`;
   return {
     policy: policyTopic(mesh),
+    members: `roamwall/${mesh}/members`,
     status: `${own}/status`,
     answer: `${own}/policy`,
     counters: `${own}/counters`,

@@ -424,7 +424,7 @@ return baseclass.extend({
 			"name": "members",
 			"form": "path",
 			"default": "/etc/roamwall/members",
-			"effect": "The signed list of members (roamwall members). Read again when it changes, and at SIGHUP; one with a lower revision is refused."
+			"effect": "The signed list of members (roamwall members). Read again when it changes, and at SIGHUP; one with a lower revision is refused. With a broker a newer one also comes from there, and is kept here."
 		},
 		{
 			"section": "mqtt",
