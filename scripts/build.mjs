@@ -21,6 +21,8 @@ const FILES = [
   { entry: "src/control/run-agent.ts", outfile: "dist/roamwall-agent.cjs", bytesMax: 400_000 },
   { entry: "src/control/cli/verbs.ts", outfile: "dist/roamwall-cli.cjs", bytesMax: 400_000 },
   { entry: "src/radius/radius.ts", outfile: "dist/roamwall-radius.cjs", bytesMax: 60_000 },
+  // Keys of pairs and the list of members: for those who have identities.
+  { entry: "src/control/identities.ts", outfile: "dist/roamwall-identities.cjs", bytesMax: 30_000 },
   // The model of the datapath: for `roamwall replay`.
   { entry: "src/control/replay.ts", outfile: "dist/roamwall-replay.cjs", bytesMax: 150_000 },
   // A whole mesh: for `roamwall simulate`.

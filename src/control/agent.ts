@@ -15,7 +15,7 @@ import { ANSWERS, type Inside } from "./answers.ts";
 import { serveApi } from "./api.ts";
 import { DeniedLog } from "./denied-log.ts";
 import { FlowLog } from "./flow-log.ts";
-import { MemberAccess } from "./identities.ts";
+import type { MemberAccess } from "./identities.ts";
 import { type KeyFile, readKey } from "./key.ts";
 import { MachineWatch } from "./machine-watch.ts";
 import type { Figures } from "./metrics/figures.ts";
@@ -60,16 +60,22 @@ const ROOMS: AgentRooms = { connectDatapath: connectRoamwalld, createMesh, rehea
  */
 export async function startAgent(platform: Platform, settings: Settings, rooms: AgentRooms = ROOMS): Promise<Agent> {
   const key = readKey(platform.files, settings.key);
-  const agent = new RunningAgent(platform, settings, key, rooms);
+  const agent = new RunningAgent(platform, settings, key, rooms, await memberAccess(platform, settings));
   await agent.start();
   return agent;
+}
+
+async function memberAccess(platform: Platform, settings: Settings): Promise<MemberAccess | undefined> {
+  const { identities, id } = settings;
+  if (!identities) return undefined;
+  const { MemberAccess } = await import("./identities.ts");
+  return new MemberAccess({ platform, settings: identities, id });
 }
 
 class RunningAgent implements Agent {
   private policy: CompiledPolicy;
   private readonly network: NetworkPolicy | undefined;
   private readonly radius: RadiusAccess | undefined;
-  private readonly members: MemberAccess | undefined;
   private readonly others: MeshView | undefined;
   private readonly page: PageAccess | undefined;
   private readonly machine: MachineWatch;
@@ -97,13 +103,12 @@ class RunningAgent implements Agent {
     private readonly settings: Settings,
     private key: KeyFile,
     private readonly rooms: AgentRooms,
+    private readonly members: MemberAccess | undefined,
   ) {
     this.startedMs = platform.clock.nowMs();
     this.deniedLog = new DeniedLog(() => platform.wallSeconds());
     this.flowLog = new FlowLog(() => platform.wallSeconds());
     this.others = settings.page && settings.mqtt && new MeshView();
-    const { identities, id } = settings;
-    this.members = identities && new MemberAccess({ platform, settings: identities, id });
     this.network = settings.mqtt && this.makeNetwork(settings.mqtt);
     this.policy = this.firstPolicy();
     const changed = () => this.session?.modesChanged();

@@ -1,9 +1,11 @@
+/** Each access point has a key of its own: what the agent loads beside it where the settings say so. */
 import { hex, sameBytes } from "../base/bytes.ts";
 import { badInput, RoamwallError } from "../base/errors.ts";
 import type { Files, Platform } from "../platform/platform.ts";
 import { type MemberEntry, parseMembers } from "../policy/members.ts";
 import { openSigned, parseKeyHex } from "../policy/signed.ts";
-import type { Identities } from "../replication/members.ts";
+import { type Identities, Members } from "../replication/members.ts";
+import { Paired } from "../replication/paired.ts";
 import type { IdentitySettings } from "./settings.ts";
 
 const ROOM = "agent";
@@ -108,7 +110,9 @@ export class MemberAccess {
   }
 
   get identities(): Identities {
-    return { x25519: this.parts.platform.x25519, secret: this.secret, members: this.members };
+    const { x25519 } = this.parts.platform;
+    const members = new Members({ x25519, secret: this.secret, members: this.members });
+    return { members, seal: (parts) => new Paired(parts) };
   }
 
   status(): MembersStatus {

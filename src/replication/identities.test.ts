@@ -4,7 +4,7 @@ import { nodeX25519 } from "../platform/node/x25519.ts";
 import type { MeshKey } from "./keyring.ts";
 import { Sealed } from "./sealed.ts";
 import { CLIENT, FLOWS, meshOf, open, pass, speak } from "./testing/flows.ts";
-import { identitiesAmong, membersOf, secretOf } from "./testing/identities.ts";
+import { identitiesAmong, identitiesOf, membersOf, secretOf } from "./testing/identities.ts";
 import { type Lab, type LabOptions, mirrorDifferences } from "./testing/lab.ts";
 
 const PAIRED = { crypto: nodeCrypto, identitiesOf: identitiesAmong(1, 2, 3) };
@@ -108,8 +108,7 @@ describe("a mesh with identities", () => {
     for (const id of [1, 2]) lab.ap(id).replicator.setMembers([...membersOf(1, 2), replaced], lab.nowMs);
     await lab.run(2_000);
     expect(believes(lab, 1)).toEqual([2]);
-    const own = { x25519: nodeX25519, secret: secretOf(33), members: [...membersOf(1, 2), replaced] };
-    Object.assign(lab.setup, { identitiesOf: () => own });
+    Object.assign(lab.setup, { identitiesOf: () => identitiesOf(secretOf(33), [...membersOf(1, 2), replaced]) });
     await lab.restart(lab.ap(3));
     await lab.run(2_000);
     expect([believes(lab, 1), believes(lab, 3)]).toEqual([

@@ -1,5 +1,7 @@
 import { sameBytes } from "../base/bytes.ts";
 import type { X25519 } from "../platform/platform.ts";
+import type { PairedParts } from "./paired.ts";
+import type { Seal } from "./seal.ts";
 
 /** An access point that may speak, as the signed list names it. */
 export interface Member {
@@ -8,8 +10,14 @@ export interface Member {
   readonly publicKey: Uint8Array;
 }
 
-/** What this AP needs to know who speaks: its own key, and everybody's public one. */
+/** What a mesh is given where each AP has a key of its own: a file of its own beside the agent's. */
 export interface Identities {
+  readonly members: Members;
+  seal(parts: PairedParts): Seal;
+}
+
+/** What this AP needs to know who speaks: its own key, and everybody's public one. */
+export interface MembersParts {
   readonly x25519: X25519;
   /** 32 bytes, of this AP alone. */
   readonly secret: Uint8Array;
@@ -22,7 +30,7 @@ export class Members {
   /** by id: made when first asked for, and kept, since each costs a multiplication on the curve */
   private readonly shared = new Map<number, Uint8Array>();
 
-  constructor(private readonly parts: Identities) {
+  constructor(private readonly parts: MembersParts) {
     this.replace(parts.members);
   }
 

@@ -8,12 +8,11 @@ import { Guests } from "./guests.ts";
 import { Healer } from "./healer.ts";
 import { Inbox } from "./inbox.ts";
 import { Keyring, type MeshKey } from "./keyring.ts";
-import { type Member, Members } from "./members.ts";
+import type { Member, Members } from "./members.ts";
 import type { MeshOptions, MeshParts } from "./mesh-api.ts";
 import { MODES } from "./modes.ts";
 import type { Neighbour } from "./neighbour.ts";
 import { Outbox, PREFIX_BYTES, TO_ALL } from "./outbox.ts";
-import { Paired } from "./paired.ts";
 import { type Path, Reach } from "./paths.ts";
 import { bye } from "./records/bye.ts";
 import { SEEN } from "./records/hello.ts";
@@ -56,7 +55,7 @@ export class Replicator {
     const { id, geometry, datapath, log } = parts;
     const identity = random64(parts);
     const keys = new Keyring(parts.crypto, parts.keys);
-    this.members = parts.identities && new Members(parts.identities);
+    this.members = parts.identities?.members;
     const seal = sealOf?.(keys) ?? this.sealUnder(keys);
     this.rotation = new Rotation(keys, log, parts.nowMs());
     const { counters } = this;
@@ -251,9 +250,10 @@ export class Replicator {
   }
 
   private sealUnder(keys: Keyring): Seal {
-    const { members } = this;
-    if (!members) return new Sealed(keys);
-    return new Paired({ id: this.parts.id, keys, members, audience: () => this.greeter.believed() });
+    const { id, identities } = this.parts;
+    if (!identities) return new Sealed(keys);
+    const { members } = identities;
+    return identities.seal({ id, keys, members, audience: () => this.greeter.believed() });
   }
 
   private believableTicks(neighbour: Neighbour, body: Uint8Array, nowMs: number): { fast: number; slow: number } {

@@ -1,5 +1,6 @@
 import { nodeX25519 } from "../../platform/node/x25519.ts";
-import type { Identities, Member } from "../members.ts";
+import { type Identities, type Member, Members } from "../members.ts";
+import { Paired } from "../paired.ts";
 
 /** Keys of the access points of a lab, each another. Tests only. */
 
@@ -13,5 +14,9 @@ export function membersOf(...ids: number[]): Member[] {
 
 /** For a lab's `identitiesOf`. */
 export function identitiesAmong(...ids: number[]): (id: number) => Identities {
-  return (id) => ({ x25519: nodeX25519, secret: secretOf(id), members: membersOf(...ids) });
+  return (id) => identitiesOf(secretOf(id), membersOf(...ids));
+}
+
+export function identitiesOf(secret: Uint8Array, members: readonly Member[]): Identities {
+  return { members: new Members({ x25519: nodeX25519, secret, members }), seal: (parts) => new Paired(parts) };
 }
