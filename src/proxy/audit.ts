@@ -71,7 +71,8 @@ export class Audit {
     const nowMs = this.lookingSinceMs;
     // Superseded before it was due, or changed in a way that concerns nobody else: it was never to be reported.
     if (mark === CONSTANTS.MARK_CLEAN && own.cells[coordinate] !== cell) return false;
-    if (own.isWaiting(coordinate) || published.urgency(coordinate, cell, owner) !== URGENCY.change) return false;
+    if (own.isWaiting(coordinate) || published.urgency(coordinate, cell, own.ownerTold(owner)) !== URGENCY.change)
+      return false;
     const known = this.suspects.get(coordinate);
     if (known?.cell !== cell) {
       if (this.suspects.size < SUSPECTS_MAX) this.suspects.set(coordinate, { cell, sinceMs: nowMs, seenMs: nowMs });

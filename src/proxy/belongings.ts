@@ -39,7 +39,7 @@ export class Belongings {
    * asks in vain. Silent when there was never anything and nobody asked.
    */
   handOver(context: Context, to: number, asked: readonly number[]): void {
-    const { own, datapath, id } = this.parts;
+    const { datapath, id } = this.parts;
     const n = context.n;
     const atMs = this.parts.nowMs();
     const { handed } = context;
@@ -48,7 +48,7 @@ export class Belongings {
     const sinceMs = isSaidAgain ? handed.sinceMs : atMs;
     const isInVain = atMs - sinceMs >= HANDOVER_WITHIN_MS;
     const mirrored = () => this.mirrorsOf(context, (ap) => ap !== to && (isInVain || !asked.includes(ap)));
-    const hasOwn = context.announced || own.cellsOfSlot[context.slot]! > 0 || asked.includes(id);
+    const hasOwn = context.announced || this.hasCells(context) || asked.includes(id);
     context.handed = { to, n, atMs, sinceMs };
     if (!hasOwn && mirrored().length === 0) return;
     datapath.flushHeld(context.slot);
@@ -60,6 +60,12 @@ export class Belongings {
       },
       () => this.parts.log.warn("proxy", "no handover: the datapath went away", { client: context.mac }),
     );
+  }
+
+  /** Cells of it, or such that nobody knows whose they are. */
+  hasCells({ slot }: Context): boolean {
+    const { cellsOfSlot, nameless } = this.parts.own;
+    return cellsOfSlot[slot]! > 0 || nameless.size > 0;
   }
 
   /** What APs that are silent had published of the client. */

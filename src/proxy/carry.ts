@@ -48,7 +48,7 @@ export class Carry {
   ofOwn(slot: number): Expectations {
     const { own, ticks } = this.parts;
     return this.of(
-      coordinates(own, slot, (cell) => ticks.left(cell) >= 0),
+      coordinates(own.cells, (at) => mayBelong(own.ownerOf(at), slot) && ticks.left(own.cells[at]!) >= 0),
       (at) => own.cells[at]!,
       ticks,
     );
@@ -57,7 +57,7 @@ export class Carry {
   /** What a source published of a slot, in the source's numbering. */
   ofMirror(mirror: Mirror, slot: number): Expectations {
     return this.of(
-      coordinates(mirror, slot, () => true),
+      coordinates(mirror.cells, (at) => mayBelong(mirror.owners[at]!, slot)),
       (at) => mirror.cells[at]!,
       mirror.ticks,
     );
@@ -109,16 +109,9 @@ export class Carry {
   }
 }
 
-function coordinates(
-  table: { readonly cells: Uint32Array; readonly owners: Uint16Array },
-  slot: number,
-  isLive: (cell: number) => boolean,
-): number[] {
+function coordinates(cells: Uint32Array, isWanted: (at: number) => boolean): number[] {
   const found: number[] = [];
-  const { cells, owners } = table;
-  for (let i = 0; i < cells.length && found.length < CELLS_MAX; i++) {
-    if (cells[i] !== 0 && mayBelong(owners[i]!, slot) && isLive(cells[i]!)) found.push(i);
-  }
+  for (let i = 0; i < cells.length && found.length < CELLS_MAX; i++) if (cells[i] !== 0 && isWanted(i)) found.push(i);
   return found;
 }
 

@@ -1,6 +1,9 @@
 import type { Geometry } from "../bloom/geometry.ts";
+import { CONSTANTS } from "../datapath/abi.ts";
 import { type PublishedCache, URGENCY } from "./published.ts";
 import type { Ticks } from "./ticks.ts";
+
+const { SLOT_UNKNOWN } = CONSTANTS;
 
 /**
  * The own table as the datapath last reported it, and which of it waits to be published. Reports say where something
@@ -11,6 +14,8 @@ export class OwnTable {
   readonly owners: Uint16Array;
   /** by slot: used cells */
   readonly cellsOfSlot = new Uint32Array(1 << 14);
+  /** Slots that cells stand under, and nobody knows of which client: their records ended before this agent began. */
+  readonly nameless = new Set<number>();
   /** by coordinate: its urgency while it waits */
   private readonly waits: Uint8Array;
   /** Changes that wait; refreshes are found by their mark, from `cursor` on, so that none waits for another twice. */
@@ -38,6 +43,20 @@ export class OwnTable {
 
   note(coordinates: Uint32Array, cells: Uint32Array, owners: Uint16Array, count: number): void {
     for (let i = 0; i < count; i++) this.noteCell(coordinates[i]!, cells[i]!, owners[i]!);
+  }
+
+  /** The slot under which neighbours hear of a cell: one that nobody can name may be any client's. */
+  ownerTold(owner: number): number {
+    return this.nameless.has(owner) ? SLOT_UNKNOWN : owner;
+  }
+
+  ownerOf(coordinate: number): number {
+    return this.ownerTold(this.owners[coordinate]!);
+  }
+
+  /** Of slots 1 to `slots` - 1: those with cells that `isNamed` does not know have no name from now on. */
+  forgetNames(slots: number, isNamed: (slot: number) => boolean): void {
+    for (let slot = 1; slot < slots; slot++) if (this.cellsOfSlot[slot]! > 0 && !isNamed(slot)) this.nameless.add(slot);
   }
 
   get isRereading(): boolean {
@@ -114,13 +133,18 @@ export class OwnTable {
   }
 
   private urgency(coordinate: number) {
-    return this.published.urgency(coordinate, this.cells[coordinate]!, this.owners[coordinate]!);
+    return this.published.urgency(coordinate, this.cells[coordinate]!, this.ownerOf(coordinate));
   }
 
   private set(coordinate: number, cell: number, owner: number): void {
-    if (this.cells[coordinate] !== 0) this.cellsOfSlot[this.owners[coordinate]!]!--;
+    if (this.cells[coordinate] !== 0) this.left(this.owners[coordinate]!);
     if (cell !== 0) this.cellsOfSlot[owner]!++;
     this.cells[coordinate] = cell;
     this.owners[coordinate] = owner;
+  }
+
+  private left(slot: number): void {
+    // Without cells it may be given to another client.
+    if (--this.cellsOfSlot[slot]! === 0) this.nameless.delete(slot);
   }
 }

@@ -169,6 +169,7 @@ export class StateProxy {
     this.startedMs = this.parts.nowMs();
     this.parts.datapath.dumpClients();
     await this.reread();
+    this.own.forgetNames(this.published.slots, (slot) => this.contexts.ofSlot(slot) !== undefined);
     for (const context of this.contexts.all()) {
       context.announced = context.here || this.own.cellsOfSlot[context.slot]! > 0;
       const role = context.rights ? undefined : this.parts.localRole(context.mac);

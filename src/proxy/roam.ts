@@ -144,7 +144,7 @@ export class Roam {
 
   /** For somebody who looks for the client, in a zone or (undefined) wherever it is. */
   whereIs(mac: Mac, zone: number | undefined, asker: number): Whereabouts {
-    const { id, contexts, own, wire, exports } = this.parts;
+    const { id, contexts, wire, exports } = this.parts;
     const context = contexts.get(mac);
     if (!context) return { next: "all" };
     if (context.rights?.revoked) return { context };
@@ -157,7 +157,7 @@ export class Roam {
     const pointers = [context.ap, ...context.holders].filter((ap) => ap !== asker && ap !== id);
     const alive = pointers.find((ap) => wire.hears(ap));
     if (alive !== undefined) return { ...granted, next: alive };
-    const hasLeft = own.cellsOfSlot[context.slot]! > 0 || this.belongings.mirrorsOfGone(context).length > 0;
+    const hasLeft = this.belongings.hasCells(context) || this.belongings.mirrorsOfGone(context).length > 0;
     const next = pointers.find((ap) => wire.reaches(ap));
     // Who is silent may answer all the same, and has more than what is mirrored of it, or what a flooded frame left here.
     return { ...(hasLeft ? { context } : granted), next: next ?? "all" };

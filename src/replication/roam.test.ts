@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { filterOf } from "../../test/support/firewall.ts";
 import { parseMac } from "../base/mac.ts";
 import { CONSTANTS } from "../datapath/abi.ts";
 import { CLIENT, FLOWS, meshOf, open, pass, speak } from "./testing/flows.ts";
-import type { Ap } from "./testing/lab.ts";
+import { type Ap, Lab } from "./testing/lab.ts";
 
 describe("a roam", () => {
   it("costs no packet of 200 flows", async () => {
@@ -252,6 +253,36 @@ describe("a roam", () => {
     proxy.hinted(CLIENT, { from: 2, holder: 2, n: 8, claimAgeMs: 0 });
     expect(proxy.contexts.get(CLIENT)).toMatchObject({ here: true, n: 8, ap: 1 });
   });
+
+  /** Its rights end, then the agent that has its flows begins anew; new rights come at another AP. Packets denied there. */
+  async function deniedOfNameless(isKnown: boolean): Promise<number> {
+    const lab = new Lab(2, {
+      geometry: "4x256x8/r26",
+      prepare: ({ datapath }) => datapath.setFilter(filterOf(0, [{ direction: "out", proto: 6 }])),
+    });
+    const grant = { role: "open", authority: true };
+    await lab.start();
+    await lab.run(2_000);
+    lab.ap(1).replicator.proxy.setRights(CLIENT, { ...grant, leftSeconds: 3 });
+    lab.ap(1).replicator.proxy.arrived(CLIENT, 0);
+    await open(lab, lab.ap(1), 10);
+    await lab.run(4_000);
+    expect(lab.ap(1).datapath.client(CLIENT)).toBeUndefined();
+    await lab.restart(lab.ap(1));
+    const { nameless } = lab.ap(1).replicator.proxy.own;
+    expect(nameless.size).toBe(1);
+    if (!isKnown) nameless.clear();
+    await lab.run(2_000);
+    lab.ap(2).replicator.proxy.setRights(CLIENT, grant);
+    lab.ap(2).replicator.proxy.arrived(CLIENT, 0);
+    await lab.run(500);
+    return speak(lab, lab.ap(2), 0, 10);
+  }
+
+  it("gets its flows also from an AP that no longer knows whose they are", async () =>
+    expect(await deniedOfNameless(true)).toBe(0));
+  it("and would not if that AP told the slot as it stands", async () =>
+    expect(await deniedOfNameless(false)).toBeGreaterThan(10));
 
   it("reports two stations with one MAC", async () => {
     const lab = await meshOf(2);

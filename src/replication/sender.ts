@@ -93,7 +93,7 @@ export class Sender implements Stream {
   prime(nowMs: number): void {
     const { own, published } = this.parts;
     this.ver = 1;
-    for (const at of own.take(own.refreshes)) published.publish(at, this.freshCell(at), own.owners[at]!, this.ver);
+    for (const at of own.take(own.refreshes)) published.publish(at, this.freshCell(at), own.ownerOf(at), this.ver);
     for (const slot of this.slots) this.publishSlot(slot, nowMs);
     this.slots.clear();
   }
@@ -181,7 +181,7 @@ export class Sender implements Stream {
       counters.cellsPublished += to - from;
       for (let i = from; i < to; i++) {
         const at = items[i]!;
-        published.publish(at, this.freshCell(at), own.owners[at]!, ver);
+        published.publish(at, this.freshCell(at), own.ownerOf(at), ver);
       }
       if (heard) {
         const start = from;

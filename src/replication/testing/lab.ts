@@ -267,7 +267,8 @@ export function unpublished(lab: Lab, of: number): number {
   const { table } = lab.ap(of).datapath.sfr;
   let count = 0;
   for (let i = 0; i < table.cells.length; i++)
-    if (proxy.published.urgency(i, table.cells[i]!, table.owners[i]! & 0x3fff) !== URGENCY.none) count++;
+    if (proxy.published.urgency(i, table.cells[i]!, proxy.own.ownerTold(table.owners[i]! & 0x3fff)) !== URGENCY.none)
+      count++;
   return count;
 }
 

@@ -37,7 +37,7 @@ function look(sim: Simulation, ap: AccessPoint, before: Map<number, Waiting>, si
   for (let at = 0; at < table.cells.length; at++) {
     const cell = table.cells[at]!;
     if (cell === 0 && published.cells[at] === 0) continue;
-    const owner = table.owners[at]! & OWNER_SLOT_MASK;
+    const owner = ap.replicator.proxy.own.ownerTold(table.owners[at]! & OWNER_SLOT_MASK);
     if (!mustBeTold(ap, cell, published.cells[at]!, owner === published.owners[at])) continue;
     if (table.owners[at]! >>> OWNER_MARK_SHIFT === MARK_CLEAN && ap.unmarked.has(at)) {
       sim.excuse("I2: concerns nobody else");

@@ -14,8 +14,6 @@ const BELIEF_MS = 2_000;
 const HEAL_MS = 3_000;
 /** An AP that lost its table has asked for it by then. */
 const RESTORE_MS = 12_000;
-/** Cells of these go along with any client. */
-const HANDED_TO_ALL: readonly number[] = [CONSTANTS.SLOT_SHARED, CONSTANTS.SLOT_UNKNOWN];
 const PATH: Settled = { linkMs: HEAL_MS, agentMs: BELIEF_MS };
 
 /**
@@ -26,18 +24,11 @@ const PATH: Settled = { linkMs: HEAL_MS, agentMs: BELIEF_MS };
 export function nothingValidDenied(sim: Simulation): Watch {
   /** Why the state of a flow may be nowhere. */
   const died = new WeakMap<Promised, string>();
-  /** By AP, table and fingerprint: the slot that nobody could name any more. */
-  const nameless = new Map<string, number>();
   return {
     powerFails: (ap) => rememberDead(sim, ap, died),
-    agentEnds(ap) {
-      rememberForgotten(sim, ap, died);
-      rememberNameless(sim, ap, nameless);
-    },
+    agentEnds: (ap) => rememberForgotten(sim, ap, died),
     denied(denial) {
-      const isNameless = () => allNameless(sim, denial, nameless);
-      const excuse =
-        excuseOf(sim, denial, died) ?? (isNameless() ? "its rights had ended when an agent did" : undefined);
+      const excuse = excuseOf(sim, denial, died);
       if (excuse !== undefined) {
         sim.note([denial.client.text, denial.ap.name], `excused: ${excuse}`);
         sim.excuse(`I3: ${excuse}`);
@@ -152,42 +143,6 @@ function rememberForgotten(sim: Simulation, ap: AccessPoint, died: WeakMap<Promi
         died.set(promised, "the last mirror of it was of an agent that ended");
     }
   }
-}
-
-/**
- * A cell names its client by a slot, and the slot's client stands in the kernel's record alone, which goes when its rights
- * end. A new agent then finds cells that are nobody's: it tells them without a name, and gives the client another slot.
- */
-function rememberNameless(sim: Simulation, ap: AccessPoint, nameless: Map<string, number>): void {
-  const { nowMs } = sim.world;
-  for (const client of sim.clients) {
-    if (ap.datapath.client(client.mac) || sim.rights.isEntitled(client.mac, nowMs)) continue;
-    for (const { parties, promised } of client.conversations) {
-      const own = promised.filter((_, side) => parties[side]!.client === client);
-      for (const x of own.flatMap((one) => one?.standing(nowMs) ?? [])) {
-        const slot = slotOf(ap, x);
-        if (slot !== undefined && !HANDED_TO_ALL.includes(slot)) nameless.set(`${ap.id}/${ap.tableId}/${x}`, slot);
-      }
-    }
-  }
-}
-
-/** All tables that hold what the packet wants hold it in slots that lost their name. */
-function allNameless(sim: Simulation, { wanted, reason }: Denial, nameless: ReadonlyMap<string, number>): boolean {
-  if (reason !== "state") return false;
-  const cells = sim.aps
-    .filter(({ isPowered }) => isPowered)
-    .flatMap((ap) => wanted.map((x) => ({ slot: slotOf(ap, x), key: `${ap.id}/${ap.tableId}/${x}` })))
-    .filter(({ slot }) => slot !== undefined);
-  return cells.length > 0 && cells.every(({ slot, key }) => nameless.get(key) === slot);
-}
-
-/** The slot of a live cell of the AP's own table. */
-function slotOf({ datapath }: AccessPoint, x: number): number | undefined {
-  const { table } = datapath.sfr;
-  const at = table.find(Math.floor(x / 2 ** 32), x >>> 0);
-  if (at < 0) return undefined;
-  return table.owners[at]! & ((1 << CONSTANTS.OWNER_MARK_SHIFT) - 1);
 }
 
 /** Where state of a client can be found when this AP is not there. */
