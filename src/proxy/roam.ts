@@ -103,9 +103,10 @@ export class Roam {
     const nowMs = this.parts.nowMs();
     const known = contexts.get(mac);
     if (known?.here) {
-      known.seenMs = nowMs;
       if (bind !== 0n) this.enter(known, zone, bind);
-      contexts.write(known);
+      if (this.hasComeAgain(known, nowMs)) this.claim(known, nowMs);
+      else contexts.write(known);
+      known.seenMs = nowMs;
       return;
     }
     if (this.isLost(known) && exports(zone)) {
@@ -122,6 +123,16 @@ export class Roam {
     context.seenMs = nowMs;
     this.enter(context, zone, bind);
     this.claim(context, nowMs);
+  }
+
+  /**
+   * Only hostapd tells of a client that is here: it was away, and we may have missed who claimed it. After a start it tells
+   * of all that are here.
+   */
+  private hasComeAgain({ written, nextClaimMs, seenMs }: Context, nowMs: number): boolean {
+    // Without a record the datapath tells of it too, again and again.
+    if (written === "" || nowMs - this.startedMs < NEWS_AFTER_MS) return false;
+    return nowMs >= nextClaimMs && nowMs - seenMs >= SESSION_MS;
   }
 
   /** The answer to `locate`, its rights taken: its expectations follow from the AP that holds them. */

@@ -245,6 +245,20 @@ describe("a roam", () => {
     expect(proxy.contexts.get(CLIENT)).toMatchObject({ here: true, n: 8, ap: 1 });
   });
 
+  it("is claimed again when hostapd lets it in where it is believed to be: it was elsewhere, unheard", async () => {
+    const lab = await meshOf(2);
+    await open(lab, lab.ap(1), 1);
+    await lab.run(6_000);
+    for (const way of ["1>2", "2>1"]) lab.cut.add(way);
+    expect(pass(lab.ap(2), 0, "A>")).toBe(0);
+    await lab.run(50);
+    const [here, there] = [1, 2].map((id) => lab.ap(id).replicator.proxy);
+    const { n } = here!.contexts.get(CLIENT)!;
+    expect(there!.contexts.get(CLIENT)).toMatchObject({ here: true, n: n + 1 });
+    for (let i = 0; i < 5; i++) here!.arrived(CLIENT, 0);
+    expect(here!.contexts.get(CLIENT)).toMatchObject({ here: true, n: n + 1 });
+  });
+
   it("stays with who claimed it, above whatever was before, when nobody is known to serve it", async () => {
     const lab = await meshOf(2);
     await open(lab, lab.ap(1), 1);
