@@ -48,7 +48,8 @@ export function resultOf(report: VitestReport): Result {
 function failuresOf({ name, status, message, assertionResults }: FileReport): string[] {
   const file = relative(process.cwd(), name);
   const failed = assertionResults.filter((one) => one.status === "failed");
-  if (failed.length === 0) return status === "failed" ? [oneLine(file, message)] : [];
+  if (failed.length === 0)
+    return status === "failed" ? [oneLine(file, message || "it cannot be loaded, or a hook failed")] : [];
   return failed.map(({ fullName, failureMessages }) => oneLine(`${file} > ${fullName}`, failureMessages?.[0] ?? ""));
 }
 

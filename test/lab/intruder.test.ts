@@ -27,7 +27,7 @@ describe.runIf(isRoot)("the intruder, without any firewall", () => {
     intruder.sendEach();
     await until(
       "bad frames to come through",
-      3_000,
+      20_000,
       () => new Set(intruder.passed).size >= expected || undefined,
     ).catch(() => {});
     const passed = new Set(intruder.passed);

@@ -13,7 +13,7 @@ import { Processes, tail, until } from "./support/processes.ts";
  */
 const hasMosquitto = existsSync("/usr/sbin/mosquitto");
 const hasBundle = existsSync("dist/roamwall.cjs");
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 40_000;
 const MESH = "village";
 
 const policyText = (roles: readonly string[]) =>
@@ -277,7 +277,7 @@ describe.runIf(hasMosquitto && hasBundle).each(ENGINES)("the policy of a mesh, b
     world.startBroker();
     for (const id of [1, 2]) world.startAgent(id);
     for (const id of [1, 2]) await world.untilStatus(id, "connected", (s) => s.mqtt.connected);
-  }, 60_000);
+  });
   afterAll(() => world.close());
 
   it("is pushed, comes into force on every AP, and each says so", async () => {
@@ -289,19 +289,19 @@ describe.runIf(hasMosquitto && hasBundle).each(ENGINES)("the policy of a mesh, b
     });
     expect(code).toBe(0);
     for (const id of [1, 2]) expect((await world.status(id))!.policy).toMatchObject({ revision: 1, roles: 2 });
-  }, 60_000);
+  });
 
   it("goes up by one with every push", async () => {
     const { out } = await world.push(world.write("two.yaml", policyText(["a", "b", "c"])));
     expect(JSON.parse(out).revision).toBe(2);
     expect((await world.status(1))!.policy).toMatchObject({ revision: 2, roles: 3 });
-  }, 60_000);
+  });
 
   it("is not pushed when it does not compile: the error names the place", async () => {
     const { code, err } = await world.push(world.write("wrong.yaml", "roles: {a: {rules: [out web to any]}}"));
     expect(code).toBe(1);
     expect(err).toContain("roles.a.rules[0]");
-  }, 60_000);
+  });
 
   it("is refused when tampered with, older, of another mesh or of another key; what is in force stays", async () => {
     const good = await signed(9, policyText(["evil"]));
@@ -327,7 +327,7 @@ describe.runIf(hasMosquitto && hasBundle).each(ENGINES)("the policy of a mesh, b
     // The control: the same document untouched comes into force.
     world.publishRetained(good);
     await world.untilStatus(1, "revision 9", (s) => s.policy.revision === 9);
-  }, 120_000);
+  });
 
   it("stays in force while the broker is gone, also over a restart of the AP; what came meanwhile is taken at once", async () => {
     await world.untilStatus(2, "revision 9", (s) => s.policy.revision === 9);
@@ -341,7 +341,7 @@ describe.runIf(hasMosquitto && hasBundle).each(ENGINES)("the policy of a mesh, b
     // The broker forgot everything: the revision goes on from what the administrator names.
     const { out } = await world.push(world.write("ten.yaml", policyText(["d"])), "--revision", "10");
     expect(JSON.parse(out).aps.map((ap: { applied: boolean }) => ap.applied)).toEqual([true, true]);
-  }, 120_000);
+  });
 
   it("an AP that vanishes is offline by its last will", async () => {
     const two = world.agents.get(2)!;
@@ -351,7 +351,7 @@ describe.runIf(hasMosquitto && hasBundle).each(ENGINES)("the policy of a mesh, b
       return JSON.parse(ran.out).aps[1].online ? undefined : ran;
     });
     expect(JSON.parse(out).aps[1].reason).toContain("offline");
-  }, 120_000);
+  });
 
   it("a wrong password, and a broker with another certificate, are told as what they are", async () => {
     const password = world.write("wrong-password", "guess\n");
@@ -379,5 +379,5 @@ describe.runIf(hasMosquitto && hasBundle).each(ENGINES)("the policy of a mesh, b
     const unknown = await world.run([...words, ...login, "--password-file", world.path("password")]);
     expect(unknown).toMatchObject({ code: 1 });
     expect(unknown.err).toMatch(/certificate/i);
-  }, 60_000);
+  });
 });

@@ -123,5 +123,5 @@ describe.skipIf(!isRoot || !built)("a policy in the kernel", () => {
     expect(denied).toBeGreaterThan(1_000);
     // The control: a filter that says more than the rules is seen as such.
     expect(byChance).toBeGreaterThan(0);
-  }, 120_000);
+  });
 });

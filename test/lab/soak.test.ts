@@ -23,7 +23,7 @@ describe.runIf(isRoot && hasFirmware)("an agent under connections", () => {
     expect(failed).toBe(0);
     expect(connections).toBeGreaterThan(MINUTES * 60 * CONNECTIONS_PER_SECOND * 0.8);
     expect(grows).toEqual(["agent of the neighbour"]);
-  }, 240_000);
+  });
 });
 
 describe("growth", () => {

@@ -170,7 +170,7 @@ export class Device {
     return existsSync(join(this.root, path));
   }
 
-  waitUntil(holds: () => boolean, withinMs = 30_000): void {
+  waitUntil(holds: () => boolean, withinMs = 60_000): void {
     const endMs = Date.now() + withinMs;
     while (!holds()) {
       if (Date.now() > endMs) throw new Error(`not within ${withinMs} ms: ${holds}\n${this.pid ? this.log() : ""}`);

@@ -36,7 +36,7 @@ describe.skipIf(!canRun)("packages on a device", () => {
     packages = build(1_000_000_000);
     device = new Device();
     before = device.state();
-  }, 300_000);
+  });
   afterAll(() => {
     device?.close();
     rmSync(out, { recursive: true, force: true });

@@ -27,7 +27,7 @@ function program(name: string, text: string): string {
 describe.runIf(hasHost)("the host of QuickJS", () => {
   beforeAll(() => {
     execFileSync("make", ["-s", "-C", "firmware/qjs", "sanitized"], { stdio: ["ignore", "ignore", "inherit"] });
-  }, 60_000);
+  });
 
   it("seals, hashes, signs and agrees as Node does, and refuses what Node refuses", async () => {
     const { out } = await runInHost("ciphers", folder("ciphers"), [], SANITIZED);
@@ -89,13 +89,13 @@ describe.runIf(hasHost)("the host of QuickJS", () => {
       timers: ["soon", "nan", "early", "second", "late"],
       resolve: [0, true],
     });
-  }, 60_000);
+  });
 
   it("survives whatever it is given", async () => {
     const { code, out, err } = await runInHost("hostile", folder("hostile"), [], SANITIZED);
     expect(err).toBe("");
     expect([code, out]).toEqual([0, expect.stringMatching(/^survived \d{5} calls of \d\d functions\n$/)]);
-  }, 60_000);
+  });
 
   it("would not survive it unchecked", async () => {
     const sources = folder("naive");
@@ -111,7 +111,7 @@ describe.runIf(hasHost)("the host of QuickJS", () => {
     const { code, err } = await runInHost("hostile", folder("hostile2"), [], host);
     expect(code).not.toBe(0);
     expect(err).toContain("AddressSanitizer");
-  }, 90_000);
+  });
 
   it.each([
     ["an error that nobody catches", "null.x", /a fault of roamwall's: TypeError/],
