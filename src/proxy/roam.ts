@@ -1,5 +1,6 @@
 import type { Mac } from "../base/mac.ts";
-import { Belongings, type BelongingsParts, HANDOVER_WITHIN_MS } from "./belongings.ts";
+import { Belongings, type BelongingsParts } from "./belongings.ts";
+import { ClaimSessions, claimOf, SESSION_MS } from "./claim-sessions.ts";
 import { type Context, type Contexts, heardClaim } from "./contexts.ts";
 import type { Phases } from "./phase.ts";
 import { differs, outranks, type Rights } from "./rights.ts";
@@ -23,15 +24,8 @@ const CLAIM_BACKOFF_MAX_MS = 8_000;
 /** Two stations with one MAC look like a client that goes to and fro this often. */
 const CLONED_FLIPS = 5;
 const FLIPS_WITHIN_MS = 10_000;
-/** A claim may be lost: it is said again until all holders have answered. */
-const CLAIM_AGAIN_MS = [20, 60, 140];
-const SESSION_MS = 1_000;
 /** A claim is evidence that the client is here for so long: it was made by a frame of it. */
 const CLAIM_COUNTS_MS = 2_000;
-/** A holder that is there and has not answered is asked for so many seconds: at 30 % loss it is reached in two. */
-const SESSIONS_MAX = 8;
-/** One that is not there: who mirrors it answers in its stead. */
-const SESSIONS_OF_GONE = 3;
 /** RIGHTS of a claim come with the claim. When it is lost, it is answered all the same after so long. */
 const UNASKED_AFTER_MS = 200;
 /** After a restart: neighbours believe us by then. And one client after the other: what one AP forgot is no storm. */
@@ -49,19 +43,6 @@ export interface RoamParts extends BelongingsParts {
   exports(zone: number): boolean;
 }
 
-/** A client that came: who still owes its state. */
-interface Session {
-  readonly context: Context;
-  readonly n: number;
-  startedMs: number;
-  said: number;
-  /** by holder: parts taken so far */
-  readonly waiting: Map<number, Set<number>>;
-  mirrorsTaken: boolean;
-  /** How many there were of this claim. */
-  readonly round: number;
-}
-
 /**
  * Who serves a client, and how its expectations follow it.
  *
@@ -73,8 +54,7 @@ interface Session {
 export class Roam {
   readonly counters = newRoamCounters();
   readonly history = new RoamHistory();
-  private readonly sessions = new Map<Mac, Session>();
-
+  private readonly sessions: ClaimSessions;
   /** Clients of which others spoke as served, but never claimed them in our hearing; and when to answer. */
   private readonly unasked = new Map<Context, number>();
   private readonly belongings: Belongings;
@@ -84,7 +64,9 @@ export class Roam {
   private startedMs = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly parts: RoamParts) {
-    this.belongings = new Belongings(parts, this.counters);
+    const { counters, history } = this;
+    this.belongings = new Belongings(parts, counters);
+    this.sessions = new ClaimSessions({ ...parts, belongings: this.belongings, counters, history });
   }
 
   /** The kernel serves these clients since before this agent began. */
@@ -176,10 +158,7 @@ export class Roam {
 
   /** An AP that did not speak to us before does now: what it holds is asked for at once. */
   reached(ap: number): void {
-    const nowMs = this.parts.nowMs();
-    for (const session of this.sessions.values()) {
-      if (session.waiting.has(ap)) this.askAgain(session, ap, nowMs);
-    }
+    this.sessions.reached(ap, this.parts.nowMs());
   }
 
   /**
@@ -199,15 +178,6 @@ export class Roam {
       if (ap !== claimer && ap !== id && !holders.includes(ap) && wire.reaches(ap))
         wire.hint(claimer, context, ap, context.n);
     }
-  }
-
-  private askAgain(session: Session, ap: number, nowMs: number): void {
-    if (!session.waiting.has(ap)) session.waiting.set(ap, new Set());
-    this.history.came(session.context.mac, session.n, [ap], nowMs);
-    session.startedMs = nowMs;
-    session.said = 0;
-    session.mirrorsTaken = false;
-    this.say(session);
   }
 
   /** Somebody says that it serves the client. */
@@ -313,42 +283,16 @@ export class Roam {
     const { contexts, id } = this.parts;
     if (context.handedBy.has(ap)) return;
     context.holders.add(ap);
-    const session = this.sessions.get(context.mac);
     if (context.ap !== id) {
       heardClaim(context, n, nowMs);
       this.claim(context, nowMs);
-    } else if (!session) this.ask(context, nowMs);
-    else if (!session.waiting.has(ap)) this.askAgain(session, ap, nowMs);
+    } else this.sessions.askToo(context, ap, nowMs);
     contexts.write(context);
   }
 
   /** `source`: how much of its ticks has gone by since, in 256ths. */
   handedOver(from: number, part: HandedPart, source: Phases): void {
-    const context = this.parts.contexts.get(part.mac);
-    if (!context?.here || part.n !== context.n) return;
-    const session = this.sessions.get(part.mac);
-    const taken = session?.waiting.get(from) ?? new Set<number>();
-    if (taken.has(part.part)) return;
-    taken.add(part.part);
-    session?.waiting.set(from, taken);
-    const adopted = this.parts.carry.adopt(context.slot, part, source);
-    this.counters.adoptedCells += adopted;
-    this.history.took(part.mac, part.n, adopted);
-    if (taken.size < part.parts) return;
-    session?.waiting.delete(from);
-    context.handedBy.add(from);
-    this.counters.handoversTaken++;
-    // Only what stands in the table, and was published from there, may be let go elsewhere.
-    const { n } = context;
-    this.parts.datapath.flushHeld(context.slot);
-    this.parts.datapath.sync().then(
-      () => {
-        if (!context.here || context.n !== n) return;
-        this.parts.wire.adopted(context.mac, n, from);
-        if (!session?.waiting.size) this.history.complete(context.mac, n, "handover", this.parts.nowMs());
-      },
-      () => {},
-    );
+    this.sessions.handedOver(from, part, source);
   }
 
   /** The new AP holds all that `source` had; `isKnown`: it published that, and all of it came. */
@@ -375,7 +319,7 @@ export class Roam {
       this.gather(context);
       if (context.holders.size === before) continue;
       this.parts.contexts.write(context);
-      if (!this.sessions.has(context.mac)) this.ask(context, nowMs);
+      if (!this.sessions.has(context.mac)) this.sessions.begin(context, nowMs);
     }
   }
 
@@ -409,18 +353,12 @@ export class Roam {
   tick(nowMs: number): void {
     if (nowMs >= this.resumeAtMs) this.resumeNext(nowMs);
     for (const [context, dueMs] of this.unasked) if (dueMs <= nowMs) this.answerUnasked(context);
-    for (const session of this.sessions.values()) this.drive(session, nowMs);
+    this.sessions.tick(nowMs);
   }
 
   nextAtMs(): number {
-    let next = this.resumeAtMs;
+    let next = Math.min(this.resumeAtMs, this.sessions.nextAtMs());
     for (const dueMs of this.unasked.values()) next = Math.min(next, dueMs);
-    for (const session of this.sessions.values()) {
-      const again = session.waiting.size > 0 ? CLAIM_AGAIN_MS[session.said] : undefined;
-      if (again !== undefined) next = Math.min(next, session.startedMs + again);
-      if (!session.mirrorsTaken) next = Math.min(next, session.startedMs + HANDOVER_WITHIN_MS);
-      next = Math.min(next, session.startedMs + SESSION_MS);
-    }
     return next;
   }
 
@@ -497,49 +435,7 @@ export class Roam {
     contexts.write(context);
     if (!isShared) return;
     wire.announce(context.slot);
-    this.ask(context, nowMs);
-  }
-
-  /** Says the claim to those that may hold state of the client, until they have answered. */
-  private ask(context: Context, nowMs: number, round = 1): void {
-    const owing = [...context.holders].filter((ap) => !context.handedBy.has(ap));
-    const waiting = new Map(owing.map((ap) => [ap, new Set<number>()]));
-    const session: Session = { context, n: context.n, startedMs: nowMs, said: 0, waiting, mirrorsTaken: false, round };
-    this.sessions.set(context.mac, session);
-    this.history.came(context.mac, context.n, owing, nowMs);
-    this.say(session);
-  }
-
-  private say({ context, waiting }: Session): void {
-    this.counters.claims++;
-    this.parts.wire.claim(claimOf(context, [...waiting.keys()]), undefined);
-  }
-
-  private drive(session: Session, nowMs: number): void {
-    const age = nowMs - session.startedMs;
-    const again = CLAIM_AGAIN_MS[session.said];
-    if (session.waiting.size > 0 && again !== undefined && age >= again) {
-      session.said++;
-      this.say(session);
-    }
-    if (!session.mirrorsTaken && age >= HANDOVER_WITHIN_MS) {
-      session.mirrorsTaken = true;
-      this.takeMirrors(session, nowMs);
-    }
-    if (age >= SESSION_MS) this.end(session, nowMs);
-  }
-
-  private takeMirrors({ context, n, waiting }: Session, nowMs: number): void {
-    let adopted = 0;
-    for (const ap of waiting.keys()) adopted += this.belongings.adoptFromMirrors(context, ap);
-    this.history.took(context.mac, n, adopted);
-    if (adopted > 0) this.history.complete(context.mac, n, "mirror", nowMs);
-  }
-
-  private end({ context, waiting, round }: Session, nowMs: number): void {
-    this.sessions.delete(context.mac);
-    const isOwed = [...waiting.keys()].some((ap) => round < SESSIONS_OF_GONE || this.parts.wire.reaches(ap));
-    if (isOwed && context.here && round < SESSIONS_MAX) this.ask(context, nowMs, round + 1);
+    this.sessions.begin(context, nowMs);
   }
 
   private yieldTo(context: Context, ap: number, n: number, nowMs: number): void {
@@ -552,7 +448,7 @@ export class Roam {
     context.holders.add(ap);
     // What it gave us once is not what it will have.
     context.handedBy.delete(ap);
-    this.sessions.delete(context.mac);
+    this.sessions.end(context.mac);
     contexts.write(context);
     if (!wasHere) return;
     this.history.left(context.mac, n, ap, nowMs);
@@ -563,10 +459,6 @@ export class Roam {
     }
     wire.announce(context.slot);
   }
-}
-
-function claimOf({ mac, n, zone, bind }: Context, holders: readonly number[]): ClaimOf {
-  return { mac, n, zone, bind, holders };
 }
 
 /** Takes rights heard of, when they outrank what is known. */
