@@ -81,7 +81,7 @@ export class SnapshotChunks {
     const limit = Math.min(geometry.cells, (end - units.slotUnits) * UNIT_CELLS);
     // A source without cells has none that are used.
     const words = cells.cells;
-    const known = Math.min(limit, words.length);
+    const known = cells.used === 0 ? from : Math.min(limit, words.length);
     let count = 0;
     let read = from;
     for (; read < known && count < most; read++) if (words[read] !== 0) scratch[count++] = read;

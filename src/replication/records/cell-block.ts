@@ -24,6 +24,8 @@ export interface CellSource {
   readonly cells: Uint32Array;
   readonly owners: Uint16Array;
   readonly vers: Uint32Array;
+  /** How many of the cells are used, where somebody counts. */
+  readonly used?: number;
 }
 
 /** Cells as they were read from a block; reused by the next. */
