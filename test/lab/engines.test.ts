@@ -17,7 +17,7 @@ describe.runIf(isRoot && hasFirmware && existsSync(QJS_HOST))("agents in QuickJS
 });
 
 async function losesNothing(engine: Engine): Promise<void> {
-  const { lost, lostOld, denied, replication } = await runMesh({
+  const { lost, lostOld, denied, did } = await runMesh({
     prefix: `rw${engine}`,
     aps: 3,
     size: {
@@ -38,5 +38,7 @@ async function losesNothing(engine: Engine): Promise<void> {
   expect(lost).toEqual([]);
   expect(lostOld).toBe(0);
   expect(denied).toEqual({});
-  expect(replication.repairs).toBeGreaterThan(0);
+  // Whether any of what was lost had to be repaired is chance; that the link misbehaved is not.
+  expect(did.delayed).toBeGreaterThan(10);
+  expect(did.lost + did.reordered).toBeGreaterThan(0);
 }
