@@ -92,7 +92,10 @@ async function check(call: Call, file: string): Promise<object> {
   const live = await liveMembers(call);
   const given = options.get("public");
   if (given === undefined && !live) {
-    throw new RoamwallError("ROAMWALL_ERR_CONNECT", "no agent with identities answers; accepted: --public KEY");
+    throw new RoamwallError(
+      "ROAMWALL_ERR_CONNECT",
+      `${file}: no agent with identities answers, so who may sign it is not known; accepted: --public KEY`,
+    );
   }
   const keys =
     given === undefined ? live!.signers.map((key) => parseKeyHex(key, "the agent")) : [parseKeyHex(given, "--public")];

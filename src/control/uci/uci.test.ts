@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { nodePlatform } from "../../platform/node/platform.ts";
 import { type Platform, PROCESS_LINE_MAX } from "../../platform/platform.ts";
+import { paperTerminal, type Said } from "../../platform/testing/paper-terminal.ts";
 import { runCli } from "../cli/cli.ts";
 import { parseSettings } from "../settings.ts";
 import { DAEMON_OPTIONS } from "./daemon-options.ts";
@@ -204,8 +205,7 @@ describe("roamwall uci apply", () => {
   afterAll(() => rmSync(directory, { recursive: true }));
   const file = join(directory, "roamwall");
   const accepted = join(directory, "accepted");
-  let out: string[] = [];
-  let err: string[] = [];
+  let said: Said = { out: "", err: "" };
   const platform: Platform = {
     ...nodePlatform({ write: () => {} }),
     spawn(_command, args, on) {
@@ -222,28 +222,11 @@ describe("roamwall uci apply", () => {
       return { stop() {} };
     },
   };
-  const run = (...words: string[]) =>
-    runCli(
-      {
-        arguments: ["uci", ...words, "--file", file],
-        isTerminal: false,
-        hasColour: false,
-        isErrTerminal: false,
-        columns: 80,
-        rows: 24,
-        directory: "/",
-        outBytes: () => {},
-        out: (text) => out.push(text),
-        err: (text) => err.push(text),
-        onSignal() {},
-        exit() {},
-      },
-      platform,
-    );
+  const run = (...words: string[]) => runCli(paperTerminal(["uci", ...words, "--file", file], said), platform);
   const apply = () => run("apply", "--accepted", accepted);
 
   beforeEach(() => {
-    [out, err] = [[], []];
+    said = { out: "", err: "" };
     rmSync(accepted, { recursive: true, force: true });
     mkdirSync(accepted);
   });
@@ -251,12 +234,12 @@ describe("roamwall uci apply", () => {
   it("keeps what is good, and writes nothing that is the same", async () => {
     writeFileSync(file, `${ON}config replication 'replication'\n\toption network lan\n\toption group 239.255.77.77\n`);
     expect(await apply()).toBe(0);
-    expect(out.join("")).toContain("roamwalld and agent changed");
+    expect(said.out).toContain("roamwalld and agent changed");
     expect(readFileSync(join(accepted, "roamwalld"), "utf8")).toContain("--port\nphy0-ap0\n");
     expect(readFileSync(join(accepted, "roamwalld"), "utf8")).not.toContain("mesh0");
     expect(JSON.parse(readFileSync(join(accepted, "agent.json"), "utf8")).replication.bind).toBe("10.9.0.1");
     expect(await apply()).toBe(0);
-    expect(out.at(-1)).toContain("nothing changed");
+    expect(said.out).toContain("nothing changed");
   });
 
   it("keeps a port whose netdev is gone for the moment", async () => {
@@ -273,14 +256,14 @@ describe("roamwall uci apply", () => {
     const before = readFileSync(join(accepted, "roamwalld"), "utf8");
     writeFileSync(file, ON.replace("'7'", "'seven'"));
     expect(await apply()).toBe(1);
-    expect(err.join("")).toMatch(/:3 agent\.id: "seven"; accepted: .*; the accepted one stays/);
+    expect(said.err).toMatch(/:3 agent\.id: "seven"; accepted: .*; the accepted one stays/);
     expect(readFileSync(join(accepted, "roamwalld"), "utf8")).toBe(before);
   });
 
   it("says so when there is no last good one", async () => {
     writeFileSync(file, "nonsense\n");
     expect(await apply()).toBe(1);
-    expect(err.join("")).toContain("none was accepted before");
+    expect(said.err).toContain("none was accepted before");
     expect(await run("check")).toBe(1);
   });
 
