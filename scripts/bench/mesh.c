@@ -4,10 +4,10 @@
  * by one line on stdout:
  *
  *   reset   -> ok
- *   read SIDE LENGTH   -> packets bytes first last
+ *   read SIDE WHAT   -> packets bytes first last
  *
- * Only packets of at least LENGTH bytes count; SIDE is `out` (they left here), `in` or `both`. First and last are
- * CLOCK_MONOTONIC ns, 0 when there was none.
+ * SIDE is `out` (they left here), `in` or `both`; WHAT is `all`, or `udp` for IPv4 datagrams alone: a kernel whose
+ * agent is down answers for itself (ARP, ICMP). First and last are CLOCK_MONOTONIC ns, 0 when there was none.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -32,6 +32,7 @@ struct seen {
 	long long ns;
 	int bytes;
 	int outgoing;
+	int udp;
 };
 
 static struct seen *seen;
@@ -75,8 +76,9 @@ static int packet_take(int fd)
 {
 	long long realtime_ahead = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
 	struct sockaddr_ll from;
-	char byte, control[256];
-	struct iovec vector = { &byte, 1 };
+	unsigned char head[24] = { 0 }; /* to the IPv4 header's protocol */
+	char control[256];
+	struct iovec vector = { head, sizeof(head) };
 	struct msghdr m = { .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &vector, .msg_iovlen = 1 };
 	struct cmsghdr *c;
 	ssize_t bytes;
@@ -88,7 +90,11 @@ static int packet_take(int fd)
 		return 0;
 	if (seen_count == PACKETS_MAX)
 		return 1;
-	seen[seen_count] = (struct seen){ .bytes = bytes, .outgoing = from.sll_pkttype == PACKET_OUTGOING };
+	seen[seen_count] = (struct seen){
+		.bytes = bytes,
+		.outgoing = from.sll_pkttype == PACKET_OUTGOING,
+		.udp = head[12] == 0x08 && head[13] == 0x00 && head[23] == IPPROTO_UDP,
+	};
 	for (c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
 		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
 			struct timespec t;
@@ -100,13 +106,13 @@ static int packet_take(int fd)
 	return 1;
 }
 
-static void seen_print(const char *side, int length)
+static void seen_print(const char *side, int udp_only)
 {
 	long long bytes = 0, first = 0, last = 0;
 	int i, packets = 0;
 
 	for (i = 0; i < seen_count; i++) {
-		if (seen[i].bytes < length || strcmp(side, seen[i].outgoing ? "in" : "out") == 0)
+		if ((udp_only && !seen[i].udp) || strcmp(side, seen[i].outgoing ? "in" : "out") == 0)
 			continue;
 		packets++;
 		bytes += seen[i].bytes;
@@ -118,14 +124,13 @@ static void seen_print(const char *side, int length)
 
 static void command_run(const char *line)
 {
-	char side[8];
-	int length;
+	char side[8], what[8];
 
 	if (strncmp(line, "reset", 5) == 0) {
 		seen_count = 0;
 		printf("ok\n");
-	} else if (sscanf(line, "read %7s %d", side, &length) == 2) {
-		seen_print(side, length);
+	} else if (sscanf(line, "read %7s %7s", side, what) == 2) {
+		seen_print(side, strcmp(what, "udp") == 0);
 	} else {
 		printf("error not a command\n");
 	}

@@ -93,7 +93,7 @@ async function bytesOf(mesh: LineTool, work: () => Promise<void>): Promise<numbe
   await mesh.ask("reset");
   await work();
   await sleep(DRAIN_MS);
-  return (await mesh.numbers("read both 0"))[1] as number;
+  return (await mesh.numbers("read both all"))[1] as number;
 }
 
 async function usedMirror(ap: Roamwall): Promise<number> {
@@ -188,7 +188,7 @@ async function measureSync(p: Pair): Promise<Row> {
     const [at] = (await p.neighbour.look(`mirror 0 ${SYNC_FLOWS} ${SYNC_TIMEOUT_MS}`)) as [number, number];
     await started;
     if (at === 0) throw new Error(`the mirror was not complete after ${SYNC_TIMEOUT_MS} ms`);
-    const [, , first] = (await p.mesh.numbers("read out 0")) as [number, number, number];
+    const [, , first] = (await p.mesh.numbers("read out udp")) as [number, number, number];
     ours.push((at - first) / 1e6);
     if (!p.nftMesh) continue;
     await p.nftMesh.ask("reset");

@@ -178,7 +178,7 @@ async function run(s: Soaked, options: SoakOptions): Promise<SoakResult> {
   const seconds = passedS();
   const processes = watched.map((one) => one.end(seconds));
   await sleep(DRAIN_MS);
-  const bytes = traffic.bytes + ((await mesh.numbers("read both 0"))[1] as number);
+  const bytes = traffic.bytes + ((await mesh.numbers("read both all"))[1] as number);
   return {
     seconds,
     connections: traffic.connections,
@@ -200,7 +200,7 @@ async function connectFor({ lab, path, mesh }: Soaked, options: SoakOptions, pas
     const done = await lab.connect(path, count, how);
     total.connections += count;
     total.failed += done.failed;
-    total.bytes += (await mesh.numbers("read both 0"))[1] as number;
+    total.bytes += (await mesh.numbers("read both all"))[1] as number;
     await mesh.ask("reset");
     options.progress(`${Math.round(passedS())} of ${options.minutes * 60} s, ${total.connections} connections`);
   }

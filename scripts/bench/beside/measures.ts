@@ -69,7 +69,7 @@ export async function connections(b: Bench, samples: Samples, round: number): Pr
   const done = await lab.connect(system.path, CONNECTIONS, how);
   if (done.failed > 0) throw new Error(`${done.failed} of ${CONNECTIONS} connections failed`);
   await sleep(DRAIN_MS);
-  const [packets, bytes] = (await mesh.numbers("read both 0")) as [number, number];
+  const [packets, bytes] = (await mesh.numbers("read both all")) as [number, number];
   sample(samples, "bytesPerConnection", bytes / CONNECTIONS);
   sample(samples, "packetsPerConnection", packets / CONNECTIONS);
   sample(samples, "cpuPer10k", ((system.cpuSeconds() - before.cpu) * PER) / CONNECTIONS);

@@ -134,7 +134,7 @@ export class RoamwallSystem implements System {
     const started = this.neighbour.startAgent();
     const [at, held] = (await this.neighbour.look(`mirror 0 ${wanted} ${timeoutMs}`)) as [number, number];
     await started;
-    const [, , first] = (await counter.numbers("read out 0")) as [number, number, number];
+    const [, , first] = (await counter.numbers("read out udp")) as [number, number, number];
     counter.stop();
     return { ms: at === 0 ? undefined : (at - first) / 1e6, held };
   }
