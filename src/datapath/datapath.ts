@@ -75,6 +75,20 @@ export interface DatapathHandlers {
   closed(): void;
 }
 
+const nothing = () => {};
+/** Until somebody listens. */
+export const DEAF: DatapathHandlers = {
+  cells: nothing,
+  arrived: nothing,
+  denied: nothing,
+  overflow: nothing,
+  ticks: nothing,
+  client: nothing,
+  port: nothing,
+  refused: nothing,
+  closed: nothing,
+};
+
 export type FilterBits = AclFilter;
 export type { ServiceEntry, ZoneEntry };
 

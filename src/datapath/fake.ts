@@ -4,15 +4,16 @@ import type { Geometry } from "../bloom/geometry.ts";
 import { cellOfCode } from "../bloom/timer.ts";
 import { type FrameInput, Sfr, type Verdict } from "../sfr/sfr.ts";
 import { type ClientRecord, CONSTANTS, REASONS, RING, type RingEvent } from "./abi.ts";
-import type {
-  Counters,
-  Datapath,
-  DatapathHandlers,
-  DatapathOptions,
-  FilterBits,
-  Hello,
-  ServiceEntry,
-  ZoneEntry,
+import {
+  type Counters,
+  type Datapath,
+  type DatapathHandlers,
+  type DatapathOptions,
+  DEAF,
+  type FilterBits,
+  type Hello,
+  type ServiceEntry,
+  type ZoneEntry,
 } from "./datapath.ts";
 
 const { OWNER_SLOT_MASK, OWNER_MARK_SHIFT, MARK_HELD, MARK_DIRTY, MARK_AGED, DIRTY_CELLS, SLOT_SHARED, OP_MAX } =
@@ -26,18 +27,6 @@ export interface FakeOptions {
   readonly tableId?: bigint;
 }
 
-const NO_HANDLERS: DatapathHandlers = {
-  cells() {},
-  arrived() {},
-  denied() {},
-  overflow() {},
-  ticks() {},
-  client() {},
-  port() {},
-  refused() {},
-  closed() {},
-};
-
 /**
  * The kernel and roamwalld in one, over the model: the same commands, the same events in the same order. It has no clock:
  * `setTicks` and `flush` are what roamwalld does by itself.
@@ -45,7 +34,7 @@ const NO_HANDLERS: DatapathHandlers = {
 export class FakeDatapath implements Datapath {
   readonly hello: Hello;
   readonly sfr: Sfr;
-  handlers: DatapathHandlers = NO_HANDLERS;
+  handlers: DatapathHandlers = DEAF;
   /** Calls so far, by name: tests look at what was not done. */
   readonly calls: Record<string, number> = {};
   private holdMs = 200;
