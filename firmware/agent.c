@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The stream to the agent: one at a time, records of abi.ts both ways. */
+/* The stream to the agent: one at a time, records of stream-records.ts both ways. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>

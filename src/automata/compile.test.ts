@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseGeometry } from "../bloom/geometry.ts";
-import { AUTOMATA, CONSTANTS } from "../datapath/abi.ts";
+import { CONSTANTS } from "../datapath/abi.ts";
+import { AUTOMATA } from "../datapath/map-records.ts";
 import { readProgram } from "../sfr/program.ts";
 import { AUTOMATA_TABLES, compileAutomata, describeTypes, mayShorten } from "./compile.ts";
 import { STATE, TYPE } from "./numbers.ts";

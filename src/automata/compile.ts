@@ -1,7 +1,8 @@
 import { RoamwallError } from "../base/errors.ts";
 import { type Geometry, parseGeometry } from "../bloom/geometry.ts";
 import { codeFor, codeForSlowTicks } from "../bloom/timer.ts";
-import { AUTOMATA, CONSTANTS, MAP_RECORDS } from "../datapath/abi.ts";
+import { CONSTANTS } from "../datapath/abi.ts";
+import { AUTOMATA, MAP_RECORDS } from "../datapath/map-records.ts";
 import { check } from "./check.ts";
 import { FRAGMENT } from "./fragment.ts";
 import { ICMP } from "./icmp.ts";

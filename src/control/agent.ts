@@ -2,9 +2,9 @@
 import { compileAutomata, mayShorten } from "../automata/compile.ts";
 import { TYPE } from "../automata/numbers.ts";
 import { badInput, RoamwallError } from "../base/errors.ts";
-import { RING } from "../datapath/abi.ts";
 import { connectDatapath as connectRoamwalld } from "../datapath/client.ts";
 import type { Datapath } from "../datapath/datapath.ts";
+import { RING } from "../datapath/map-records.ts";
 import { MeshView } from "../mqtt/mesh-view.ts";
 import type { Platform } from "../platform/platform.ts";
 import { type CompiledPolicy, compilePolicy, type Policy, parsePolicy } from "../policy/policy.ts";

@@ -2,7 +2,7 @@
 import { hex } from "../base/bytes.ts";
 import { badInput } from "../base/errors.ts";
 import { macFromBytes, parseMac } from "../base/mac.ts";
-import type { RingEvent } from "../datapath/abi.ts";
+import type { RingEvent } from "../datapath/map-records.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { CompiledPolicy } from "../policy/policy.ts";
 import { policySources, roleOf } from "../policy/sources.ts";

@@ -1,5 +1,5 @@
 import { type Mac, macFromBytes } from "../base/mac.ts";
-import type { RingEvent } from "../datapath/abi.ts";
+import type { RingEvent } from "../datapath/map-records.ts";
 import { type DeniedPacket, deniedPacket } from "./verdict.ts";
 
 const KEPT = 256;

@@ -1,5 +1,6 @@
 import { type Mac, macFromBytes } from "../base/mac.ts";
-import { CONSTANTS, type RingEvent } from "../datapath/abi.ts";
+import { CONSTANTS } from "../datapath/abi.ts";
+import type { RingEvent } from "../datapath/map-records.ts";
 import { narrowest } from "../policy/explain.ts";
 import { openingOf } from "./opening-of.ts";
 

@@ -1,6 +1,7 @@
 /** From one packet to the opening of its flow: what a rule would have to say of it. */
 import { TYPE, TYPE_NAME } from "../automata/numbers.ts";
-import { CONSTANTS, type RingEvent } from "../datapath/abi.ts";
+import { CONSTANTS } from "../datapath/abi.ts";
+import type { RingEvent } from "../datapath/map-records.ts";
 import type { Opening } from "../policy/explain.ts";
 import type { DeniedFrame } from "../policy/learn.ts";
 

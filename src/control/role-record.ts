@@ -1,4 +1,5 @@
-import { type ClientRecord, CONSTANTS } from "../datapath/abi.ts";
+import { CONSTANTS } from "../datapath/abi.ts";
+import type { ClientRecord } from "../datapath/map-records.ts";
 import type { CompiledRole } from "../policy/policy.ts";
 
 /** In a record's filter list: none. */

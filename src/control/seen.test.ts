@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { TYPE } from "../automata/numbers.ts";
 import type { Mac } from "../base/mac.ts";
-import { REASON, RING, type RingEvent } from "../datapath/abi.ts";
+import { REASON } from "../datapath/abi.ts";
+import { RING, type RingEvent } from "../datapath/map-records.ts";
 import type { ApiRequest } from "./api.ts";
 import { DeniedLog } from "./denied-log.ts";
 import { FlowLog } from "./flow-log.ts";

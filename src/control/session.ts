@@ -2,8 +2,9 @@
 import { RoamwallError } from "../base/errors.ts";
 import type { Mac } from "../base/mac.ts";
 import { type Geometry, parseGeometry } from "../bloom/geometry.ts";
-import { CONSTANTS, REASONS, type RingEvent } from "../datapath/abi.ts";
+import { CONSTANTS, REASONS } from "../datapath/abi.ts";
 import type { Datapath } from "../datapath/datapath.ts";
+import type { RingEvent } from "../datapath/map-records.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { CompiledPolicy } from "../policy/policy.ts";
 import type { Grant } from "../proxy/rights.ts";

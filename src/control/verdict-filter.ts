@@ -4,7 +4,8 @@ import { closest } from "../base/closest.ts";
 import { badInput } from "../base/errors.ts";
 import { type Prefix, parsePrefix, prefixHolds } from "../base/ip.ts";
 import { macToBytes, parseMac } from "../base/mac.ts";
-import { REASONS, type RingEvent } from "../datapath/abi.ts";
+import { REASONS } from "../datapath/abi.ts";
+import type { RingEvent } from "../datapath/map-records.ts";
 import type { ApiRequest } from "./api.ts";
 
 export type VerdictTest = (event: RingEvent) => boolean;

@@ -2,7 +2,8 @@
 import { TYPE, TYPE_NAME } from "../automata/numbers.ts";
 import { formatAddress } from "../base/ip.ts";
 import { type Mac, macFromBytes } from "../base/mac.ts";
-import { REASON, REASONS, type Reason, type RingEvent } from "../datapath/abi.ts";
+import { REASON, REASONS, type Reason } from "../datapath/abi.ts";
+import type { RingEvent } from "../datapath/map-records.ts";
 import { narrowest } from "../policy/explain.ts";
 import { openingOf } from "./opening-of.ts";
 

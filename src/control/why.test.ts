@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { TYPE } from "../automata/numbers.ts";
 import type { Mac } from "../base/mac.ts";
-import { REASON, type RingEvent } from "../datapath/abi.ts";
+import { REASON } from "../datapath/abi.ts";
+import type { RingEvent } from "../datapath/map-records.ts";
 import { compilePolicy, parsePolicy } from "../policy/policy.ts";
 import type { RadiusGrant } from "../radius/rights.ts";
 import { rightsOf } from "./client-rights.ts";

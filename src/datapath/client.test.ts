@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { parseMac } from "../base/mac.ts";
 import type { Platform, Stream } from "../platform/platform.ts";
-import { ABI_VERSION, AUTOMATA, COMMANDS, CONSTANTS, EVENTS, LISTS, MAP_RECORDS, STREAM_HEADER } from "./abi.ts";
+import { ABI_VERSION, CONSTANTS } from "./abi.ts";
 import { connectDatapath } from "./client.ts";
 import type { Datapath, DatapathHandlers } from "./datapath.ts";
 import { type Fields, type Layout, type RecordOf, readRecord, writeRecord } from "./layout.ts";
+import { AUTOMATA, MAP_RECORDS } from "./map-records.ts";
+import { COMMANDS, EVENTS, LISTS, STREAM_HEADER } from "./stream-records.ts";
 
 const PATH = "/run/test.sock";
 const MAC = parseMac("02:00:00:00:0a:01", "test");

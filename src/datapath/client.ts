@@ -1,12 +1,13 @@
 /** A connection to roamwalld, from the greeting to its end: the `Datapath` of an agent whose packets a kernel judges. */
 import { RoamwallError } from "../base/errors.ts";
 import type { Platform } from "../platform/platform.ts";
-import { ABI_VERSION, EVENTS } from "./abi.ts";
+import { ABI_VERSION } from "./abi.ts";
 import { CommandWriter } from "./commands.ts";
 import type { Counters, Datapath, DatapathHandlers, Hello } from "./datapath.ts";
 import { EventReader, refusalText } from "./events.ts";
 import { Framing } from "./framing.ts";
 import { Questions } from "./questions.ts";
+import { EVENTS } from "./stream-records.ts";
 
 const HELLO_TIMEOUT_MS = 5_000;
 

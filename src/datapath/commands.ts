@@ -1,10 +1,11 @@
 /** What the agent tells roamwalld to do, as records of the stream; what it asks is in `questions.ts`. */
 import { badInput } from "../base/errors.ts";
 import { type Mac, macToBytes } from "../base/mac.ts";
-import { AUTOMATA, type ClientRecord, COMMANDS, LISTS, MAP_RECORDS } from "./abi.ts";
 import type { DatapathOptions, FilterBits, ServiceEntry, ZoneEntry } from "./datapath.ts";
 import { BODY_AT, type Framing, LIST_MAX_BYTES } from "./framing.ts";
 import { type Fields, type Layout, type RecordOf, writeRecord } from "./layout.ts";
+import { AUTOMATA, type ClientRecord, MAP_RECORDS } from "./map-records.ts";
+import { COMMANDS, LISTS } from "./stream-records.ts";
 
 const HOST_LE = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
 

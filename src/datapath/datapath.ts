@@ -2,7 +2,8 @@ import type { Mac } from "../base/mac.ts";
 import type { AclFilter } from "../sfr/acl.ts";
 import type { ServiceEntry } from "../sfr/sfr.ts";
 import type { ZoneEntry } from "../sfr/zones.ts";
-import type { BodyOf, ClientRecord, EVENTS, RingEvent } from "./abi.ts";
+import type { ClientRecord, RingEvent } from "./map-records.ts";
+import type { BodyOf, EVENTS } from "./stream-records.ts";
 
 /**
  * A datapath as the agent sees it: the kernel behind roamwalld (`client.ts`) or the model (`fake.ts`). Commands are

@@ -1,10 +1,11 @@
 /** roamwalld's records after its greeting: what is in each, and who is told. */
 import { macFromBytes } from "../base/mac.ts";
-import { EVENTS, MAP_RECORDS, RING } from "./abi.ts";
 import { type DatapathHandlers, DEAF } from "./datapath.ts";
 import type { Framing } from "./framing.ts";
 import { type Fields, type Layout, type RecordOf, readRecord } from "./layout.ts";
+import { MAP_RECORDS, RING } from "./map-records.ts";
 import type { Questions } from "./questions.ts";
+import { EVENTS } from "./stream-records.ts";
 
 type BodyReader = (view: DataView, at: number, bytes: number) => void;
 

@@ -3,7 +3,7 @@ import type { Dlcbf } from "../bloom/dlcbf.ts";
 import type { Geometry } from "../bloom/geometry.ts";
 import { cellOfCode } from "../bloom/timer.ts";
 import { type FrameInput, Sfr, type Verdict } from "../sfr/sfr.ts";
-import { type ClientRecord, CONSTANTS, REASONS, RING, type RingEvent } from "./abi.ts";
+import { CONSTANTS, REASONS } from "./abi.ts";
 import {
   type Counters,
   type Datapath,
@@ -15,6 +15,7 @@ import {
   type ServiceEntry,
   type ZoneEntry,
 } from "./datapath.ts";
+import { type ClientRecord, RING, type RingEvent } from "./map-records.ts";
 
 const { OWNER_SLOT_MASK, OWNER_MARK_SHIFT, MARK_HELD, MARK_DIRTY, MARK_AGED, DIRTY_CELLS, SLOT_SHARED, OP_MAX } =
   CONSTANTS;

@@ -4,8 +4,9 @@
  */
 import { RoamwallError } from "../base/errors.ts";
 import type { Stream } from "../platform/platform.ts";
-import { CONSTANTS, EVENTS, STREAM_HEADER } from "./abi.ts";
+import { CONSTANTS } from "./abi.ts";
 import { type Fields, type Layout, type RecordOf, readRecord, writeRecord } from "./layout.ts";
+import { EVENTS, STREAM_HEADER } from "./stream-records.ts";
 
 /** Where a record's body begins in the bytes that `write` lets fill. */
 export const BODY_AT = STREAM_HEADER.bytes;

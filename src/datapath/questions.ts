@@ -1,8 +1,8 @@
 /** What the agent asked of roamwalld and was not answered yet: counters come in the order of the questions, a sync by its token. */
 import { RoamwallError } from "../base/errors.ts";
-import { COMMANDS } from "./abi.ts";
 import type { Counters } from "./datapath.ts";
 import type { Framing } from "./framing.ts";
+import { COMMANDS } from "./stream-records.ts";
 
 interface Waiting<T> {
   resolve(value: T): void;

@@ -1,6 +1,7 @@
 import { type Mac, macToBytes } from "../base/mac.ts";
-import { type ClientRecord, CONSTANTS } from "../datapath/abi.ts";
+import { CONSTANTS } from "../datapath/abi.ts";
 import type { Datapath } from "../datapath/datapath.ts";
+import type { ClientRecord } from "../datapath/map-records.ts";
 import type { Rights, RoleGrant } from "./rights.ts";
 import type { Ticks } from "./ticks.ts";
 

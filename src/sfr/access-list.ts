@@ -1,5 +1,6 @@
 import { badInput } from "../base/errors.ts";
-import { type ClientRecord, CONSTANTS } from "../datapath/abi.ts";
+import { CONSTANTS } from "../datapath/abi.ts";
+import type { ClientRecord } from "../datapath/map-records.ts";
 import { type AclFilter, AclKey, aclMatches, GROUP_TEMPLATES } from "./acl.ts";
 import type { Packet } from "./packet.ts";
 import type { PacketType } from "./program.ts";

@@ -1,5 +1,6 @@
 import { badInput } from "../base/errors.ts";
-import { AUTOMATA, CONSTANTS, MAP_RECORDS } from "../datapath/abi.ts";
+import { CONSTANTS } from "../datapath/abi.ts";
+import { AUTOMATA, MAP_RECORDS } from "../datapath/map-records.ts";
 
 /** The automata blob, read back into what the interpreter walks: what the kernel does by struct, the model does here. */
 export interface Candidate {

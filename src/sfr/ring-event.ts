@@ -1,4 +1,4 @@
-import type { RingEvent } from "../datapath/abi.ts";
+import type { RingEvent } from "../datapath/map-records.ts";
 import type { Packet } from "./packet.ts";
 
 export const EMPTY_EVENT: RingEvent = {

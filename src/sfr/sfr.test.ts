@@ -3,7 +3,8 @@ import { CLIENT, filterOf, firewall, PEER, type Rule, record } from "../../test/
 import * as make from "../../test/support/packets.ts";
 import { mappedBytes, parseAddress } from "../base/ip.ts";
 import { type Mac, parseMac } from "../base/mac.ts";
-import { CONSTANTS, REASON, REASONS, type Reason, RING } from "../datapath/abi.ts";
+import { CONSTANTS, REASON, REASONS, type Reason } from "../datapath/abi.ts";
+import { RING } from "../datapath/map-records.ts";
 import type { FrameInput, Sfr, Verdict } from "./sfr.ts";
 
 const FROM = { srcMac: CLIENT, dstMac: PEER, src: "10.0.0.1", dst: "10.1.0.2" };

@@ -1,4 +1,5 @@
-import { type ClientRecord, CONSTANTS, RING } from "../datapath/abi.ts";
+import { CONSTANTS } from "../datapath/abi.ts";
+import { type ClientRecord, RING } from "../datapath/map-records.ts";
 
 /** What a client may cost in a while: new flows, exempt frames, samples of denials, arrivals. One row per slot. */
 export const WINDOW_BITS = 30;

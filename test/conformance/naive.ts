@@ -1,7 +1,8 @@
 import { STATE, TYPE } from "../../src/automata/numbers.ts";
 import { DEFAULT_GEOMETRY, type Geometry, parseGeometry } from "../../src/bloom/geometry.ts";
 import { codeFor } from "../../src/bloom/timer.ts";
-import { AUTOMATA, CONSTANTS, MAP_RECORDS } from "../../src/datapath/abi.ts";
+import { CONSTANTS } from "../../src/datapath/abi.ts";
+import { AUTOMATA, MAP_RECORDS } from "../../src/datapath/map-records.ts";
 import { properAutomata } from "./model-firewall.ts";
 
 /**

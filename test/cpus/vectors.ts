@@ -1,8 +1,9 @@
 import { compileAutomata } from "../../src/automata/compile.ts";
 import { macToBytes, parseMac } from "../../src/base/mac.ts";
 import { type Geometry, parseGeometry } from "../../src/bloom/geometry.ts";
-import { COMMANDS, MAP_RECORDS } from "../../src/datapath/abi.ts";
 import { type Layout, writeRecord } from "../../src/datapath/layout.ts";
+import { MAP_RECORDS } from "../../src/datapath/map-records.ts";
+import { COMMANDS } from "../../src/datapath/stream-records.ts";
 import type { Sfr } from "../../src/sfr/sfr.ts";
 import { MIRRORS, ScriptGenerator } from "../lab/kernel-model.generator.ts";
 import { Pair, SLOTS } from "../lab/kernel-model.pair.ts";

@@ -1,8 +1,10 @@
 import { compileAutomata } from "../../src/automata/compile.ts";
 import { macToBytes, parseMac } from "../../src/base/mac.ts";
 import { type Geometry, parseGeometry } from "../../src/bloom/geometry.ts";
-import { COMMANDS, CONSTANTS, EVENTS, LISTS, MAP_RECORDS, RING_EVENT } from "../../src/datapath/abi.ts";
+import { CONSTANTS } from "../../src/datapath/abi.ts";
 import { type Fields, type Layout, type RecordOf, writeRecord } from "../../src/datapath/layout.ts";
+import { MAP_RECORDS, RING_EVENT } from "../../src/datapath/map-records.ts";
+import { COMMANDS, EVENTS, LISTS } from "../../src/datapath/stream-records.ts";
 import { Sfr } from "../../src/sfr/sfr.ts";
 import { SEEDS } from "../support/firewall.ts";
 import { MIRRORS } from "./kernel-model.generator.ts";

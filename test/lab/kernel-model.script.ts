@@ -1,5 +1,5 @@
-import type { ClientRecord } from "../../src/datapath/abi.ts";
 import type { FilterBits, ServiceEntry, ZoneEntry } from "../../src/datapath/datapath.ts";
+import type { ClientRecord } from "../../src/datapath/map-records.ts";
 import type { Frame } from "./kernel-runner.ts";
 
 /** A step of a script: a packet, or something that changes what packets meet. Steps are plain data, so that they print. */

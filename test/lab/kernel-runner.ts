@@ -1,7 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import type { Geometry } from "../../src/bloom/geometry.ts";
-import { MAP_RECORDS, RING_EVENT } from "../../src/datapath/abi.ts";
 import { type RecordOf, writeRecord } from "../../src/datapath/layout.ts";
+import { MAP_RECORDS, RING_EVENT } from "../../src/datapath/map-records.ts";
 
 /** The kernel's program behind `firmware/test/runner.c`: commands go in, answers come out in the same order. */
 export const RUNNER = "build/runner";

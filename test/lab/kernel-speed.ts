@@ -1,8 +1,9 @@
 import { compileAutomata } from "../../src/automata/compile.ts";
 import { macToBytes, parseMac } from "../../src/base/mac.ts";
 import { parseGeometry } from "../../src/bloom/geometry.ts";
-import { COMMANDS, MAP_RECORDS } from "../../src/datapath/abi.ts";
 import { writeRecord } from "../../src/datapath/layout.ts";
+import { MAP_RECORDS } from "../../src/datapath/map-records.ts";
+import { COMMANDS } from "../../src/datapath/stream-records.ts";
 import { CLIENT, filterOf, PEER, record, SEEDS } from "../support/firewall.ts";
 import { tcp, udp } from "../support/packets.ts";
 import { type Frame, KernelRunner, sendCtl } from "./kernel-runner.ts";

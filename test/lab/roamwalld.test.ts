@@ -7,10 +7,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { compileAutomata } from "../../src/automata/compile.ts";
 import { parseMac } from "../../src/base/mac.ts";
 import { parseGeometry } from "../../src/bloom/geometry.ts";
-import { COMMANDS, CONSTANTS, EVENTS, REASON, STREAM_HEADER } from "../../src/datapath/abi.ts";
+import { CONSTANTS, REASON } from "../../src/datapath/abi.ts";
 import { connectDatapath } from "../../src/datapath/client.ts";
 import type { Datapath } from "../../src/datapath/datapath.ts";
 import { writeRecord } from "../../src/datapath/layout.ts";
+import { COMMANDS, EVENTS, STREAM_HEADER } from "../../src/datapath/stream-records.ts";
 import { nodePlatform } from "../../src/platform/node/platform.ts";
 import { compilePolicy, parsePolicy } from "../../src/policy/policy.ts";
 import { Namespaces } from "./support/namespaces.ts";

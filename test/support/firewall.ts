@@ -2,8 +2,9 @@ import { compileAutomata, mayShorten } from "../../src/automata/compile.ts";
 import { type Address, parseAddress } from "../../src/base/ip.ts";
 import { parseMac } from "../../src/base/mac.ts";
 import { parseGeometry } from "../../src/bloom/geometry.ts";
-import { type ClientRecord, CONSTANTS, type RingEvent } from "../../src/datapath/abi.ts";
+import { CONSTANTS } from "../../src/datapath/abi.ts";
 import type { FilterBits } from "../../src/datapath/datapath.ts";
+import type { ClientRecord, RingEvent } from "../../src/datapath/map-records.ts";
 import { AclKey, filterAdd, templateOf } from "../../src/sfr/acl.ts";
 import { Sfr } from "../../src/sfr/sfr.ts";
 

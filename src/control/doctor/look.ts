@@ -1,5 +1,6 @@
 /** One look at the world: files, programs of the system, roamwalld's socket, the agent. Whatever is dead, it returns. */
-import { ABI_VERSION, CONSTANTS, EVENTS, STREAM_HEADER } from "../../datapath/abi.ts";
+import { ABI_VERSION, CONSTANTS } from "../../datapath/abi.ts";
+import { EVENTS, STREAM_HEADER } from "../../datapath/stream-records.ts";
 import type { Platform } from "../../platform/platform.ts";
 import { compilePolicy, parsePolicy } from "../../policy/policy.ts";
 import type { NeighbourStatus } from "../../replication/status.ts";

@@ -2,7 +2,7 @@
 import { badInput } from "../../base/errors.ts";
 import { macFromBytes } from "../../base/mac.ts";
 import type { Geometry } from "../../bloom/geometry.ts";
-import type { RingEvent } from "../../datapath/abi.ts";
+import type { RingEvent } from "../../datapath/map-records.ts";
 import type { MeshAp } from "../../mqtt/mesh-view.ts";
 import type { Listener, Platform } from "../../platform/platform.ts";
 import type { CompiledPolicy } from "../../policy/policy.ts";

@@ -1,8 +1,9 @@
 import { endianness } from "node:os";
 import { DEFAULT_GEOMETRY, parseGeometry } from "../../../src/bloom/geometry.ts";
 import { isLive } from "../../../src/bloom/timer.ts";
-import { CONSTANTS, MAP_RECORDS } from "../../../src/datapath/abi.ts";
+import { CONSTANTS } from "../../../src/datapath/abi.ts";
 import { readRecord } from "../../../src/datapath/layout.ts";
+import { MAP_RECORDS } from "../../../src/datapath/map-records.ts";
 import type { AccessPoint } from "./access-point.ts";
 
 const geometry = parseGeometry(DEFAULT_GEOMETRY, "lab");
