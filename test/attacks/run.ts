@@ -9,9 +9,9 @@ import { recordedMesh } from "./world.ts";
 /**
  * What somebody can do who hears everything of two meshes and has no key:
  *
- *   node scripts/ts.mjs test/attacks/run.ts [--messages 1000000] [--seed N]
+ *   node scripts/ts.mjs test/attacks/run.ts [--messages 1000000] [--seed N] [--identities]
  *
- * Exit code 1 when anything that an access point knows has changed, or when it answered beyond the bound.
+ * `--identities`: each access point has a key of its own. Exit code 1 when anything that an access point knows has changed, or when it answered beyond the bound.
  */
 const ROUND = 5_000;
 /** One answer a recorded number, at most four a second and epoch. */
@@ -19,8 +19,18 @@ const ANSWERS_MAX = 64;
 const KEPT_BYTES_MAX = 4 << 20;
 
 const { values } = parseArgs({
-  options: { messages: { type: "string", default: "1000000" }, seed: { type: "string", default: "1" } },
+  options: {
+    messages: { type: "string", default: "1000000" },
+    seed: { type: "string", default: "1" },
+    identities: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  },
 });
+if (values.help) {
+  console.log("node scripts/ts.mjs test/attacks/run.ts [--messages 1000000] [--seed N] [--identities]");
+  process.exit(0);
+}
+const { identities } = values;
 const messages = Number(values.messages);
 const random = new Prng(Number(values.seed));
 
@@ -49,8 +59,8 @@ function add(sum: Outcome | undefined, more: Outcome): Outcome {
   };
 }
 
-const mesh = await recordedMesh({ seed: random.below(1_000) });
-const other = await recordedMesh({ key: 2, seed: random.below(1_000) });
+const mesh = await recordedMesh({ seed: random.below(1_000), identities });
+const other = await recordedMesh({ key: 2, seed: random.below(1_000), identities });
 const classes = attackClasses(mesh, other, random);
 const each = Math.ceil(messages / classes.length);
 const outcomes: Outcome[] = [];
