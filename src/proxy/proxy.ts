@@ -23,6 +23,7 @@ import {
 } from "./rights.ts";
 import { giveRights, Roam, takeRights } from "./roam.ts";
 import type { FoundClient, HeardPresence, Hint, RoamWire, SightedClient, Verdict } from "./roam-api.ts";
+import { Serials } from "./serial.ts";
 import { Ticks } from "./ticks.ts";
 import { Tombstones, tombstoneMs } from "./tombstones.ts";
 
@@ -67,7 +68,7 @@ export interface HeardSlot extends HeardPresence {
 }
 
 export interface ProxyCounters {
-  /** Foreign grants that were not believed, since no more revocations can be remembered. */
+  /** What other APs said of rights and was not believed: no more revocations can be remembered, or a serial out of reach. */
   grantsRefused: number;
   /** Filters of single clients that found no room. */
   filtersRefused: number;
@@ -94,8 +95,7 @@ export class StateProxy {
   readonly filters: FilterStore;
   readonly tombstones = new Tombstones();
   readonly counters: ProxyCounters = { grantsRefused: 0, filtersRefused: 0, unpublishedCells: 0 };
-  /** Highest serial of rights heard or given. */
-  private serial = 0;
+  private readonly serials = new Serials();
   private rereads = 0;
   private startedMs = Number.POSITIVE_INFINITY;
 
@@ -193,11 +193,11 @@ export class StateProxy {
       this.parts.log.warn("proxy", `no slot left for ${mac}: it is treated as an unknown client`);
       return;
     }
-    if (grant.authority) this.serial++;
+    if (grant.authority) this.serials.next();
     // The file is the floor: what RADIUS or an operator said outranks it, here and elsewhere.
     else if (context.rights && context.rights.serial > 0) return;
     const before = context.rights;
-    const given = this.rightsOf(grant, grant.authority ? this.serial : 0, this.keepFilters(grant));
+    const given = this.rightsOf(grant, grant.authority ? this.serials.newest : 0, this.keepFilters(grant));
     giveRights(context, given);
     context.toldMs = this.parts.nowMs();
     const isElsewhere = context.here && grant.zone !== undefined && grant.zone !== context.zone;
@@ -215,17 +215,17 @@ export class StateProxy {
 
   /** Of all rights that were heard or stamped here. */
   get serialOfNewest(): number {
-    return this.serial;
+    return this.serials.newest;
   }
 
   /** Rights that outrank all that were heard so far; they count when they are enacted. */
   stamp(mac: Mac, change: Grant | "revoke"): Rights {
-    this.serial++;
-    if (change !== "revoke") return this.rightsOf(change, this.serial, this.keepFilters(change));
+    const serial = this.serials.next();
+    if (change !== "revoke") return this.rightsOf(change, serial, this.keepFilters(change));
     const nowMs = this.parts.nowMs();
     const { rights } = this.contexts.get(mac) ?? {};
     const endsAtMs = nowMs + tombstoneMs(rights, nowMs);
-    return { ...this.rightsOf({ role: rights?.role ?? "" }, this.serial), revoked: true, endsAtMs };
+    return { ...this.rightsOf({ role: rights?.role ?? "" }, serial), revoked: true, endsAtMs };
   }
 
   /** Stamped rights count from now on, and all hear of it, unless they did already. False: higher ones stand, or there is no room. */
@@ -403,11 +403,15 @@ export class StateProxy {
   /** True when the rights of the client are others now. */
   private take(context: Context, heard: Rights): boolean {
     const nowMs = this.parts.nowMs();
-    this.serial = Math.max(this.serial, heard.serial);
     context.touchedMs = nowMs;
+    if (!this.serials.hear(heard.serial, this.startedMs, nowMs)) {
+      this.refuse(
+        `serial ${heard.serial} is out of reach of ${this.serials.newest}: rights of another AP are not believed`,
+      );
+      return false;
+    }
     if (heard.serial > 0 && !heard.revoked && this.tombstones.isFull(nowMs)) {
-      if (this.counters.grantsRefused++ === 0)
-        this.parts.log.error("proxy", "too many revocations to remember: grants of other APs are not believed");
+      this.refuse("too many revocations to remember: grants of other APs are not believed");
       return false;
     }
     // An AP that has no rights for the client says nothing of them.
@@ -422,6 +426,10 @@ export class StateProxy {
     if (heard.endsAtMs <= nowMs) this.end(context);
     for (const digest of heard.filters) if (this.filters.idOf(digest) === undefined) this.parts.wire.wanted(digest);
     return true;
+  }
+
+  private refuse(why: string): void {
+    if (this.counters.grantsRefused++ === 0) this.parts.log.error("proxy", why);
   }
 
   /**
