@@ -105,6 +105,18 @@ export interface ContextParts {
   slotFreed(slot: number): void;
 }
 
+/** As many as an AP has neighbours: others may name any. */
+export const APS_MAX = 32;
+
+/** The APs that were named last. */
+class FewAps extends Set<number> {
+  override add(ap: number): this {
+    super.add(ap);
+    if (this.size > APS_MAX) this.delete(this.values().next().value!);
+    return this;
+  }
+}
+
 /** The clients that have a slot, and their records in the datapath. Bounded by the datapath's slots. */
 export class Contexts {
   private readonly byMac = new Map<Mac, Context>();
@@ -253,11 +265,11 @@ export class Contexts {
       zone: 0,
       bind: 0n,
       withheld: "",
-      tellers: new Set(),
+      tellers: new FewAps(),
       toldMs: Number.NEGATIVE_INFINITY,
       ended: undefined,
-      holders: new Set(),
-      handedBy: new Set(),
+      holders: new FewAps(),
+      handedBy: new FewAps(),
       claimHeardMs: nowMs,
       seenMs: Number.NEGATIVE_INFINITY,
       foreignClaimMs: Number.NEGATIVE_INFINITY,

@@ -21,7 +21,7 @@ import { filter } from "./records/filter.ts";
 import { handoverCodec } from "./records/handover.ts";
 import { type Hello, hello } from "./records/hello.ts";
 import { KIND, KIND_EXTENDED, type Kind, RECORD_HEADER_BYTES } from "./records/kinds.ts";
-import { locate } from "./records/locate.ts";
+import { type Found, type Locate, locate, UNASKED } from "./records/locate.ts";
 import { nack } from "./records/nack.ts";
 import { done, order } from "./records/order.ts";
 import { parseRepairHead } from "./records/repair.ts";
@@ -46,6 +46,9 @@ export interface InboxParts {
   neighbour(id: number): Neighbour | undefined;
   helloHeard(from: Neighbour, hello: Hello, nowMs: number): void;
 }
+
+/** With its datagram. */
+const DIGESTS_BYTES = 320;
 
 /** Calls back with each record of a body; false when the framing lies. */
 export function eachRecord(
@@ -126,7 +129,7 @@ export class Inbox {
           this.parts.proxy.roam.adoptedBy(from.id, { mac, n, source }, from.gaps.contiguous >= ver),
         );
       case KIND.rights:
-        return this.with(rights.parse(this.reader), (value) => {
+        return this.with(ofSlots(rights.parse(this.reader), from), (value) => {
           this.rights(from, value, nowMs);
           from.gaps.arrived(value.ver, value.ver, nowMs);
         });
@@ -140,7 +143,7 @@ export class Inbox {
       case KIND.filter:
         return this.with(filter.parse(this.reader), (part) => this.parts.courier.filterPart(part, nowMs));
       case KIND.locate:
-        return this.with(locate.parse(this.reader), (value) => this.parts.courier.locator.heard(from.id, value, nowMs));
+        return this.with(locate.parse(this.reader), (value) => this.locate(from, value, nowMs));
       case KIND.order:
         return this.with(order.parse(this.reader), (value) => this.parts.courier.orders.heard(from.id, value, nowMs));
       case KIND.done:
@@ -154,6 +157,12 @@ export class Inbox {
   private gone(from: Neighbour, { fastPhase, slowPhase }: HandedPart, nowMs: number): Phases {
     const { fast, slow } = from.phases.ofSource(nowMs, this.ticks);
     return { fast: Math.max(fastPhase, fast), slow: Math.max(slowPhase, slow) };
+  }
+
+  /** Each answer that nobody asked for may draw a claim. */
+  private locate(from: Neighbour, value: Locate | Found, nowMs: number): void {
+    const isHint = value.found && value.qid === UNASKED;
+    if (!isHint || from.hints.take(1, nowMs)) this.parts.courier.locator.heard(from.id, value, nowMs);
   }
 
   private with<T>(value: T | undefined, then: (value: T) => void): boolean {
@@ -197,7 +206,7 @@ export class Inbox {
     const { sender, proxy, outbox } = this.parts;
     if (value.what === ASK.snapshot) sender.snapshots.answer(from, value, nowMs);
     this.parts.courier.asked(from, value, nowMs);
-    if (value.what !== ASK.digests) return;
+    if (value.what !== ASK.digests || !from.account.take(DIGESTS_BYTES, nowMs)) return;
     const { fast, slow } = proxy.ticks;
     outbox.add(digests, { asOf: sender.ver, fast, slow, regions: proxy.published.digest.regions });
     outbox.flush(from.id, from.address);
@@ -296,4 +305,9 @@ export class Inbox {
     }
     return true;
   }
+}
+
+/** Of a slot that its sender has: what is remembered grows with the slots that are named. */
+function ofSlots(record: RightsRecord | undefined, { units }: Neighbour): RightsRecord | undefined {
+  return record && record.slot < units.slots ? record : undefined;
 }

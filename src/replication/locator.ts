@@ -2,7 +2,7 @@ import type { Mac } from "../base/mac.ts";
 import type { Endpoint } from "../platform/platform.ts";
 import type { FoundClient, Hint, SightedClient, Whereabouts } from "../proxy/roam-api.ts";
 import { TokenBucket } from "./bucket.ts";
-import type { Found, Locate } from "./records/locate.ts";
+import { type Found, type Locate, UNASKED } from "./records/locate.ts";
 import type { RightsRecord } from "./records/rights.ts";
 import { rightsOfRecord } from "./rights-map.ts";
 
@@ -27,8 +27,6 @@ const SEARCHES_MAX = 256;
 const ROUTES_MAX = 256;
 /** APs that may know the client answer a question: more are of no use. */
 const ANSWERS_MAX = 4;
-/** `qid` of an answer that nobody asked for: the claimer of a client is told of one more that may hold its state. */
-const UNASKED = 0n;
 /** Questions of our own, and those of others that are passed on, a second. */
 const ASKED_PER_SECOND = 16;
 /** Searches of our own for clients that did not come here: they must not keep those waiting that did. */

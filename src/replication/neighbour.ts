@@ -7,6 +7,7 @@ import { PhaseClock } from "../proxy/phase.ts";
 import { unwrapTick } from "../proxy/ticks.ts";
 import { Attempts } from "./attempts.ts";
 import { Breath } from "./breath.ts";
+import { TokenBucket } from "./bucket.ts";
 import { ClaimLimit } from "./claim-limit.ts";
 import { Gaps } from "./gaps.ts";
 import { Insistence } from "./insistence.ts";
@@ -32,6 +33,7 @@ const TICKS_AHEAD = 2;
 const REANCHOR_MS = 3_600_000;
 const SUPERSEDED_MAX = 64;
 const LEAVES_WITHIN_MS = 200;
+export const HINTS_PER_SECOND = 64;
 
 /** A table that a neighbour no longer has, still asked for what lived in it. */
 export interface Orphan {
@@ -126,6 +128,8 @@ export class Neighbour {
   /** What it may cost us. */
   readonly account: Account;
   readonly claims = new ClaimLimit();
+  /** Answers that nobody asked for: twice what an AP sends in a second, as they may come late together. */
+  readonly hints = new TokenBucket(HINTS_PER_SECOND, 2 * HINTS_PER_SECOND);
   readonly breath = new Breath();
   readonly paths = new Paths();
   /** It says that what we send to the group comes to it. */

@@ -2,6 +2,7 @@ import { indexBits } from "../base/bits.ts";
 import { TokenBucket } from "./bucket.ts";
 import { TO_ALL } from "./outbox.ts";
 import type { CellBlock } from "./records/cell-block.ts";
+import { VER_FIRST } from "./records/kinds.ts";
 import type { VerRange } from "./records/nack.ts";
 import { emitRepairHead, REPAIR_FIXED_BYTES, REPAIR_KIND } from "./records/repair.ts";
 import { emptySlot, rights, rightsBytes } from "./records/rights.ts";
@@ -94,7 +95,7 @@ export class Repairs {
   answer(asker: Asker, range: VerRange, nowMs: number): void {
     const from = range.from;
     const to = Math.min(this.stream.ver, from + range.count - 1);
-    if (asker.account.slow || to < from || to - from >= REPAIR_VERS_MAX) return;
+    if (asker.account.slow || from <= VER_FIRST || to < from || to - from >= REPAIR_VERS_MAX) return;
     const answer: Answer = { asker, shared: this.alsoAsked(asker.id, from, to, nowMs), nowMs };
     const { published, outbox } = this.parts;
     const capacityBits = (outbox.room - REPAIR_FIXED_BYTES - REPAIR_SLACK_BYTES) * 8;

@@ -11,7 +11,7 @@ import { TO_ALL } from "./outbox.ts";
 import { CellBlock } from "./records/cell-block.ts";
 import { CELLS_FIXED_BYTES, CELLS_KIND } from "./records/cells.ts";
 import { edge } from "./records/edge.ts";
-import { VER_MAX } from "./records/kinds.ts";
+import { VER_FIRST, VER_MAX } from "./records/kinds.ts";
 import { rights } from "./records/rights.ts";
 import { type Account, BURST_MIN_BYTES, REPAIR_SLACK_BYTES, Repairs } from "./repairs.ts";
 import { RightsMap, rightsRecord } from "./rights-map.ts";
@@ -92,7 +92,7 @@ export class Sender implements Stream {
   /** What stands in the table at start is published as one change set that nobody is sent: neighbours ask for it. */
   prime(nowMs: number): void {
     const { own, published } = this.parts;
-    this.ver = 1;
+    this.ver = VER_FIRST;
     for (const at of own.take(own.refreshes)) published.publish(at, this.freshCell(at), own.ownerOf(at), this.ver);
     for (const slot of this.slots) this.publishSlot(slot, nowMs);
     this.slots.clear();
@@ -100,7 +100,7 @@ export class Sender implements Stream {
 
   /** Everything counts as one change set again: neighbours believe the new epoch, then ask for a snapshot. */
   beginEpoch(): void {
-    this.ver = 1;
+    this.ver = VER_FIRST;
     this.parts.published.renumber(this.ver);
   }
 

@@ -1,3 +1,4 @@
+import { CONSTANTS } from "../../datapath/abi.ts";
 import { emitShape, parseShape, SHAPE_BYTES, type Shape } from "../compat.ts";
 import { KEY_SLOTS } from "../keyring.ts";
 import { type Codec, KIND } from "./kinds.ts";
@@ -40,7 +41,7 @@ export interface Hello {
   /** How much of the present tick has gone by, 256ths. */
   readonly fastPhase: number;
   readonly slowPhase: number;
-  /** Client slots of the sender. */
+  /** Client slots of the sender, at most `SLOTS_MAX`. */
   readonly slots: number;
   /** Used share of the table, 256ths. */
   readonly fill: number;
@@ -50,6 +51,8 @@ export interface Hello {
 }
 
 export const HELLO_NAME_BYTES_MAX = 32;
+/** What comes in RIGHTS is remembered by slot: so many are all that a cell can name. */
+export const SLOTS_MAX = CONSTANTS.SLOT_SHARED;
 const FIXED_BYTES = 1 + 8 * 3 + SHAPE_BYTES + 1 + 4 + 4 + 4 + 4 + 1 + 1 + 2 + 1 + 4 * KEY_SLOTS;
 const ENTRY_BYTES = 2 + 8 + 4 + 1 + 1;
 /** Beside the state in an entry's last byte. */
@@ -99,7 +102,7 @@ export const hello: Codec<Hello> = {
       const [lost, flags] = [reader.read(8), reader.read(8)];
       entries.push({ id, echo, ackVer, lost, ...seenBy(flags) });
     }
-    if (!reader.atEnd) return undefined;
+    if (!reader.atEnd || slots > SLOTS_MAX) return undefined;
     return {
       name,
       tableId,

@@ -41,3 +41,5 @@ export interface Codec<T> {
 
 /** Order of `ver` and `n`: plain numbers, they never wrap (an epoch ends before). */
 export const VER_MAX = 2 ** 31;
+/** Of all that stood in the table when an epoch began: no datagram holds that, snapshots alone bring it. */
+export const VER_FIRST = 1;

@@ -32,6 +32,8 @@ export interface Found {
   readonly rights: RightsRecord;
 }
 
+/** `qid` of an answer that nobody asked for: the claimer of a client is told of one more that may hold its state. */
+export const UNASKED = 0n;
 const ENDPOINT_BYTES = 18;
 const CLAIM_AGE_MOST = 0xffff;
 const FOUND = 0x80;
