@@ -173,7 +173,7 @@ export class Inbox {
 
   private cells(from: Neighbour, nowMs: number): boolean {
     const ver = this.reader.read(32);
-    if (from.mirror && !this.block.parse(this.reader, this.ticks, this.batch)) return false;
+    if (from.mirror && !this.parseBlock(from.mirror)) return false;
     if (this.reader.failed || ver === 0) return false;
     if (from.mirror) this.apply(from.mirror, ver);
     from.gaps.arrived(ver, ver, nowMs);
@@ -182,10 +182,14 @@ export class Inbox {
 
   private repair(from: Neighbour, nowMs: number): boolean {
     const head = parseRepairHead(this.reader);
-    if (!head || (from.mirror && !this.block.parse(this.reader, this.ticks, this.batch))) return false;
+    if (!head || (from.mirror && !this.parseBlock(from.mirror))) return false;
     if (from.mirror) this.apply(from.mirror, head.from);
     from.gaps.arrived(head.from, head.to, nowMs);
     return true;
+  }
+
+  private parseBlock({ ticks }: NonNullable<Neighbour["mirror"]>): boolean {
+    return this.block.parse(this.reader, this.ticks, ticks, this.batch);
   }
 
   private apply(mirror: NonNullable<Neighbour["mirror"]>, verBase: number): void {
@@ -280,7 +284,7 @@ export class Inbox {
   private snapCells(from: Neighbour, { asOf, from: start, to }: SnapHead): boolean {
     const { mirror } = from;
     if (!mirror) return true;
-    if (to > this.parts.geometry.cells || !this.block.parse(this.reader, this.ticks, this.batch)) return false;
+    if (to > this.parts.geometry.cells || !this.parseBlock(mirror)) return false;
     const { coordinates, count } = this.batch;
     if (count > 0 && (coordinates[0]! < start || coordinates[count - 1]! >= to)) return false;
     mirror.applySnapshot(start, to, asOf, this.batch);

@@ -1,6 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { filterOf } from "../../test/support/firewall.ts";
 import { parseMac } from "../base/mac.ts";
+import { eachRecord } from "./inbox.ts";
+import { PREFIX_BYTES } from "./outbox.ts";
+import { KIND } from "./records/kinds.ts";
+import { HEADER_BYTES, HELLO_HEADER_BYTES } from "./seal.ts";
 import { CLIENT, FLOWS, meshOf, open, pass, speak } from "./testing/flows.ts";
 import type { Ap, Lab } from "./testing/lab.ts";
 
@@ -15,6 +19,15 @@ async function powerCycle(lab: Lab, id: number, prepare: (ap: Ap) => void = () =
   await lab.start([newborn]);
   newborn.replicator.proxy.setRights(CLIENT, { role: "open" });
   return newborn;
+}
+
+function isSnapshot(bytes: Uint8Array): boolean {
+  const start = bytes[1]! & 1 ? HELLO_HEADER_BYTES : HEADER_BYTES;
+  let found = false;
+  eachRecord(bytes.subarray(start), PREFIX_BYTES, (kind) => {
+    found ||= kind === KIND.snap;
+  });
+  return found;
 }
 
 describe("an AP that lost its table", () => {
@@ -39,6 +52,19 @@ describe("an AP that lost its table", () => {
     lab.cut.clear();
     await lab.run(3_000);
     expect(await speak(lab, newborn)).toBe(0);
+  });
+
+  it("gets it back from a neighbour of which nothing but the first answer came for seconds", async () => {
+    const lab = await meshOf(2);
+    await open(lab, lab.ap(1));
+    let heard = 0;
+    lab.tap = ({ to, bytes }) => (to === 1 && isSnapshot(bytes) && ++heard > 1 ? false : undefined);
+    const newborn = await powerCycle(lab, 1);
+    await lab.run(4_000);
+    expect(newborn.replicator.courier.restore).toMatchObject({ cells: 0 });
+    lab.tap = () => undefined;
+    await lab.run(8_000);
+    expect(newborn.replicator.courier.restore.cells).toBeGreaterThanOrEqual(FLOWS);
   });
 
   it("tells who serves the client meanwhile that it has something of it", async () => {

@@ -20,6 +20,9 @@ const FIRST_ANSWER_MS = 2_000;
 /** A neighbour that goes silent in mid-answer. */
 const IDLE_MS = 1_000;
 const WITHIN_MS = 10_000;
+/** One that gave no whole copy is asked again after so long, then after twice that: for two minutes. */
+const AGAIN_MS = 2_000;
+const TRIES_MAX = 6;
 /** What a source's phase is when nobody knows it: its present tick is over. Nothing outlives what was left. */
 const LATEST = { fast: 255, slow: 255 };
 
@@ -31,9 +34,18 @@ export interface RestoreParts {
   done(cells: number): void;
 }
 
+/** A neighbour that may have kept our table. */
+interface Candidate {
+  /** Not to be asked before. */
+  readonly dueMs: number;
+  /** It was asked so often in vain. */
+  readonly tries: number;
+}
+
 /** The neighbour that is asked, and what it has answered. */
 interface Asking {
   readonly from: number;
+  readonly tries: number;
   session: SyncSession;
   /** Slots first: then each cell's owner is known by name. */
   readonly cellsToCome: boolean;
@@ -57,8 +69,9 @@ export class Restore {
   private readonly units: Units;
   private readonly block: CellBlock;
   private readonly batch = new CellBatch();
-  private readonly candidates: number[] = [];
-  private readonly asked = new Set<number>();
+  private readonly candidates = new Map<number, Candidate>();
+  /** Those that gave all they had. */
+  private readonly answered = new Set<number>();
   private asking: Asking | undefined;
   private startedMs = 0;
 
@@ -74,22 +87,25 @@ export class Restore {
 
   /** Somebody who may have kept our table. */
   met({ id, compatible }: Neighbour): void {
-    if (!compatible || this.asked.has(id)) return;
-    this.asked.add(id);
-    this.candidates.push(id);
+    if (!compatible || this.answered.has(id) || this.asking?.from === id) return;
+    this.candidates.set(id, { dueMs: Number.NEGATIVE_INFINITY, tries: 0 });
   }
 
   nextAtMs(): number {
     if (this.asking) return this.asking.session.nextAtMs();
-    if (this.candidates.length > 0) return Number.NEGATIVE_INFINITY;
-    return this.state === "ready" ? Number.POSITIVE_INFINITY : this.startedMs + FIRST_ANSWER_MS;
+    let next = this.state === "ready" ? Number.POSITIVE_INFINITY : this.startedMs + this.readyWithin;
+    for (const { dueMs } of this.candidates.values()) next = Math.min(next, dueMs);
+    return next;
   }
 
   tick(nowMs: number): void {
     this.giveUp(nowMs);
-    const withinMs = this.asking || this.candidates.length > 0 ? WITHIN_MS : FIRST_ANSWER_MS;
-    if (nowMs - this.startedMs >= withinMs) this.state = "ready";
+    if (nowMs - this.startedMs >= this.readyWithin) this.state = "ready";
     this.drive(nowMs);
+  }
+
+  private get readyWithin(): number {
+    return this.asking || this.candidates.size > 0 ? WITHIN_MS : FIRST_ANSWER_MS;
   }
 
   /** A part of the table that we had; `ticks` are the sender's, at that datagram. False when it lies. */
@@ -98,6 +114,7 @@ export class Restore {
     if (!asking || asking.from !== from.id) return true;
     asking.heardMs = nowMs;
     if (head.to === head.from) {
+      this.answered.add(from.id);
       this.asking = undefined;
       return true;
     }
@@ -110,29 +127,34 @@ export class Restore {
     return true;
   }
 
-  /** It may be asked again when it is met again. */
+  /** The others first. It keeps what it has of us, and may be heard better a little later. */
   private giveUp(nowMs: number): void {
     const { asking } = this;
     if (!asking || (nowMs - asking.heardMs <= IDLE_MS && nowMs - asking.startedMs <= WITHIN_MS)) return;
-    this.asked.delete(asking.from);
+    const { from, tries } = asking;
+    if (tries < TRIES_MAX) this.candidates.set(from, { dueMs: nowMs + AGAIN_MS * 2 ** tries, tries: tries + 1 });
     this.asking = undefined;
   }
 
   private drive(nowMs: number): void {
-    this.asking ??= this.begin(this.candidates.shift(), nowMs);
+    this.asking ??= this.begin(nowMs);
     const wanted = this.asking?.session.ask(nowMs);
     if (wanted) this.parts.ask(wanted, this.asking!.from);
   }
 
-  private begin(from: number | undefined, nowMs: number): Asking | undefined {
-    if (from === undefined) return undefined;
+  private begin(nowMs: number): Asking | undefined {
+    const [from, candidate] = [...this.candidates].find(([, { dueMs }]) => dueMs <= nowMs) ?? [];
+    if (from === undefined || !candidate) return undefined;
+    this.candidates.delete(from);
     const session = this.session([{ from: 0, count: this.units.slotUnits }], nowMs);
-    return { from, session, cellsToCome: true, startedMs: nowMs, heardMs: nowMs, cells: 0, clients: new Map() };
+    const [startedMs, heardMs, { tries }] = [nowMs, nowMs, candidate];
+    return { from, tries, session, cellsToCome: true, startedMs, heardMs, cells: 0, clients: new Map() };
   }
 
   private next(asking: Asking, nowMs: number): void {
     if (!asking.cellsToCome) {
       this.state = "ready";
+      this.answered.add(asking.from);
       this.asking = undefined;
       this.cells = Math.max(this.cells, asking.cells);
       this.parts.done(asking.cells);
@@ -164,7 +186,7 @@ export class Restore {
 
   private takeCells(asking: Asking, { to }: SnapHead, reader: BitReader, ticks: Ticks): boolean {
     const { geometry, proxy } = this.parts;
-    if (to > geometry.cells || !this.block.parse(reader, ticks, this.batch)) return false;
+    if (to > geometry.cells || !this.block.parse(reader, ticks, ticks, this.batch)) return false;
     const bySlot = new Map<number, number[]>();
     const { coordinates, cells, owners, count } = this.batch;
     const table = new Map<number, number>();

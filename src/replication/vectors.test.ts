@@ -125,7 +125,7 @@ describe("docs/wire-vectors.md", () => {
     const reader = new BitReader(bytesOf(table("Records").find(([known]) => known === name)![2]!));
     expect(parse(reader)).toEqual(head);
     const batch = new CellBatch();
-    expect(new CellBlock(geometry).parse(reader, ticks, batch)).toBe(true);
+    expect(new CellBlock(geometry).parse(reader, ticks, ticks, batch)).toBe(true);
     expect([...batch.coordinates.slice(0, batch.count)]).toEqual([5, 700, 30_000]);
     expect([...batch.owners.slice(0, 2)]).toEqual([3, 4]);
     expect([...batch.cells.slice(0, 3)].map((cell) => (cell >>> geometry.timerBits).toString(16))).toEqual([

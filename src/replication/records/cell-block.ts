@@ -16,6 +16,9 @@ const OWNER_BITS = 14;
 const OWNER_WIDTH_BITS = 4;
 const TIMER_COUNT_BITS = 7;
 const VER_BITS_BITS = 5;
+/** Timer fields of a dictionary entry that leaves no cell: one that says so, and one that was over before it came. */
+const FREED = 0;
+const PASSED = 0xff;
 const HEADER_BITS =
   COUNT_BITS + RICE_BITS + COORDINATE_BITS + COUNT_BITS + OWNER_WIDTH_BITS + TIMER_COUNT_BITS + VER_BITS_BITS;
 
@@ -137,8 +140,11 @@ export class CellBlock {
     }
   }
 
-  /** False when the block is cut short or lies; then nothing of the batch counts. `ticks`: the source's, when built. */
-  parse(reader: BitReader, ticks: Ticks, batch: CellBatch): boolean {
+  /**
+   * False when the block is cut short or lies; then nothing of the batch counts. `ticks`: the source's, when built; `now`:
+   * as far as they are known to be, never before. A recording may be so late that what was over would come round as live.
+   */
+  parse(reader: BitReader, ticks: Ticks, now: Ticks, batch: CellBatch): boolean {
     batch.count = 0;
     const count = reader.read(COUNT_BITS);
     const k = reader.read(RICE_BITS);
@@ -155,7 +161,7 @@ export class CellBlock {
       const slot = reader.read(ownerWidth);
       this.owners[i] = slot === shared ? SLOT_SHARED : slot;
     }
-    if (!this.readTimers(reader, ticks, timerCount)) return false;
+    if (!this.readTimers(reader, ticks, now, timerCount)) return false;
     const ownerBits = indexBits(ownerCount);
     const timerBits = indexBits(timerCount);
     const { timerBits: shift, remainderBits, cells } = this.geometry;
@@ -166,12 +172,13 @@ export class CellBlock {
       if (coordinate >= cells || timer >= timerCount || reader.failed) return false;
       batch.coordinates[i] = coordinate;
       const field = this.timerFields[timer]!;
-      if (field === 0) {
+      if (field === FREED) {
         batch.cells[i] = 0;
         batch.owners[i] = 0;
         continue;
       }
-      batch.cells[i] = (reader.read(remainderBits) << shift) | field;
+      const cell = (reader.read(remainderBits) << shift) | field;
+      batch.cells[i] = field === PASSED ? 0 : cell;
       const owner = reader.read(ownerBits);
       if (owner >= ownerCount) return false;
       batch.owners[i] = this.owners[owner]!;
@@ -181,12 +188,18 @@ export class CellBlock {
     return true;
   }
 
-  private readTimers(reader: BitReader, ticks: Ticks, timerCount: number): boolean {
+  private readTimers(reader: BitReader, ticks: Ticks, now: Ticks, timerCount: number): boolean {
+    const gone = [now.fast - ticks.fast, now.slow - ticks.slow] as const;
     for (let i = 0; i < timerCount; i++) {
       const code = reader.read(this.codeBits);
       const left = code & this.tickMask;
-      if (code !== this.freeCode && left > this.geometry.liveMax) return false;
-      this.timerFields[i] = code === this.freeCode ? 0 : ticks.timer(code >>> this.geometry.tickBits, left);
+      if (code === this.freeCode) {
+        this.timerFields[i] = FREED;
+        continue;
+      }
+      if (left > this.geometry.liveMax) return false;
+      const slow = code >>> this.geometry.tickBits;
+      this.timerFields[i] = left < gone[slow]! ? PASSED : ticks.timer(slow, left);
     }
     return !reader.failed;
   }

@@ -72,7 +72,7 @@ describe.each(["4x1024x8/r26", "4x64x8/r12"])("cell block of %s", (text) => {
     block.emit(writer, source, ticks, source.items, 0, count, 500, verBits);
     const bytes = writer.bytes.slice(0, writer.finish());
     const batch = new CellBatch();
-    expect(block.parse(new BitReader(bytes), ticks, batch)).toBe(true);
+    expect(block.parse(new BitReader(bytes), ticks, ticks, batch)).toBe(true);
     expect(batch.count).toBe(count);
     for (let i = 0; i < count; i++) {
       const at = source.items[i]!;
@@ -82,7 +82,7 @@ describe.each(["4x1024x8/r26", "4x64x8/r12"])("cell block of %s", (text) => {
       if (verBits > 0) expect(batch.verOffsets[i]! + 500).toBe(source.vers[at]);
     }
     for (let cut = 0; cut < bytes.length; cut++) {
-      expect(block.parse(new BitReader(bytes, 0, cut), ticks, batch), `cut at ${cut}`).toBe(false);
+      expect(block.parse(new BitReader(bytes, 0, cut), ticks, ticks, batch), `cut at ${cut}`).toBe(false);
       expect(batch.count).toBe(0);
     }
   });
