@@ -28,7 +28,7 @@ export interface Grant {
   readonly authority?: boolean;
 }
 
-/** Order of rights: the highest (serial, rev); on a tie the stricter. */
+/** Order of rights: the highest (serial, rev); on a tie a revocation, then the highest origin. */
 export interface Rights {
   readonly serial: number;
   readonly rev: number;
@@ -48,11 +48,15 @@ export interface Rights {
   readonly endsAtMs: number;
 }
 
-/** True when `a` must replace `b`. Equal stamps: a revocation wins, else what is there stays. */
+/**
+ * True when `a` must replace `b`. In two parts of a mesh two rights may get one number: all must choose the same of them,
+ * or each AP would keep to the one that it heard first.
+ */
 export function outranks(a: Rights, b: Rights): boolean {
   if (a.serial !== b.serial) return a.serial > b.serial;
   if (a.rev !== b.rev) return a.rev > b.rev;
-  return a.revoked && !b.revoked;
+  if (a.revoked !== b.revoked) return a.revoked;
+  return a.origin > b.origin;
 }
 
 /** One and the same grant or revocation. */

@@ -49,6 +49,29 @@ function loginAt(ap: Ap, mac: Mac, grant: object = {}): void {
   ap.replicator.proxy.arrived(mac, 0);
 }
 
+describe("rights that two parts of a mesh gave at once", () => {
+  /** Granted at two APs that do not hear each other. By AP, whose grant is in force long after the first one's end. */
+  async function grantedTwice(briefly: number): Promise<(number | undefined)[]> {
+    const lab = await meshOf(3);
+    cutOff(lab, 3);
+    lab
+      .ap(1)
+      .replicator.proxy.setRights(GUEST, { role: "open", authority: true, ...(briefly === 1 && { leftSeconds: 9 }) });
+    lab
+      .ap(3)
+      .replicator.proxy.setRights(GUEST, { role: "open", authority: true, ...(briefly === 3 && { leftSeconds: 9 }) });
+    await lab.run(2_000);
+    lab.cut.clear();
+    await lab.run(12_000);
+    return lab.aps.map(({ replicator }) => replicator.proxy.contexts.get(GUEST)?.rights?.origin);
+  }
+
+  it("are the same everywhere, when both hear of both", async () => {
+    expect(await grantedTwice(1)).toEqual([3, 3, 3]);
+    expect(await grantedTwice(3)).toEqual([undefined, undefined, undefined]);
+  });
+});
+
 describe("a client's own filters", () => {
   it("travel ahead of it: once for all clients that have the same", async () => {
     const lab = await meshOf(3);

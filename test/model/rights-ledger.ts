@@ -8,6 +8,8 @@ export interface Stamp {
 
 export interface Grant extends Stamp {
   readonly mac: Mac;
+  /** The AP that stamped it: of two with one number the highest counts, everywhere. */
+  readonly origin: number;
   readonly atMs: number;
   /** Infinity: without end. */
   readonly endsAtMs: number;
@@ -53,7 +55,7 @@ export class RightsLedger {
   isEntitled(mac: Mac, nowMs: number): boolean {
     const newest = this.grants
       .filter((g) => g.mac === mac)
-      .reduce<Grant | undefined>((a, b) => (a && isAbove(a, b) ? a : b), undefined);
+      .reduce<Grant | undefined>((a, b) => (a && isNewer(a, b) ? a : b), undefined);
     if (newest && newest.endsAtMs <= nowMs) return false;
     return this.isBacked(mac, nowMs, this.tombstones);
   }
@@ -71,4 +73,8 @@ export class RightsLedger {
 
 function isAbove(a: Stamp, b: Stamp): boolean {
   return a.serial > b.serial || (a.serial === b.serial && a.rev > b.rev);
+}
+
+function isNewer(a: Grant, b: Grant): boolean {
+  return isAbove(a, b) || (!isAbove(b, a) && a.origin > b.origin);
 }

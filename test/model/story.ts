@@ -289,7 +289,10 @@ function grantAt(sim: Simulation, ap: AccessPoint, client: Client, leftSeconds: 
   const stamp = proxy.contexts.get(client.mac)?.rights;
   const { nowMs } = sim.world;
   const endsAtMs = leftSeconds === undefined ? Number.POSITIVE_INFINITY : nowMs + leftSeconds * 1000;
-  if (stamp) sim.rights.granted({ mac: client.mac, serial: stamp.serial, rev: stamp.rev, atMs: nowMs, endsAtMs });
+  if (stamp) {
+    const { serial, rev, origin } = stamp;
+    sim.rights.granted({ mac: client.mac, serial, rev, origin, atMs: nowMs, endsAtMs });
+  }
   sim.note([client.text, ap.name], "is granted rights");
   ap.touched();
 }
@@ -317,7 +320,7 @@ function order(sim: Simulation): void {
   const { proxy, courier } = ap.replicator;
   const isEnd = random.chance(0.4);
   const placed = courier.orders.place(client.mac, isEnd ? "revoke" : { role: ROLE, authority: true });
-  const stamp = { serial: proxy.serialOfNewest, rev: 0 };
+  const stamp = { serial: proxy.serialOfNewest, rev: 0, origin: ap.id };
   const atMs = world.nowMs;
   // Before it is settled already: it may be in force before that is known here.
   if (!isEnd) rights.granted({ mac: client.mac, ...stamp, atMs, endsAtMs: Number.POSITIVE_INFINITY });
