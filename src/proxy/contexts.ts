@@ -6,8 +6,6 @@ import type { Rights, RoleGrant } from "./rights.ts";
 import type { Ticks } from "./ticks.ts";
 
 const NO_FILTER = 0xffff;
-/** `written` of a record that this run did not write. */
-const KEPT = "kept";
 /** `written` of a record that must be written again, or go. */
 const ENDED = "ended";
 /** `ends` counts fast ticks by this, and tells past from future by half of it: three days of 8 s. */
@@ -59,6 +57,8 @@ export interface Context {
   handed: { readonly to: number; readonly n: number; readonly atMs: number; readonly sinceMs: number } | undefined;
   /** Last write to the datapath, as text; "" when there is no record. */
   written: string;
+  /** Record of an earlier run, while nobody has said what the client's rights are. */
+  kept: ClientRecord | undefined;
   /** When the rights in that record end: as in the record. */
   ends: number;
   touchedMs: number;
@@ -144,26 +144,23 @@ export class Contexts {
   }
 
   /** A record that the datapath kept while no agent ran. */
-  restore(
-    mac: Mac,
-    { slot, here, zone, ends }: { slot: number; here: boolean; zone: number; ends: number },
-    nowMs: number,
-  ): Context | undefined {
+  restore(mac: Mac, record: ClientRecord, nowMs: number): Context | undefined {
+    const { slot, presence, zone, ends } = record;
     if (this.byMac.has(mac) || slot < 1 || slot >= this.parts.slots || this.bySlot[slot]) return undefined;
     const context = this.make(mac, slot, nowMs);
     if (!context) return undefined;
-    context.here = here;
+    context.here = presence === CONSTANTS.PRESENCE_HERE;
     context.zone = zone;
     context.ends = ends;
-    context.written = KEPT;
+    context.kept = record;
+    context.written = JSON.stringify(record);
     return context;
   }
 
   /** Writes the client's record, if it would be another than before. */
   write(context: Context): void {
-    // What an earlier run wrote stays until somebody says what the client's rights are: a restart takes nothing away.
-    if (context.written === KEPT && !this.isComplete(context.rights)) return;
-    const record = this.recordOf(context);
+    if (this.isComplete(context.rights)) context.kept = undefined;
+    const record = context.kept ? this.keptNow(context, context.kept) : this.recordOf(context);
     const text = record ? JSON.stringify(record) : "";
     if (text === context.written) return;
     if (record) this.parts.datapath.setClient(context.mac, record);
@@ -174,7 +171,8 @@ export class Contexts {
   /** Records of an earlier run, of which nobody has said since what the client's rights are, count no longer. */
   endKept(isOver: (context: Context) => boolean): void {
     for (const context of this.byMac.values()) {
-      if (context.written !== KEPT || !isOver(context)) continue;
+      if (!context.kept || !isOver(context)) continue;
+      context.kept = undefined;
       context.written = ENDED;
       this.write(context);
     }
@@ -186,9 +184,9 @@ export class Contexts {
   }
 
   /** Mirrors to ask when the own table does not know. */
-  from(context: Context): number {
+  from({ holders }: Context): number {
     let mask = 0;
-    for (const ap of context.holders) mask |= this.parts.maskOf(ap);
+    for (const ap of holders) mask |= this.parts.maskOf(ap);
     return mask >>> 0;
   }
 
@@ -210,6 +208,15 @@ export class Contexts {
 
   private isComplete(rights: Rights | undefined): boolean {
     return rights?.filters.every((digest) => this.parts.filterId(digest) !== undefined) ?? false;
+  }
+
+  /**
+   * The rights that an earlier run wrote stand until somebody says what they are: a restart takes nothing away. Where the
+   * client is, and whose mirrors are asked beside those of before, is this run's affair.
+   */
+  private keptNow(context: Context, kept: ClientRecord): ClientRecord {
+    const presence = context.here ? CONSTANTS.PRESENCE_HERE : CONSTANTS.PRESENCE_REMOTE;
+    return { ...kept, presence, from: (kept.from | this.from(context)) >>> 0 };
   }
 
   /** Undefined: the client is nobody special here; the datapath's record for unknown clients decides. */
@@ -279,6 +286,7 @@ export class Contexts {
       announced: false,
       handed: undefined,
       written: "",
+      kept: undefined,
       ends: 0,
       touchedMs: nowMs,
     };

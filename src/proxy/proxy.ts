@@ -299,6 +299,8 @@ export class StateProxy {
 
   refreshRoles(): void {
     for (const context of this.contexts.all()) {
+      // What an earlier run wrote was made for the policy of before.
+      context.kept = undefined;
       context.written = context.written === "" ? "" : "stale";
       this.contexts.write(context);
     }
@@ -556,10 +558,8 @@ export class StateProxy {
     this.parts.wire.soon();
   }
 
-  private restore(dump: ClientDump): void {
-    const { slot, presence, zone, ends } = dump.record;
-    const here = presence === CONSTANTS.PRESENCE_HERE;
-    this.contexts.restore(macFromBytes(dump.mac), { slot, here, zone, ends }, this.parts.nowMs());
+  private restore({ mac, record }: ClientDump): void {
+    this.contexts.restore(macFromBytes(mac), record, this.parts.nowMs());
   }
 }
 

@@ -96,7 +96,7 @@ export class Roam {
       wire.locate(mac, zone, bind);
     }
     const rights = known?.rights ?? localRights(mac);
-    if (!rights) return;
+    if (!rights && !known?.kept) return;
     const context = contexts.getOrMake(mac, nowMs);
     if (!context) return;
     context.rights ??= rights;
@@ -377,10 +377,10 @@ export class Roam {
       this.parts.wire.locate(context.mac, context.zone, context.bind);
   }
 
-  /** Nobody near told of it, or what they told is too old, or of an AP that is out of reach. */
+  /** Nobody near told of it, or what it may do, or what they told is too old, or of an AP that is out of reach. */
   private isLost(context: Context | undefined): boolean {
-    if (!context || context.withheld === "stale") return true;
-    if (context.rights?.revoked) return false;
+    if (!context?.rights || context.withheld === "stale") return true;
+    if (context.rights.revoked) return false;
     const { id, wire } = this.parts;
     // Neighbours without it tell how often it was claimed, not by whom.
     if (context.ap === 0) return ![...context.holders].some((ap) => wire.reaches(ap));

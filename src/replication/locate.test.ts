@@ -99,6 +99,21 @@ describe("a client that roams to an AP that never heard of it", () => {
     expect(await speak(lab, lab.ap(3))).toBe(0);
   });
 
+  it("gets its rights from who knows them, though who serves it has forgotten them", async () => {
+    const lab = await meshOf(3, { hears: inRow });
+    lab.ap(1).replicator.proxy.setRights(GUEST, { role: "open", authority: true });
+    await lab.run(200);
+    lab.ap(2).replicator.proxy.arrived(GUEST, 0);
+    await lab.run(1_500);
+    for (const id of [2, 3]) {
+      const context = lab.ap(id).replicator.proxy.contexts.get(GUEST)!;
+      context.rights = undefined;
+    }
+    lab.ap(3).replicator.proxy.arrived(GUEST, 0);
+    await lab.run(700);
+    expect(lab.ap(3).replicator.proxy.contexts.get(GUEST)).toMatchObject({ here: true, rights: { serial: 1 } });
+  });
+
   it("loses them all when nobody is asked", async () => {
     const lab = await meshOf(3, { hears: inRow });
     neverAsk(lab);

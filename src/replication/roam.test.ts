@@ -5,6 +5,8 @@ import { CONSTANTS } from "../datapath/abi.ts";
 import { CLIENT, FLOWS, meshOf, open, pass, speak } from "./testing/flows.ts";
 import { type Ap, Lab } from "./testing/lab.ts";
 
+const { PRESENCE_HERE: HERE, PRESENCE_REMOTE: REMOTE } = CONSTANTS;
+
 describe("a roam", () => {
   it("costs no packet of 200 flows", async () => {
     const lab = await meshOf(2);
@@ -329,6 +331,30 @@ describe("an agent that restarts", () => {
     expect(lab.ap(1).datapath.calls["deleteClient"] ?? 0).toBe(deletions);
     expect(lab.ap(1).replicator.proxy.contexts.get(guest)!.rights).toMatchObject({ serial: 1, origin: 2 });
     expect(lab.ap(1).replicator.proxy.contexts.get(guest)!.zone).toBe(3);
+  });
+});
+
+describe("a client whose rights all agents forgot by restarting, so that only records remember", () => {
+  it("is served where it goes: who served it before asks others again, and hears when it comes back", async () => {
+    const guest = parseMac("02:00:00:00:0a:77", "test");
+    const lab = await meshOf(2);
+    lab.ap(1).replicator.proxy.setRights(guest, { role: "open", authority: true });
+    lab.ap(1).replicator.proxy.arrived(guest, 0);
+    await lab.run(500);
+    await lab.restart(lab.ap(1), lab.ap(2));
+    await lab.run(2_000);
+    const contexts = lab.aps.map(({ replicator }) => replicator.proxy.contexts.get(guest)!);
+    expect(contexts.map(({ rights }) => rights?.serial ?? 0)).toEqual([0, 0]);
+    const records = () => lab.aps.map(({ datapath }) => datapath.client(guest)?.presence);
+    for (const [id, presence] of [
+      [2, [REMOTE, HERE]],
+      [1, [HERE, REMOTE]],
+    ] as const) {
+      lab.ap(id).replicator.proxy.arrived(guest, 0);
+      await lab.run(500);
+      expect(records(), `at AP ${id}`).toEqual(presence);
+      expect(lab.ap(3 - id).datapath.client(guest)!.from, "asks the mirror of who serves it").not.toBe(0);
+    }
   });
 });
 

@@ -66,7 +66,7 @@ function acknowledgesAtOnce({ replicator }: AccessPoint): void {
 describe("a naive design fails", () => {
   /** The first seed at which it does. */
   const FAILS_AT: Readonly<Record<string, number>> = {
-    noAdoption: 4,
+    noAdoption: 10,
     shortensAtClaim: 1,
     repairsMoved: 1,
     refreshesForgotten: 1,

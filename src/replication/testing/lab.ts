@@ -124,10 +124,10 @@ export class Lab {
     }
   }
 
-  /** A new agent on the same datapath. */
-  async restart(ap: Ap): Promise<void> {
-    ap.replicator = this.agent(ap);
-    await this.start([ap]);
+  /** A new agent on the same datapath; of several all begin at once. */
+  async restart(...aps: Ap[]): Promise<void> {
+    for (const ap of aps) ap.replicator = this.agent(ap);
+    await this.start(aps);
   }
 
   async run(ms: number, each?: (nowMs: number) => void): Promise<void> {
