@@ -64,16 +64,16 @@ export const ANSWERS: Readonly<Record<ApiVerb, Answer>> = {
   table: async ({ session }) => session.tableView(),
   mode: answerMode,
   apply: answerApply,
-  confirm: async ({ trial, reload }) => {
-    trial.confirm();
-    await reload();
+  confirm: async (inside) => {
+    inside.trial.confirm();
+    await inside.reload();
     return {};
   },
   revert: async ({ trial }) => {
     await trial.goBack("the operator said so");
     return {};
   },
-  risks: ({ risks }) => risks(),
+  risks: (inside) => inside.risks(),
   sessions: async ({ radius }) => radius?.sessions() ?? [],
   neighbours: async ({ session }) => session.neighbours(),
   denied: async ({ deniedLog }) => deniedLog.list(),
@@ -162,7 +162,8 @@ async function answerMode({ modes, settings, policy }: Inside, request: ApiReque
 }
 
 /** `seconds`: goes back by itself unless confirmed; without it the file is replaced at once. */
-async function answerApply({ trial, networkRevision, reload }: Inside, request: ApiRequest): Promise<unknown> {
+async function answerApply(inside: Inside, request: ApiRequest): Promise<unknown> {
+  const { trial, networkRevision } = inside;
   if (networkRevision !== undefined) {
     throw badInput("apply", `the network's policy, revision ${networkRevision}, is in force`, "roamwall policy push");
   }
@@ -171,7 +172,7 @@ async function answerApply({ trial, networkRevision, reload }: Inside, request: 
   await trial.begin(file, seconds ?? TRIAL_SECONDS_MAX);
   if (seconds === undefined) {
     trial.confirm();
-    await reload();
+    await inside.reload();
   }
   return { file, seconds: seconds ?? null };
 }
