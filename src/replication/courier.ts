@@ -13,10 +13,10 @@ import { Locator } from "./locator.ts";
 import type { MeshOptions, MeshParts } from "./mesh-api.ts";
 import type { Neighbour } from "./neighbour.ts";
 import { Orders } from "./orders.ts";
-import { OrphanSnapshot } from "./orphan-snapshot.ts";
+import { keptOf, OrphanSnapshot } from "./orphan-snapshot.ts";
 import { type Outbox, TO_ALL } from "./outbox.ts";
 import { adopted } from "./records/adopted.ts";
-import { ASK, type Ask, ask } from "./records/ask.ts";
+import { type Ask, ask, tableAsked } from "./records/ask.ts";
 import { CLAIM_HOLDERS_MAX, claim } from "./records/claim.ts";
 import { FILTER_PART_BYTES, type FilterPart, filter } from "./records/filter.ts";
 import { handoverCapacity, handoverCodec } from "./records/handover.ts";
@@ -83,7 +83,7 @@ export class Courier implements Omit<ProxyWire, "soon"> {
     this.restore = new Restore({
       geometry,
       proxy,
-      ask: (question, to) => this.sendAsk({ what: ASK.restore, ...question }, to),
+      ask: (question, to) => this.sendAsk(question, to),
       done: (cells) => {
         if (cells > 0) mesh.log.info("replication", "the table of before is restored", { expectations: cells });
       },
@@ -140,10 +140,9 @@ export class Courier implements Omit<ProxyWire, "soon"> {
 
   /** Questions of a believed neighbour that concern single clients, or the table that it lost. */
   asked(from: Neighbour, question: Ask, nowMs: number): void {
-    if (question.what === ASK.restore) {
-      const { former } = from;
-      const kept = former && { rights: former, orphan: from.orphans.at(-1) };
-      this.orphans.answer(from, kept, question, from.units.slots, nowMs);
+    const table = tableAsked(question.what);
+    if (table !== undefined) {
+      this.orphans.answer(from, keptOf(from)[table], question, from.units.slots, nowMs);
     } else if (question.filter) {
       this.sendFilter(from, question.filter, question.window, nowMs);
     }

@@ -2,7 +2,7 @@ import type { Geometry } from "../bloom/geometry.ts";
 import { WHOLE } from "../proxy/phase.ts";
 import { Ticks } from "../proxy/ticks.ts";
 import type { TokenBucket } from "./bucket.ts";
-import type { Orphan } from "./neighbour.ts";
+import type { Neighbour, Orphan } from "./neighbour.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Ask } from "./records/ask.ts";
 import { CellBlock, type CellSource } from "./records/cell-block.ts";
@@ -22,6 +22,13 @@ export interface Kept {
   readonly rights: RightsMap;
   /** Undefined: all of it has aged away. */
   readonly orphan: Orphan | undefined;
+}
+
+/** The tables that it had before, the last first. Slots are numbered anew in each. */
+export function keptOf({ former, orphans }: Pick<Neighbour, "former" | "orphans">): Kept[] {
+  const kept: Kept[] = orphans.map((orphan) => ({ rights: orphan.rights, orphan })).reverse();
+  if (former && kept[0]?.rights !== former) kept.unshift({ rights: former, orphan: undefined });
+  return kept;
 }
 
 /** Answers an AP that lost its table with what was mirrored of it. The asker drives, nothing is kept. */

@@ -2,8 +2,10 @@ import { describe, expect, it } from "vitest";
 import { filterOf } from "../../test/support/firewall.ts";
 import { parseMac } from "../base/mac.ts";
 import { eachRecord } from "./inbox.ts";
+import { keptOf } from "./orphan-snapshot.ts";
 import { PREFIX_BYTES } from "./outbox.ts";
 import { KIND } from "./records/kinds.ts";
+import { RightsMap } from "./rights-map.ts";
 import { HEADER_BYTES, HELLO_HEADER_BYTES } from "./seal.ts";
 import { CLIENT, FLOWS, meshOf, open, pass, speak } from "./testing/flows.ts";
 import type { Ap, Lab } from "./testing/lab.ts";
@@ -11,10 +13,10 @@ import type { Ap, Lab } from "./testing/lab.ts";
 const GUEST = parseMac("02:00:00:00:0a:77", "test");
 
 /** The AP loses all it had, and comes back with an empty table and a new agent. */
-async function powerCycle(lab: Lab, id: number, prepare: (ap: Ap) => void = () => {}): Promise<Ap> {
+async function powerCycle(lab: Lab, id: number, prepare: (ap: Ap) => void = () => {}, tableId = 4711n): Promise<Ap> {
   lab.ap(id).running = false;
   await lab.run(3_000);
-  const newborn = lab.add(id, 4711n);
+  const newborn = lab.add(id, tableId);
   prepare(newborn);
   await lab.start([newborn]);
   newborn.replicator.proxy.setRights(CLIENT, { role: "open" });
@@ -28,6 +30,10 @@ function isSnapshot(bytes: Uint8Array): boolean {
     found ||= kind === KIND.snap;
   });
   return found;
+}
+
+function withoutRestore({ replicator }: Ap): void {
+  replicator.courier.restore.met = () => {};
 }
 
 describe("an AP that lost its table", () => {
@@ -76,12 +82,52 @@ describe("an AP that lost its table", () => {
     expect(told).toMatchObject({ here: false, n: 1 });
   });
 
+  /** Denied packets, after power was lost so often that nothing was back in between. */
+  async function again(times: number, prepare: (ap: Ap) => void): Promise<number> {
+    const lab = await meshOf(3);
+    await open(lab, lab.ap(1));
+    for (let i = 1; i < times; i++) {
+      await powerCycle(lab, 1, withoutRestore, BigInt(100 + i));
+      await lab.run(1_000);
+      await open(lab, lab.ap(1), i);
+    }
+    const newborn = await powerCycle(lab, 1, prepare, 9_999n);
+    await lab.run(2_000);
+    expect(newborn.replicator.courier.restore.state).toBe("ready");
+    return speak(lab, newborn, times, FLOWS);
+  }
+
+  it.each([2, 3])("gets back what it had before it lost power %i times", async (times) => {
+    expect(await again(times, () => {})).toBe(0);
+  });
+
+  it("loses that when it asks for the last table alone", async () => {
+    const denied = await again(2, ({ replicator: { courier } }) => {
+      const restore = courier.restore as unknown as { askFor(age: number, of: object, nowMs: number): unknown };
+      const askFor = restore.askFor.bind(restore);
+      restore.askFor = (age, of, nowMs) => (age === 0 ? askFor(age, of, nowMs) : undefined);
+    });
+    expect(denied).toBe(2 * (FLOWS - 2));
+  });
+
+  it("takes no slots of one table for those of another, of which no cell was kept", async () => {
+    const lab = await meshOf(2);
+    await open(lab, lab.ap(1));
+    const [kept] = lab.ap(2).replicator.list();
+    const { rights } = kept!;
+    kept!.orphans.push({ mirror: kept!.mirror!, rights, phases: kept!.phases, guard: kept!.guard });
+    const later = new RightsMap();
+    expect(keptOf({ orphans: kept!.orphans, former: later })).toEqual([
+      { rights: later, orphan: undefined },
+      { rights, orphan: kept!.orphans[0] },
+    ]);
+    expect(keptOf({ orphans: kept!.orphans, former: rights })).toEqual([{ rights, orphan: kept!.orphans[0] }]);
+  });
+
   it("loses them all when it does not ask", async () => {
     const lab = await meshOf(3);
     await open(lab, lab.ap(1));
-    const newborn = await powerCycle(lab, 1, ({ replicator }) => {
-      replicator.courier.restore.met = () => {};
-    });
+    const newborn = await powerCycle(lab, 1, withoutRestore);
     await lab.run(500);
     expect(await speak(lab, newborn)).toBe(2 * FLOWS);
   });

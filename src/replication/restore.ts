@@ -5,7 +5,7 @@ import { CONSTANTS } from "../datapath/abi.ts";
 import type { StateProxy } from "../proxy/proxy.ts";
 import type { Ticks } from "../proxy/ticks.ts";
 import type { Neighbour } from "./neighbour.ts";
-import type { Ask } from "./records/ask.ts";
+import { type Ask, askForTable, TABLES_MAX } from "./records/ask.ts";
 import { CellBatch, CellBlock } from "./records/cell-block.ts";
 import { parseRights } from "./records/rights.ts";
 import type { SnapHead } from "./records/snap.ts";
@@ -23,14 +23,17 @@ const WITHIN_MS = 10_000;
 /** One that gave no whole copy is asked again after so long, then after twice that: for two minutes. */
 const AGAIN_MS = 2_000;
 const TRIES_MAX = 6;
+/** A round on the wire: above these bits, how old the table is that is asked for, since slots are numbered anew in each. */
+const ROUND_BITS = 5;
+const ROUND_MASK = (1 << ROUND_BITS) - 1;
 /** What a source's phase is when nobody knows it: its present tick is over. Nothing outlives what was left. */
 const LATEST = { fast: 255, slow: 255 };
 
 export interface RestoreParts {
   readonly geometry: Geometry;
   readonly proxy: StateProxy;
-  /** A question of kind `restore`; its round comes back with the answers. */
-  ask(question: Pick<Ask, "round" | "window" | "units">, to: number): void;
+  /** For a lost table; its round comes back with the answers. */
+  ask(question: Ask, to: number): void;
   done(cells: number): void;
 }
 
@@ -46,6 +49,8 @@ interface Candidate {
 interface Asking {
   readonly from: number;
   readonly tries: number;
+  /** Tables that were lost since the one that is asked for: who starts twice in a row may have lost it before it was back. */
+  readonly age: number;
   session: SyncSession;
   /** Slots first: then each cell's owner is known by name. */
   readonly cellsToCome: boolean;
@@ -111,7 +116,8 @@ export class Restore {
   /** A part of the table that we had; `ticks` are the sender's, at that datagram. False when it lies. */
   take(from: Neighbour, head: SnapHead, reader: BitReader, ticks: Ticks, nowMs: number): boolean {
     const { asking } = this;
-    if (!asking || asking.from !== from.id) return true;
+    // What was asked before of another of its tables comes late.
+    if (!asking || asking.from !== from.id || head.round >>> ROUND_BITS !== asking.age) return true;
     asking.heardMs = nowMs;
     if (head.to === head.from) {
       this.answered.add(from.id);
@@ -122,7 +128,8 @@ export class Restore {
     if (!isTrue) return false;
     const first = this.unitOf(head.slots, head.from);
     const to = this.unitOf(head.slots, head.to);
-    asking.session.cover({ from: first, to, asOf: head.asOf, round: head.round, toCome: head.toCome }, nowMs);
+    const round = (asking.session.round & ~ROUND_MASK) | (head.round & ROUND_MASK);
+    asking.session.cover({ from: first, to, asOf: head.asOf, round, toCome: head.toCome }, nowMs);
     if (asking.session.done) this.next(asking, nowMs);
     return true;
   }
@@ -138,24 +145,32 @@ export class Restore {
 
   private drive(nowMs: number): void {
     this.asking ??= this.begin(nowMs);
-    const wanted = this.asking?.session.ask(nowMs);
-    if (wanted) this.parts.ask(wanted, this.asking!.from);
+    const { asking } = this;
+    const wanted = asking?.session.ask(nowMs);
+    if (!asking || !wanted) return;
+    const round = (asking.age << ROUND_BITS) | (wanted.round & ROUND_MASK);
+    this.parts.ask({ ...wanted, what: askForTable(asking.age), round }, asking.from);
   }
 
   private begin(nowMs: number): Asking | undefined {
     const [from, candidate] = [...this.candidates].find(([, { dueMs }]) => dueMs <= nowMs) ?? [];
     if (from === undefined || !candidate) return undefined;
     this.candidates.delete(from);
+    return this.askFor(0, { from, tries: candidate.tries }, nowMs);
+  }
+
+  private askFor(age: number, { from, tries }: Pick<Asking, "from" | "tries">, nowMs: number): Asking | undefined {
+    if (age === TABLES_MAX) return undefined;
     const session = this.session([{ from: 0, count: this.units.slotUnits }], nowMs);
-    const [startedMs, heardMs, { tries }] = [nowMs, nowMs, candidate];
-    return { from, tries, session, cellsToCome: true, startedMs, heardMs, cells: 0, clients: new Map() };
+    const [startedMs, heardMs] = [nowMs, nowMs];
+    return { from, tries, age, session, cellsToCome: true, startedMs, heardMs, cells: 0, clients: new Map() };
   }
 
   private next(asking: Asking, nowMs: number): void {
     if (!asking.cellsToCome) {
       this.state = "ready";
       this.answered.add(asking.from);
-      this.asking = undefined;
+      this.asking = this.askFor(asking.age + 1, asking, nowMs);
       this.cells = Math.max(this.cells, asking.cells);
       this.parts.done(asking.cells);
       return;
@@ -176,7 +191,7 @@ export class Restore {
     const count = reader.read(16);
     for (let i = 0; i < count; i++) {
       const record = parseRights(reader, 0);
-      if (!record) return false;
+      if (!record || record.slot >= this.units.slots) return false;
       if (record.empty) continue;
       clients.set(record.slot, record.mac);
       this.parts.proxy.restored(record.mac, record.n, record.zone, rightsOfRecord(record, nowMs));

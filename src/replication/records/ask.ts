@@ -10,7 +10,23 @@ export const ASK = {
   restore: 2,
   /** a client's filter, by digest, from a part on */
   filter: 3,
+  /** as `restore`, of the table before that; one more for each before that one */
+  restoreOlder: 4,
 } as const;
+/** Who loses its table again and again is given back so many. */
+export const TABLES_MAX = 8;
+
+/** What asks for the table that was lost so many tables ago, 0 the last; at most `TABLES_MAX` - 1. */
+export function askForTable(age: number): number {
+  return age === 0 ? ASK.restore : ASK.restoreOlder + age - 1;
+}
+
+/** Undefined: it is no question for a lost table. */
+export function tableAsked(what: number): number | undefined {
+  if (what === ASK.restore) return 0;
+  const age = what - ASK.restoreOlder + 1;
+  return age > 0 && age < TABLES_MAX ? age : undefined;
+}
 
 /** Units: 64 cells, then 8 client slots, numbered through. */
 export interface UnitRange {
