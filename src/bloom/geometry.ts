@@ -57,21 +57,25 @@ export function parseGeometry(text: string, place: string): Geometry {
   if (remainderBits < 1 || remainderBits > 26)
     throw badInput(place, `r${remainderBits}`, "a remainder of 1 to 26 bits");
   const tickBits = timerBits < 4 ? timerBits : timerBits - 1;
-  const power = Math.log2(buckets);
   return {
     text,
     subtables,
     buckets,
-    bucketBits: Number.isInteger(power) ? power : -1,
+    bucketBits: isPowerOfTwo(buckets) ? 31 - Math.clz32(buckets) : -1,
     bucketCells,
     remainderBits,
     cellBits: remainderBits + timerBits <= 16 ? 16 : 32,
     timerBits,
     tickBits,
-    modulus: 2 ** tickBits - 1,
+    // Not 2 ** tickBits: V8 would compute with doubles wherever it came to.
+    modulus: (1 << tickBits) - 1,
     ...TIMERS[timerBits]!,
     cells,
   };
+}
+
+function isPowerOfTwo(value: number): boolean {
+  return (value & (value - 1)) === 0;
 }
 
 export const DEFAULT_GEOMETRY = "4x1024x8/r26";

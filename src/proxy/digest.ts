@@ -13,7 +13,7 @@ export class Digest {
 
   /** `cells` a power of two, at least 64. */
   constructor(cells: number) {
-    this.shift = Math.log2(cells) - Math.log2(REGIONS);
+    this.shift = Math.clz32(REGIONS) - Math.clz32(cells);
   }
 
   /** Adds a used cell, or takes it out again. */

@@ -22,14 +22,17 @@ export const MESH_DEFAULTS: MeshOptions = {
 
 /** What an engine is warmed up with: a sync, and what leads to it. */
 export function rehearseMesh(crypto: Crypto): void {
-  rehearse(crypto, (paper) => new Replicator(paper, MESH_DEFAULTS));
+  rehearse(crypto, replicatorOf);
+}
+
+function replicatorOf(parts: MeshParts): Replicator {
+  return new Replicator(parts, { ...MESH_DEFAULTS, ...parts.options });
 }
 
 /** The state proxy and its replication, around one datapath. */
 export function createMesh(parts: MeshParts): Mesh {
   const { datapath } = parts;
-  const options = { ...MESH_DEFAULTS, ...parts.options };
-  const replicator = new Replicator(parts, options);
+  const replicator = replicatorOf(parts);
   const { proxy } = replicator;
   return {
     handlers: proxy.handlers,

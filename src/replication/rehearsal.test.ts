@@ -4,6 +4,10 @@ import { MESH_DEFAULTS } from "./mesh.ts";
 import { rehearse } from "./rehearsal.ts";
 import { Replicator } from "./replicator.ts";
 
-it("mirrors every cell of the tables it made up", () => {
-  expect(rehearse(portableCrypto, (parts) => new Replicator(parts, MESH_DEFAULTS))).toBe(2 * 5461);
+it("mirrors every cell of the tables it made up, changed, and lost", () => {
+  const [first, second] = rehearse(portableCrypto, (parts) => new Replicator(parts, MESH_DEFAULTS));
+  expect(second!.published).toBe(5461);
+  expect(first!.published).not.toBe(5461);
+  expect(first!.mirrored).toBe(second!.published);
+  expect(second!.mirrored).toBe(first!.published);
 });

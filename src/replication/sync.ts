@@ -58,9 +58,8 @@ export class SyncSession {
   ) {
     this.window = rttMs < NEAR_MS ? WINDOW_FIRST_NEAR : WINDOW_FIRST;
     this.lacks = new Uint8Array(units);
-    for (const { from, count } of wanted) {
-      for (let unit = from; unit < Math.min(units, from + count); unit++) this.want(unit);
-    }
+    for (const { from, count } of wanted) this.lacks.fill(1, from, from + count);
+    this.lacking = this.ranges(units).reduce((sum, { count }) => sum + count, 0);
     this.deadlineMs = beganMs;
   }
 
@@ -94,7 +93,7 @@ export class SyncSession {
     this.behind = Number.POSITIVE_INFINITY;
     this.askedMs = nowMs;
     this.deadlineMs = nowMs + this.patienceMs;
-    return { round: this.round, window: this.window, units: this.ranges() };
+    return { round: this.round, window: this.window, units: this.ranges(ASK_RANGES_MAX) };
   }
 
   private counted(toCome: number, nowMs: number): void {
@@ -123,15 +122,11 @@ export class SyncSession {
     else if (lost > LOSS_SHARE_SHRINK) this.window = Math.max(WINDOW_MIN, this.window >> 1);
   }
 
-  private want(unit: number): void {
-    if (this.lacks[unit] === 0) this.lacking++;
-    this.lacks[unit] = 1;
-  }
-
-  private ranges(): UnitRange[] {
+  /** What is lacking, at most so many pieces of it. */
+  private ranges(most: number): UnitRange[] {
     const ranges: UnitRange[] = [];
     let from = this.lacks.indexOf(1);
-    while (from >= 0 && ranges.length < ASK_RANGES_MAX) {
+    while (from >= 0 && ranges.length < most) {
       const end = this.lacks.indexOf(0, from);
       const to = end < 0 ? this.lacks.length : end;
       ranges.push({ from, count: to - from });

@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv, createHash, createSecretKey, getCiphe
 import { RoamwallError } from "../../base/errors.ts";
 import { SipHash } from "../../base/siphash.ts";
 import type { Aead, Crypto } from "../platform.ts";
+import { plain } from "./plain.ts";
 
 const CIPHER = "chacha20-poly1305";
 const TAG_BYTES = 16;
@@ -47,9 +48,4 @@ function nativeAead(keyBytes: Uint8Array): Aead {
       return plain(text);
     },
   };
-}
-
-/** A Buffer's `slice` shares bytes, a Uint8Array's copies them. */
-function plain(buffer: Buffer): Uint8Array {
-  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
 }

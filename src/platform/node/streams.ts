@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer, type ListenOptions, type Serve
 import { dirname } from "node:path";
 import { RoamwallError } from "../../base/errors.ts";
 import type { Endpoint, Listener, Stream } from "../platform.ts";
+import { plain } from "./plain.ts";
 
 export function connectUnix(path: string): Promise<Stream> {
   return new Promise((resolve, reject) => {
@@ -105,7 +106,7 @@ function streamOf(socket: Socket): Stream {
     get pendingBytes() {
       return socket.writableLength;
     },
-    onBytes: (handler) => void socket.on("data", handler),
+    onBytes: (handler) => void socket.on("data", (bytes) => handler(plain(bytes))),
     onClose(handler) {
       if (socket.closed) queueMicrotask(handler);
       else socket.once("close", handler);

@@ -1,6 +1,7 @@
 import { createSocket, type Socket } from "node:dgram";
 import { RoamwallError } from "../../base/errors.ts";
 import type { Endpoint, Log, Udp, UdpOptions } from "../platform.ts";
+import { plain } from "./plain.ts";
 
 /** Asked for; the kernel gives what net.core.rmem_max allows. A snapshot of 20,000 cells arrives in one burst. */
 const RECEIVE_BUFFER_BYTES = 4 << 20;
@@ -50,7 +51,7 @@ async function bind(address: string, port: number, options: UdpOptions, log: Log
     // Everything is an address already: Node would look each up anew for every datagram.
     lookup: (known, _options, found) => found(null, known, isIpv6 ? 6 : 4),
   });
-  socket.on("message", (bytes, from) => options.onDatagram(bytes, endpointOf(from), toGroup));
+  socket.on("message", (bytes, from) => options.onDatagram(plain(bytes), endpointOf(from), toGroup));
   await new Promise<void>((resolve, reject) => {
     socket.once("error", (error: NodeJS.ErrnoException) => {
       socket.close();
