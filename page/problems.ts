@@ -23,7 +23,7 @@ export function problemsOf({ status, neighbours }: Now): Problem[] {
         "away",
         "bad",
         "roamwalld does not answer",
-        "The kernel filters on by the last policy; nothing is replicated. Restart roamwalld.",
+        "Restart roamwalld. An eBPF filter goes on by the last policy; without eBPF packets pass or are dropped, as --fail says. Nothing is replicated.",
       ),
     ];
   }

@@ -26,7 +26,7 @@ export const AGENT_CHECKS: readonly Check[] = [
     find: ({ agent }) =>
       one(
         problemOf(agent) && `agent: ${problemOf(agent)}`,
-        "start it (roamwall agent --config FILE); the kernel filters by the last policy meanwhile, nothing is replicated",
+        "start it (roamwall agent --config FILE); packets are filtered by the last policy meanwhile, as long as roamwalld runs or the filter is eBPF; nothing is replicated",
       ),
   },
   {
@@ -225,6 +225,22 @@ export const AGENT_CHECKS: readonly Check[] = [
           "the clock is not set: replayed CoA requests are known by memory alone",
         "a time server",
       ),
+  },
+  {
+    id: "members",
+    about: "this AP is on the list of members, and the list is in force",
+    severity: "high",
+    find: ({ agent }) => {
+      const { isListed, problem, file, revision } = held(agent)?.members ?? {};
+      return [
+        ...one(
+          isListed === false &&
+            `this AP is not on the list of members (revision ${revision}) with its key: nobody hears it`,
+          "roamwall identity show, then roamwall members add where the policy key is, and the new list to all APs (docs/keys.md)",
+        ),
+        ...one(problem && `the list of members was refused: ${problem}`, `roamwall members check ${file}`),
+      ];
+    },
   },
   {
     id: "broker",

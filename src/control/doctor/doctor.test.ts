@@ -46,6 +46,16 @@ const HEALTHY: World = {
 const agent = (over: Partial<AgentStatus>): Partial<World> => ({ agent: { value: { ...AGENT, ...over } } });
 const datapath = (over: Partial<DatapathStatus>) => agent({ datapath: { ...AGENT.datapath!, ...over } });
 const neighbour = (over: Partial<typeof NEIGHBOUR>): Partial<World> => ({ neighbours: [{ ...NEIGHBOUR, ...over }] });
+const unheard = (reason: string) => datapath({ unheard: [{ address: "10.9.0.3:4755", reason, count: 2, lastMs: 0 }] });
+const MEMBERS = {
+  mesh: "campus",
+  file: "/etc/roamwall/members",
+  revision: 4,
+  id: "4f",
+  members: [],
+  signers: [],
+  isListed: true,
+};
 const kernel = (over: Partial<World["kernel"]>): Partial<World> => ({ kernel: { ...HEALTHY.kernel, ...over } });
 const link = (at: number, over: object): Partial<World> => ({
   links: HEALTHY.links!.map((one, i) => (i === at ? { ...one, ...over } : one)),
@@ -101,6 +111,8 @@ const FAULTS: [id: string, fault: Partial<World>, remedy: string][] = [
     "time server",
   ],
   ["broker", agent({ mqtt: { ...AGENT.mqtt!, connected: false, problem: "refused" } }), "password-file"],
+  ["members", agent({ members: { ...MEMBERS, isListed: false } }), "roamwall members add"],
+  ["members", agent({ members: { ...MEMBERS, problem: "line 2: no key" } }), "members check /etc/roamwall/members"],
   ["page", agent({ page: { address: "127.0.0.1", port: 80, problem: "the port is taken" } as never }), "`page`"],
   ["engine", agent({ engine: { name: "QuickJS", cannot: ["mqtts"] } }), "Node"],
   ["mesh-socket", datapath({ linkProblem: "10.9.0.1:4755: EADDRINUSE" }), "port free"],
@@ -109,11 +121,10 @@ const FAULTS: [id: string, fault: Partial<World>, remedy: string][] = [
     { settings: settingsOf("id: 1\nreplication: { bind: 10.9.0.1, peers: [10.9.0.2] }"), neighbours: [] },
     "same key file",
   ],
-  [
-    "unheard",
-    datapath({ unheard: [{ address: "10.9.0.3:4755", reason: "its mesh key is another", count: 2, lastMs: 0 }] }),
-    "same key",
-  ],
+  ["unheard", unheard("its mesh key is another, or its slot 0 holds another"), "same key"],
+  ["unheard", unheard("9 is not on the list of members"), "roamwall members add"],
+  ["unheard", unheard("it has no identities, this one has: set the same on all"), "`identities`"],
+  ["unheard", unheard("it speaks version 3 of the protocol, this one speaks 1"), "one release"],
   ["same-id", datapath({ replication: { ...DATAPATH.replication, duplicateIds: 2 } }), "own `id`"],
   ["silent", neighbour({ state: "dead", silentMs: 20_000 }), "is it up"],
   ["different", neighbour({ compatible: false, differences: ["table: other"], mirror: -1 }), "same --table"],

@@ -7,6 +7,14 @@ const LOSS_WARNS = 0.1;
 const BOTH_PATHS_SPEAK_MS = 15_000;
 const one = (finding: string | undefined | false, remedy: string) => (finding ? [{ finding, remedy }] : []);
 
+/** By what the reason says. */
+const REMEDIES: readonly (readonly [cause: RegExp, remedy: string])[] = [
+  [/list of members/, "if it is one of yours: roamwall members add, and the new list to all APs (docs/keys.md)"],
+  [/identities/, "`identities` in the settings of all APs, or of none (docs/keys.md)"],
+  [/version/, "one release on all APs"],
+];
+const SAME_KEY = "the same key file on all APs (roamwall key; docs/keys.md)";
+
 const nameOf = ({ id, name }: NeighbourStatus) => `neighbour ${id}${name ? ` (${name})` : ""}`;
 
 /** A check of each neighbour. */
@@ -54,9 +62,7 @@ export const MESH_CHECKS: readonly Check[] = [
     find: ({ agent }) =>
       (held(agent)?.datapath?.unheard ?? []).map(({ address, reason, count }) => ({
         finding: `${address} is not understood: ${reason} (${count} times)`,
-        remedy: /version/.test(reason)
-          ? "one release on all APs"
-          : "the same key file on all APs (roamwall key; docs/keys.md)",
+        remedy: REMEDIES.find(([cause]) => cause.test(reason))?.[1] ?? SAME_KEY,
       })),
   },
   {

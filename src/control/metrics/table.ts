@@ -26,7 +26,7 @@ const AGENT: readonly Metric[] = [
   gauge(
     "roamwall_datapath_up",
     "boolean",
-    "1 while roamwalld answers. At 0 the kernel filters on by the last policy; the other figures of the datapath are away.",
+    "1 while roamwalld answers. At 0 an eBPF filter goes on by the last policy, and without eBPF packets pass or are dropped as --fail says; the other figures of the datapath are away.",
     ({ status }) => status.datapath !== undefined,
   ),
   gauge(

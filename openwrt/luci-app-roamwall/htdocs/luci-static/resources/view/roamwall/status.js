@@ -91,7 +91,7 @@ return view.extend({
 		if (!status.name) return [title, E("div", { class: "alert-message warning" }, _("The agent does not answer: is it enabled?"))];
 		const waiting = status.datapath
 			? []
-			: [E("div", { class: "alert-message danger" }, _("roamwalld does not answer; the kernel filters by the last policy."))];
+			: [E("div", { class: "alert-message danger" }, _("roamwalld does not answer. An eBPF filter goes on by the last policy."))];
 		const counts = Object.entries(status.datapath ? status.datapath.denied : {});
 		return [
 			title,
