@@ -88,6 +88,7 @@ void batch_clear(struct netlink_batch *batch)
 {
 	batch->used = batch->message = 0;
 	batch->messages = 0;
+	batch->told = NULL;
 }
 
 static void *batch_room(struct netlink_batch *batch, size_t bytes)
@@ -163,15 +164,18 @@ void batch_want_answer(struct netlink_batch *batch)
 }
 
 /* The first refusal, or the answer that was wanted; nothing else is waited for. */
-static int batch_answer(const uint8_t *bytes, size_t length, bool *answered)
+static int batch_answer(const struct netlink_batch *batch, uint8_t *bytes, size_t length, bool *answered)
 {
-	const struct nlmsghdr *message = (const struct nlmsghdr *)bytes;
+	struct nlmsghdr *message = (struct nlmsghdr *)bytes;
 
 	for (; NLMSG_OK(message, length); message = NLMSG_NEXT(message, length)) {
 		const struct nlmsgerr *answer = NLMSG_DATA(message);
 
-		if (message->nlmsg_type != NLMSG_ERROR)
+		if (message->nlmsg_type != NLMSG_ERROR) {
+			if (batch->told)
+				batch->told(message, batch->context);
 			continue;
+		}
 		*answered = true;
 		if (answer->error)
 			return answer->error;
@@ -194,7 +198,7 @@ int batch_send_over(struct netlink_batch *batch, int fd)
 			continue;
 		if (got <= 0)
 			return got ? -errno : -EPROTO;
-		error = batch_answer(bytes, (size_t)got, &answered);
+		error = batch_answer(batch, bytes, (size_t)got, &answered);
 	}
 	return error;
 }

@@ -32,6 +32,9 @@ struct netlink_batch {
 	uint8_t bytes[1 << 16] __attribute__((aligned(8)));
 	size_t used, message;
 	uint32_t messages;
+	/* Gets what the kernel says before it answers; NULL: nobody wants that. */
+	message_fn told;
+	void *context;
 };
 
 void batch_clear(struct netlink_batch *batch);

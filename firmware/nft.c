@@ -172,22 +172,44 @@ int nft_remove(void)
 	return error;
 }
 
-static bool chain_is_there(uint8_t family, const char *chain)
+/* A chain with a hook is used by its rules alone. */
+static void count_rules(struct nlmsghdr *message, void *context)
+{
+	int bytes = (int)message->nlmsg_len - (int)NLMSG_SPACE(sizeof(struct nfgenmsg));
+	struct nlattr *attribute = (struct nlattr *)((uint8_t *)message + NLMSG_SPACE(sizeof(struct nfgenmsg)));
+	uint32_t uses;
+
+	while (bytes >= NLA_HDRLEN && attribute->nla_len >= NLA_HDRLEN && attribute->nla_len <= bytes) {
+		if ((attribute->nla_type & NLA_TYPE_MASK) == NFTA_CHAIN_USE &&
+		    attribute->nla_len == NLA_HDRLEN + sizeof(uses)) {
+			memcpy(&uses, (uint8_t *)attribute + NLA_HDRLEN, sizeof(uses));
+			*(uint32_t *)context = ntohl(uses);
+		}
+		bytes -= NLA_ALIGN(attribute->nla_len);
+		attribute = (struct nlattr *)((uint8_t *)attribute + NLA_ALIGN(attribute->nla_len));
+	}
+}
+
+/* A table that was flushed keeps its chains. */
+static bool chain_leads(uint8_t family, const char *chain)
 {
 	static struct netlink_batch batch;
+	uint32_t rules = 0;
 
 	batch_clear(&batch);
+	batch.told = count_rules;
+	batch.context = &rules;
 	batch_message(&batch, NFT_MSG_GETCHAIN, 0, family);
 	batch_text(&batch, NFTA_CHAIN_TABLE, TABLE);
 	batch_text(&batch, NFTA_CHAIN_NAME, chain);
 	batch_want_answer(&batch);
-	return !batch_send(&batch, NETLINK_NETFILTER);
+	return !batch_send(&batch, NETLINK_NETFILTER) && rules >= settings.port_count;
 }
 
 bool nft_holds(void)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(families) * ARRAY_SIZE(hooks); i++)
-		if (!chain_is_there(families[i / 2], hooks[i % 2].chain))
+		if (!chain_leads(families[i / 2], hooks[i % 2].chain))
 			return false;
 	return true;
 }
