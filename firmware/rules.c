@@ -129,7 +129,7 @@ static void iptables_remove(void)
 		iptables_run(programs[i], print_removal);
 }
 
-/* The chain is asked first, and not empty. */
+/* The chain is asked first, and whole: two rules a port. */
 static bool iptables_leads(const char *program)
 {
 	char command[256];
@@ -139,8 +139,8 @@ static bool iptables_leads(const char *program)
 
 		snprintf(command, sizeof(command),
 			 "%s -w -t %s -S %s 1 2>/dev/null | grep -q -- '-j " CHAIN "$' && "
-			 "%s -w -t %s -S " CHAIN " 1 >/dev/null 2>&1",
-			 program, table, hook, program, table);
+			 "[ $(%s -w -t %s -S " CHAIN " 2>/dev/null | grep -c -- '-j NFQUEUE') -ge %u ]",
+			 program, table, hook, program, table, 2 * settings.port_count);
 		if (system(command))
 			return false;
 	}

@@ -443,6 +443,11 @@ describe.runIf(isRoot && built)("roamwalld", () => {
       await until("the rules to be back", PATIENCE_MS, () => jumps(program).includes(lead[1]!) || undefined);
     }
     const again = "the filter was not there or not first: attached again";
+    // The chain stands, and its jump; nothing is in it.
+    const led = (program: string) => namespaces.exec("ap", program, "-t", "raw", "-S", "roamwall").includes("NFQUEUE");
+    namespaces.exec("ap", "ip6tables", "-t", "raw", "-F", "roamwall");
+    expect(led("ip6tables")).toBe(false);
+    await until("the rules to be back", PATIENCE_MS, () => led("ip6tables") || undefined);
     // Once, when one look finds both flushed.
     await until("it to be told", PATIENCE_MS, () => logged().includes(again) || undefined);
     await processes.stop(daemon);
