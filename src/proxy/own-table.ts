@@ -68,7 +68,7 @@ export class OwnTable {
   }
 
   /**
-   * All changes and at most `refreshesMost` refreshes that wait and still differ, ascending; they wait no more. The array
+   * All changes and at most `refreshesMost` refreshes that wait and still differ, in no order; they wait no more. The array
    * is reused by the next call.
    */
   take(refreshesMost: number): Uint32Array {
@@ -86,7 +86,7 @@ export class OwnTable {
       this.refreshes--;
       if (this.urgency(this.cursor) !== URGENCY.none) this.waiting[kept++] = this.cursor;
     }
-    return this.waiting.subarray(0, kept).sort();
+    return this.waiting.subarray(0, kept);
   }
 
   /** From here to `endReread` every cell that is reported is known to be used; the others are known to be free. */

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { BitWriter } from "../base/bits.ts";
 import { CONSTANTS } from "../datapath/abi.ts";
+import { CellBlock, type CellOrder } from "./records/cell-block.ts";
 import { Lab, mirrorDifferences } from "./testing/lab.ts";
 
 const IP_UDP_BYTES = 28;
@@ -44,6 +46,29 @@ describe("cost", () => {
       `${count} cells of ${CLIENTS} clients: ${(bytes / count).toFixed(2)} bytes a cell in ${datagrams} datagrams (IP, UDP, seal counted)`,
     );
     expect(bytes / count).toBeLessThanOrEqual(most);
+  });
+
+  it("of a cell by its place is two bits less than by its coordinate, in a table that fills as tables do", () => {
+    const lab = new Lab(1, { geometry: "4x1024x8/r26" });
+    const { table } = lab.ap(1).datapath.sfr;
+    const { ticks } = lab.ap(1).replicator.proxy;
+    const insert = () => {
+      const [xHi, xLo] = [Math.floor(lab.random() * 16), Math.floor(lab.random() * 2 ** 32)];
+      table.insert(xHi, xLo, 24, CONSTANTS.OP_MAX, 1, CONSTANTS.MARK_DIRTY);
+    };
+    for (let i = 0; i < lab.geometry.cells * 0.4; i++) insert();
+    const before = Uint32Array.from(table.cells);
+    for (let i = 0; i < 100; i++) insert();
+    const changed = [...table.cells.keys()].filter((at) => table.cells[at] !== before[at]);
+    const source = { cells: table.cells, owners: new Uint16Array(before.length), vers: before };
+    const bitsBy = (order: CellOrder) => {
+      const block = new CellBlock(lab.geometry, order);
+      const writer = new BitWriter(new Uint8Array(2_000));
+      block.emit(writer, source, ticks, block.sort(Uint32Array.from(changed)), 0, changed.length, 0, 0);
+      return (writer.finish() * 8) / changed.length;
+    };
+    console.log(`by coordinate ${bitsBy("coordinate").toFixed(1)} bits a cell, by place ${bitsBy("place").toFixed(1)}`);
+    expect(bitsBy("coordinate") - bitsBy("place")).toBeGreaterThan(1.5);
   });
 
   it("of a reported cell is about a microsecond, and of an applied one less", async () => {

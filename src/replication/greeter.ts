@@ -14,8 +14,17 @@ import { type Outbox, PREFIX_BYTES, TO_ALL } from "./outbox.ts";
 import { ALONE_HELLO_MS } from "./paths.ts";
 import { ASK, ask } from "./records/ask.ts";
 import { deal } from "./records/deal.ts";
-import { HELLO_NAME_BYTES_MAX, type Hello, type HelloEntry, hello, SEEN } from "./records/hello.ts";
+import {
+  HELLO_NAME_BYTES_MAX,
+  type Heard,
+  type Hello,
+  type HelloEntry,
+  hello,
+  SEEN,
+  type Seen,
+} from "./records/hello.ts";
 import { KIND } from "./records/kinds.ts";
+import { type Pulse, pulse } from "./records/pulse.ts";
 import { Account } from "./repairs.ts";
 import type { Rotation } from "./rotation.ts";
 import type { Header } from "./seal.ts";
@@ -28,6 +37,10 @@ import { ReplayWindow } from "./window.ts";
 const GREET_EVERY_MS = 15;
 /** A newcomer that is not believed after this long is no newcomer. */
 const NEW_FOR_MS = 5_000;
+/** Among those who know each other a whole hello is said so often, for who is in reach and nobody knows of. */
+const WHOLE_EVERY_MS = ALONE_HELLO_MS;
+/** A pulse goes along with what is published so long before its time. */
+const RIDES_BEFORE_MS = HELLO_EVERY_MS / 8;
 /** The measured period follows the last so many hellos. */
 const PERIOD_SMOOTHING = 8;
 
@@ -44,6 +57,8 @@ export interface GreeterParts {
   believed(neighbour: Neighbour): void;
   /** It was silent for long, and goes on in the epoch that is believed. */
   heardAgain(neighbour: Neighbour): void;
+  /** No listed peer is missing. */
+  everybodyThere(): boolean;
   readonly rotation: Rotation;
   readonly strangers: Strangers;
 }
@@ -58,7 +73,10 @@ export class Greeter {
   private readonly greeting = new Insistence();
   private startedMs: number;
   private dueMs: number;
+  /** When our challenge was told to all. */
   private saidMs = Number.NEGATIVE_INFINITY;
+  /** When something began that only a whole hello says. */
+  private newsMs = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly parts: GreeterParts) {
     const { geometry, seedId, datapath, nowMs } = parts.mesh;
@@ -79,6 +97,7 @@ export class Greeter {
   start(nowMs: number): void {
     this.greeting.begin();
     this.startedMs = nowMs;
+    this.newsMs = nowMs;
     this.dueMs = nowMs;
   }
 
@@ -103,6 +122,7 @@ export class Greeter {
   /** A new epoch is taken by nobody before its hello. */
   speakNow(): void {
     this.greeting.begin();
+    this.newsMs = this.parts.mesh.nowMs();
     this.dueMs = Number.NEGATIVE_INFINITY;
   }
 
@@ -174,7 +194,12 @@ export class Greeter {
     }
   }
 
-  ofBelieved(neighbour: Neighbour, heard: Hello, nowMs: number): void {
+  /** The rest is as it was when it said hello. */
+  ofPulse(neighbour: Neighbour, heard: Pulse, { fast, slow }: { fast: number; slow: number }, nowMs: number): void {
+    if (neighbour.hello) this.ofBelieved(neighbour, { ...neighbour.hello, ...heard, fast, slow }, nowMs);
+  }
+
+  ofBelieved(neighbour: Neighbour, heard: Heard, nowMs: number): void {
     neighbour.hello = heard;
     neighbour.periodMs += (nowMs - neighbour.helloMs - neighbour.periodMs) / PERIOD_SMOOTHING;
     neighbour.helloMs = nowMs;
@@ -292,7 +317,7 @@ export class Greeter {
     this.parts.strangers.forget((one) => one.sender === sender && sameBytes(one.epoch, epoch));
   }
 
-  private compareDigest(neighbour: Neighbour, heard: Hello, nowMs: number): void {
+  private compareDigest(neighbour: Neighbour, heard: Heard, nowMs: number): void {
     const { counters, outbox } = this.parts;
     const { mirror, gaps, sync, units } = neighbour;
     if (!neighbour.mode.repairs || sync || gaps.count > 0 || gaps.highest !== heard.edgeVer) return;
@@ -372,6 +397,35 @@ export class Greeter {
   }
 
   sayHello(nowMs: number): void {
+    if (this.isKnownToAll(nowMs)) {
+      this.addPulse(nowMs);
+      this.parts.outbox.flush(TO_ALL, undefined);
+    } else {
+      this.sayWhole(nowMs);
+    }
+  }
+
+  /** True: a pulse stands in the datagram that is begun now, since its time has nearly come. */
+  rides(nowMs: number): boolean {
+    if (nowMs < this.dueMs - RIDES_BEFORE_MS || !this.isKnownToAll(nowMs)) return false;
+    this.addPulse(nowMs);
+    return true;
+  }
+
+  /** Everybody whom we know of knows who we are, and what we said of ourselves last. */
+  private isKnownToAll(nowMs: number): boolean {
+    if (nowMs - this.saidMs >= WHOLE_EVERY_MS || nowMs - this.newsMs < NEW_FOR_MS) return false;
+    if (this.neighbours.size === 0 || !this.parts.everybodyThere() || this.anybodyNew(nowMs)) return false;
+    return this.list().every((n) => n.believed && n.state === "alive" && n.saidOfUs === SEEN.alive);
+  }
+
+  private addPulse(nowMs: number): void {
+    const entries = this.list().map((n) => this.entryOf(n, nowMs));
+    this.parts.outbox.add(pulse, this.helloOf(entries, nowMs));
+    this.dueMs = nowMs + HELLO_EVERY_MS;
+  }
+
+  private sayWhole(nowMs: number): void {
     this.saidMs = nowMs;
     const believed = this.list().filter((n) => n.believed && n.state !== "dead");
     const entries = believed.map((n) => this.entryOf(n, nowMs));
@@ -401,8 +455,8 @@ export class Greeter {
     };
   }
 
-  private entryOfUs(heard: Hello): HelloEntry | undefined {
-    return heard.entries.find(({ id }) => id === this.parts.mesh.id);
+  private entryOfUs<S extends Seen>({ entries }: { readonly entries: readonly S[] }): S | undefined {
+    return entries.find(({ id }) => id === this.parts.mesh.id);
   }
 
   private helloOf(entries: HelloEntry[], nowMs: number): Hello {

@@ -24,6 +24,7 @@ import { KIND, KIND_EXTENDED, type Kind, RECORD_HEADER_BYTES } from "./records/k
 import { type Found, type Locate, locate, UNASKED } from "./records/locate.ts";
 import { nack } from "./records/nack.ts";
 import { done, order } from "./records/order.ts";
+import { type Pulse, pulse } from "./records/pulse.ts";
 import { parseRepairHead } from "./records/repair.ts";
 import { emptySlot, parseRights, type RightsRecord, rights } from "./records/rights.ts";
 import { parseSnapHead, type SnapHead } from "./records/snap.ts";
@@ -45,6 +46,7 @@ export interface InboxParts {
   readonly limitsClaims: boolean;
   neighbour(id: number): Neighbour | undefined;
   helloHeard(from: Neighbour, hello: Hello, nowMs: number): void;
+  pulseHeard(from: Neighbour, pulse: Pulse, ticks: { fast: number; slow: number }, nowMs: number): void;
 }
 
 /** With its datagram. */
@@ -72,7 +74,9 @@ export function eachRecord(
 
 /** What a believed neighbour's records do here. Everything is applied when it comes, in whatever order. */
 export class Inbox {
-  private readonly block: CellBlock;
+  /** Of what changed, and of ranges. */
+  private readonly changed: CellBlock;
+  private readonly ranged: CellBlock;
   private readonly batch = new CellBatch();
   private readonly reader = new BitReader(new Uint8Array(0));
   private readonly handover;
@@ -81,7 +85,8 @@ export class Inbox {
 
   constructor(private readonly parts: InboxParts) {
     const { geometry } = parts;
-    this.block = new CellBlock(geometry);
+    this.changed = new CellBlock(geometry, "place");
+    this.ranged = new CellBlock(geometry, "coordinate");
     this.ticks = new Ticks(geometry);
     this.handover = handoverCodec(Math.log2(geometry.buckets) + geometry.remainderBits, geometry.timerBits);
   }
@@ -101,6 +106,8 @@ export class Inbox {
     switch (kind) {
       case KIND.hello:
         return this.with(hello.parse(this.reader), (value) => this.parts.helloHeard(from, value, nowMs));
+      case KIND.pulse:
+        return this.with(pulse.parse(this.reader), (value) => this.parts.pulseHeard(from, value, this.ticks, nowMs));
       case KIND.cells:
         return this.cells(from, nowMs);
       case KIND.edge:
@@ -173,7 +180,7 @@ export class Inbox {
 
   private cells(from: Neighbour, nowMs: number): boolean {
     const ver = this.reader.read(32);
-    if (from.mirror && !this.parseBlock(from.mirror)) return false;
+    if (from.mirror && !this.parseBlock(this.changed, from.mirror)) return false;
     if (this.reader.failed || ver === 0) return false;
     if (from.mirror) this.apply(from.mirror, ver);
     from.gaps.arrived(ver, ver, nowMs);
@@ -182,14 +189,14 @@ export class Inbox {
 
   private repair(from: Neighbour, nowMs: number): boolean {
     const head = parseRepairHead(this.reader);
-    if (!head || (from.mirror && !this.parseBlock(from.mirror))) return false;
+    if (!head || (from.mirror && !this.parseBlock(this.changed, from.mirror))) return false;
     if (from.mirror) this.apply(from.mirror, head.from);
     from.gaps.arrived(head.from, head.to, nowMs);
     return true;
   }
 
-  private parseBlock({ ticks }: NonNullable<Neighbour["mirror"]>): boolean {
-    return this.block.parse(this.reader, this.ticks, ticks, this.batch);
+  private parseBlock(block: CellBlock, { ticks }: NonNullable<Neighbour["mirror"]>): boolean {
+    return block.parse(this.reader, this.ticks, ticks, this.batch);
   }
 
   private apply(mirror: NonNullable<Neighbour["mirror"]>, verBase: number): void {
@@ -284,7 +291,7 @@ export class Inbox {
   private snapCells(from: Neighbour, { asOf, from: start, to }: SnapHead): boolean {
     const { mirror } = from;
     if (!mirror) return true;
-    if (to > this.parts.geometry.cells || !this.parseBlock(mirror)) return false;
+    if (to > this.parts.geometry.cells || !this.parseBlock(this.ranged, mirror)) return false;
     const { coordinates, count } = this.batch;
     if (count > 0 && (coordinates[0]! < start || coordinates[count - 1]! >= to)) return false;
     mirror.applySnapshot(start, to, asOf, this.batch);

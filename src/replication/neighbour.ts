@@ -14,7 +14,7 @@ import { Insistence } from "./insistence.ts";
 import { MODES, type Mode } from "./modes.ts";
 import { Paths } from "./paths.ts";
 import type { UnitRange } from "./records/ask.ts";
-import type { Hello } from "./records/hello.ts";
+import type { Heard } from "./records/hello.ts";
 import type { RightsRecord } from "./records/rights.ts";
 import type { Account } from "./repairs.ts";
 import { RightsMap } from "./rights-map.ts";
@@ -113,7 +113,7 @@ export class Neighbour {
   /** It said goodbye: it is dead when what it published last is known, or nothing more can come. */
   leftMs = Number.NaN;
   owesAnswer = false;
-  hello: Hello | undefined;
+  hello: Heard | undefined;
   tableId = 0n;
   /** What its cells differ in from ours, in words; empty: it can be mirrored. */
   differences: readonly string[] = [];

@@ -5,7 +5,7 @@ import type { TokenBucket } from "./bucket.ts";
 import type { Neighbour, Orphan } from "./neighbour.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Ask } from "./records/ask.ts";
-import { CellBlock, type CellSource } from "./records/cell-block.ts";
+import type { CellSource } from "./records/cell-block.ts";
 import { emitSnapHead, SNAP_KIND } from "./records/snap.ts";
 import type { RightsMap } from "./rights-map.ts";
 import type { Asker } from "./sender.ts";
@@ -41,7 +41,7 @@ export class OrphanSnapshot {
     private readonly outbox: Outbox,
     private readonly budget: TokenBucket,
   ) {
-    this.chunks = new SnapshotChunks(geometry, outbox, new CellBlock(geometry));
+    this.chunks = new SnapshotChunks(geometry, outbox);
     this.ticks = new Ticks(geometry);
   }
 

@@ -42,14 +42,24 @@ export interface ReachParts {
 export class Reach {
   constructor(private readonly parts: ReachParts) {}
 
+  /** Every listed peer is a neighbour that is there. */
+  get isComplete(): boolean {
+    const known = new Set(this.there().map(({ address }) => keyOf(address)));
+    return this.parts.listed().every((peer) => known.has(keyOf(peer)));
+  }
+
   toAll(bytes: Uint8Array, isHello: boolean): void {
     const { group, send } = this.parts;
     if (group) send(bytes, undefined);
-    const there = this.parts.neighbours().filter(({ believed, state }) => believed && state !== "dead");
+    const there = this.there();
     for (const { hearsGroup, address } of there) if (!group || !hearsGroup) send(bytes, address);
     if (!isHello) return;
     const known = new Set(there.map(({ address }) => keyOf(address)));
     for (const peer of this.parts.listed()) if (!known.has(keyOf(peer))) send(bytes, peer);
+  }
+
+  private there(): Neighbour[] {
+    return this.parts.neighbours().filter(({ believed, state }) => believed && state !== "dead");
   }
 }
 

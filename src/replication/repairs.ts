@@ -140,7 +140,7 @@ export class Repairs {
     const { outbox, published, ticks, counters } = this.parts;
     const cellCount = published.cells.length;
     if (!this.afford(asker.account, Math.min(bits >> 3, outbox.room) + DATAGRAM_BYTES, nowMs)) return false;
-    const cells = Uint32Array.from(items.filter((item) => item < cellCount)).sort();
+    const cells = this.block.sort(Uint32Array.from(items.filter((item) => item < cellCount)));
     for (const item of items) if (item >= cellCount) outbox.add(rights, this.presentRights(item - cellCount, nowMs));
     outbox.addRaw(REPAIR_KIND, (writer) => {
       emitRepairHead(writer, { from, to });

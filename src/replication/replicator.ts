@@ -119,6 +119,7 @@ export class Replicator {
       isMember: (of) => seal.isMember(of),
       believed: (neighbour) => this.courier.met(neighbour),
       heardAgain: (neighbour) => this.courier.reached(neighbour),
+      everybodyThere: () => this.reach.isComplete,
       rotation: this.rotation,
       strangers: this.gate.strangers,
     });
@@ -138,6 +139,7 @@ export class Replicator {
       limitsClaims: parts.identities !== undefined,
       neighbour: (of) => this.greeter.get(of),
       helloHeard: (from, heard, nowMs) => this.greeter.ofBelieved(from, heard, nowMs),
+      pulseHeard: (from, heard, ticks, nowMs) => this.greeter.ofPulse(from, heard, ticks, nowMs),
     });
   }
 
@@ -194,16 +196,30 @@ export class Replicator {
     this.renewEpochWhenDue(nowMs);
     this.proxy.roam.tick(nowMs);
     this.courier.tick(nowMs);
-    this.sender.tick(nowMs);
+    this.publish(nowMs);
     if (this.farewell?.tick(nowMs)) this.farewell = undefined;
     for (const neighbour of this.greeter.list()) {
       if (neighbour.leavesAtMs <= nowMs) this.bury(neighbour, nowMs);
       this.healer.heal(neighbour, nowMs);
     }
     if (nowMs < this.greeter.nextAtMs()) return;
+    this.age(nowMs);
+    this.greeter.sayHello(nowMs);
+  }
+
+  private age(nowMs: number): void {
     this.greeter.age(nowMs);
     this.proxy.age(nowMs);
-    this.greeter.sayHello(nowMs);
+  }
+
+  /** What is published now takes along what would have to be said soon. */
+  private publish(nowMs: number): void {
+    const isRidden = this.sender.publishes(nowMs) && this.greeter.rides(nowMs);
+    this.sender.tick(nowMs);
+    if (!isRidden) return;
+    // In the end nothing differed.
+    if (!this.outbox.empty) this.outbox.flush(TO_ALL, undefined);
+    this.age(nowMs);
   }
 
   receive(bytes: Uint8Array, from: Endpoint, nowMs: number, path: Path = "group"): void {

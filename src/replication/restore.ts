@@ -83,7 +83,7 @@ export class Restore {
   constructor(private readonly parts: RestoreParts) {
     const { geometry, proxy } = parts;
     this.units = new Units(proxy.published.slots, geometry);
-    this.block = new CellBlock(geometry);
+    this.block = new CellBlock(geometry, "coordinate");
   }
 
   start(nowMs: number): void {

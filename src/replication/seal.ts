@@ -67,10 +67,10 @@ export const FILTER_BYTES = 8;
 export const TAG_BYTES = 16;
 /** What a datagram costs beside header and body. */
 export const SEALED_EXTRA_BYTES = FILTER_BYTES + TAG_BYTES;
-/** The number of a sealed datagram's form. */
-export const VERSION = 1;
+/** The number of a datagram's form, sealed, and of its records. 1 and 2 had no pulses, and cells by coordinate only. */
+export const VERSION = 3;
 /** The same with identities: neither believes the other. */
-export const VERSION_PAIRED = 2;
+export const VERSION_PAIRED = 4;
 /** Beyond it an epoch says nothing more: a number that came twice would give away plaintext and the tag's key. */
 export const PN_MAX = 2 ** 48 - 1;
 

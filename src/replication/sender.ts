@@ -77,11 +77,11 @@ export class Sender implements Stream {
 
   constructor(private readonly parts: SenderParts) {
     const { geometry, published, own, bytesPerSecond, outbox } = parts;
-    this.block = new CellBlock(geometry);
+    this.block = new CellBlock(geometry, "place");
     this.fresh = { cells: own.cells, owners: own.owners, vers: published.vers };
     const budget = new TokenBucket(bytesPerSecond, Math.max(BURST_MIN_BYTES, bytesPerSecond / 4));
     this.repairs = new Repairs(parts, this, this.block, budget);
-    this.snapshots = new Snapshots(parts, this, this.block, budget);
+    this.snapshots = new Snapshots(parts, this, budget);
     this.refreshBudget = new TokenBucket(bytesPerSecond * REFRESH_SHARE, outbox.room);
   }
 
@@ -114,9 +114,13 @@ export class Sender implements Stream {
     return Math.min(this.flushDueMs(), this.edgeDueMs(), resendMs);
   }
 
+  publishes(nowMs: number): boolean {
+    return nowMs >= this.flushDueMs();
+  }
+
   tick(nowMs: number): void {
     const { outbox, mode, resendMs } = this.parts;
-    if (nowMs >= this.flushDueMs()) this.publish(nowMs);
+    if (this.publishes(nowMs)) this.publish(nowMs);
     if (mode.resends && this.parts.audience()) this.snapshots.resend(resendMs, nowMs);
     if (nowMs < this.edgeDueMs()) return;
     this.edgesSaid++;
@@ -149,6 +153,7 @@ export class Sender implements Stream {
   }
 
   private publishSlots(nowMs: number): void {
+    if (this.slots.size === 0) return;
     const { outbox } = this.parts;
     const heard = this.parts.audience();
     for (const slot of this.slots) {
@@ -171,7 +176,7 @@ export class Sender implements Stream {
 
   private publishCells(nowMs: number): void {
     const { own, published, ticks, outbox, counters } = this.parts;
-    const items = own.take(this.refreshesNow(nowMs));
+    const items = this.block.sort(own.take(this.refreshesNow(nowMs)));
     const heard = this.parts.audience();
     for (let from = 0; from < items.length; ) {
       const bits = (outbox.room - CELLS_FIXED_BYTES - REPAIR_SLACK_BYTES) * 8;

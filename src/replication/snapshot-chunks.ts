@@ -1,7 +1,7 @@
 import type { Geometry } from "../bloom/geometry.ts";
 import type { Ticks } from "../proxy/ticks.ts";
 import type { Outbox } from "./outbox.ts";
-import type { CellBlock, CellSource } from "./records/cell-block.ts";
+import { CellBlock, type CellSource } from "./records/cell-block.ts";
 import { emitRights, type RightsRecord, rightsBytes } from "./records/rights.ts";
 import { emitSnapHead, SNAP_FIXED_BYTES, SNAP_KIND } from "./records/snap.ts";
 import type { RightsMap } from "./rights-map.ts";
@@ -28,12 +28,14 @@ export interface Chunk {
 export class SnapshotChunks {
   /** Coordinates that may fit into one datagram, and a unit more. */
   private scratch = new Uint32Array(0);
+  private readonly block: CellBlock;
 
   constructor(
     private readonly geometry: Geometry,
     private readonly outbox: Outbox,
-    private readonly block: CellBlock,
-  ) {}
+  ) {
+    this.block = new CellBlock(geometry, "coordinate");
+  }
 
   /** As many units of `unit` to `end` as fit. */
   at(source: SnapshotSource, unit: number, end: number, nowMs: number): Chunk {

@@ -1,7 +1,6 @@
 import type { TokenBucket } from "./bucket.ts";
 import { TO_ALL } from "./outbox.ts";
 import type { Ask } from "./records/ask.ts";
-import type { CellBlock } from "./records/cell-block.ts";
 import type { Asker, SenderParts, Stream } from "./sender.ts";
 import { type Chunk, SnapshotChunks } from "./snapshot-chunks.ts";
 import { TAIL_UNITS } from "./sync.ts";
@@ -18,12 +17,11 @@ export class Snapshots {
   constructor(
     private readonly parts: SenderParts,
     private readonly stream: Stream,
-    block: CellBlock,
     private readonly budget: TokenBucket,
   ) {
     const { geometry, published, outbox } = parts;
     this.units = new Units(published.slots, geometry);
-    this.chunks = new SnapshotChunks(geometry, outbox, block);
+    this.chunks = new SnapshotChunks(geometry, outbox);
   }
 
   /** One round of a snapshot: at most `window` datagrams of the asked units, from the first on. */

@@ -1,21 +1,21 @@
 import { describe, expect, it } from "vitest";
+import { VERSION, VERSION_PAIRED } from "./seal.ts";
 import { Unheard } from "./unheard.ts";
 
 const from = (i: number) => ({ address: `10.9.0.${i}`, port: 4755 });
-const VERSION = 1;
 const hello = (version: number, slot: number) => Uint8Array.of((version << 4) | slot, 1);
 const data = Uint8Array.of(VERSION << 4, 0);
 
 describe("senders that cannot be read", () => {
   it("are told with the reason that an operator can act on", () => {
     const unheard = new Unheard(VERSION);
-    unheard.note("version", hello(9, 0), from(1), 5);
+    unheard.note("version", hello(1, 0), from(1), 5);
     unheard.note("filter", hello(VERSION, 1), from(2), 6);
     unheard.note("filter", hello(VERSION, 1), from(2), 7);
     expect(unheard.list()).toEqual([
       {
         address: "10.9.0.1:4755",
-        reason: "it speaks version 9 of the protocol, this one speaks 1",
+        reason: `it speaks version 1 of the protocol, this one speaks ${VERSION}`,
         count: 1,
         lastMs: 5,
       },
@@ -24,11 +24,11 @@ describe("senders that cannot be read", () => {
   });
 
   it("are told apart by who has identities, and who is not on the list", () => {
-    const [without, with_] = [new Unheard(1), new Unheard(2)];
-    without.note("version", hello(2, 0), from(1), 5);
-    with_.note("version", hello(1, 0), from(1), 5);
-    with_.note("no member", Uint8Array.of(0x20, 1, 1, 2), from(2), 5);
-    with_.note("no member", Uint8Array.of(0x20, 0, 1, 2), from(3), 5);
+    const [without, with_] = [new Unheard(VERSION), new Unheard(VERSION_PAIRED)];
+    without.note("version", hello(VERSION_PAIRED, 0), from(1), 5);
+    with_.note("version", hello(VERSION, 0), from(1), 5);
+    with_.note("no member", Uint8Array.of(VERSION_PAIRED << 4, 1, 1, 2), from(2), 5);
+    with_.note("no member", Uint8Array.of(VERSION_PAIRED << 4, 0, 1, 2), from(3), 5);
     expect([...without.list(), ...with_.list()].map(({ reason }) => reason)).toEqual([
       "it has identities, this one has none: set the same on all",
       "it has no identities, this one has: set the same on all",

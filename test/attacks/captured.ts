@@ -75,7 +75,7 @@ export function cellOf(lab: Lab, at: number): Records {
   return (write) =>
     write(CELLS_KIND, (writer) => {
       writer.write(ver, 32);
-      new CellBlock(geometry).emit(writer, source, ticks, Uint32Array.of(at), 0, 1, ver, 0);
+      new CellBlock(geometry, "place").emit(writer, source, ticks, Uint32Array.of(at), 0, 1, ver, 0);
     });
 }
 

@@ -5,6 +5,7 @@ import {
   HEADER_BYTES,
   HELLO_HEADER_BYTES,
   parseHeader,
+  VERSION,
   VERSION_PAIRED,
 } from "../../src/replication/seal.ts";
 import type { Prng } from "../conformance/prng.ts";
@@ -86,7 +87,7 @@ function oddly(random: Prng, i: number): Uint8Array {
     9_000,
     LARGEST_UDP,
   ];
-  const bytes = new Uint8Array(lengths[i % lengths.length]!).fill([0, 0xff, 0x11, 0x91][(i >> 4) & 3]!);
+  const bytes = new Uint8Array(lengths[i % lengths.length]!).fill([0, 0xff, VERSION << 4, 0x91][(i >> 4) & 3]!);
   if (bytes.length > 1) bytes[1] = random.below(2);
   return bytes;
 }
@@ -98,7 +99,7 @@ function ahead({ window }: { window: { newest: number } | undefined }, random: P
 function forged(random: Prng, sender: number, epochTag: number, pn: number): Uint8Array {
   const bytes = noise(random, HEADER_BYTES + FILTER_BYTES + 20 + random.below(1_000));
   const view = new DataView(bytes.buffer);
-  view.setUint16(0, 0x1000);
+  view.setUint16(0, VERSION << 12);
   view.setUint16(2, sender);
   view.setUint32(4, epochTag);
   view.setUint16(8, 0);

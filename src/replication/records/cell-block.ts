@@ -42,14 +42,20 @@ export class CellBatch {
   count = 0;
 }
 
+/**
+ * By place: the first cells of all buckets, then the second ones, and so on. A bucket is filled from its first cell on, so
+ * what changes lies close together in that order: 2.2 bits a cell less. By coordinate: as the ranges of a snapshot are.
+ */
+export type CellOrder = "coordinate" | "place";
+
 /** Which owners the block at hand has named: those whose stamp is its. One for all blocks, since none is begun inside another. */
 const ownerIndex = new Uint16Array(1 << OWNER_BITS);
 const ownerStamp = new Uint32Array(1 << OWNER_BITS);
 let stamp = 0;
 
 /**
- * Cells of one datagram, sorted by coordinate. What repeats is said once: owners and timers stand in a dictionary, gaps
- * between coordinates are Rice coded (k = 0 is a bitmap). `left` is counted at the ticks that the datagram carries.
+ * Cells of one datagram, in order of their ranks (`CellOrder`). What repeats is said once: owners and timers stand in a
+ * dictionary, gaps between ranks are Rice coded (k = 0 is a bitmap). `left` is counted at the ticks that the datagram carries.
  *
  *   count:10 k:5 first:24 owners:10 width:4 timers:7 verBits:5 | owners x slot:width | timers x (speed:1 left:t) |
  *   count x { gap: Rice, none for the first | ver: verBits | timer: index | live: remainder:r, owner: index }
@@ -69,7 +75,16 @@ export class CellBlock {
   private ownerWidth = 0;
   private timerCount = 0;
 
-  constructor(private readonly geometry: Geometry) {
+  /** Cells of a bucket, and buckets; by coordinate: one and all. */
+  private readonly places: number;
+  private readonly rows: number;
+
+  constructor(
+    private readonly geometry: Geometry,
+    order: CellOrder,
+  ) {
+    this.places = order === "place" ? geometry.bucketCells : 1;
+    this.rows = geometry.cells / this.places;
     this.codeBits = geometry.timerBits;
     this.freeCode = (1 << this.codeBits) - 1;
     this.tickMask = (1 << geometry.tickBits) - 1;
@@ -79,7 +94,16 @@ export class CellBlock {
     this.timerFields = new Uint8Array(this.freeCode + 1);
   }
 
-  /** How many of `items[from..to)` (coordinates, ascending) surely fit into `bits`; at least one. */
+  /** Coordinates, into the order in which `fit` and `emit` want them. */
+  sort(items: Uint32Array): Uint32Array {
+    if (this.places === 1) return items.sort();
+    for (let i = 0; i < items.length; i++) items[i] = this.rankOf(items[i]!);
+    items.sort();
+    for (let i = 0; i < items.length; i++) items[i] = this.coordinateOf(items[i]!);
+    return items;
+  }
+
+  /** How many of `items[from..to)` (coordinates, sorted) surely fit into `bits`; at least one. */
   fit(
     source: CellSource,
     ticks: Ticks,
@@ -91,11 +115,12 @@ export class CellBlock {
   ): number {
     this.begin();
     const most = Math.min(to, from + BLOCK_CELLS_MAX);
+    const first = this.rankOf(items[from]!);
     let live = 0;
     for (let i = from; i < most; i++) {
       if (this.learn(source, ticks, items[i]!)) live++;
       const count = i - from + 1;
-      const span = items[i]! - items[from]! + 1;
+      const span = this.rankOf(items[i]!) - first + 1;
       if (this.bits(count, live, riceBitsBound(span, count), verBits) > bits) return Math.max(1, i - from);
     }
     return most - from;
@@ -114,10 +139,11 @@ export class CellBlock {
     this.begin();
     for (let i = from; i < to; i++) this.learn(source, ticks, items[i]!);
     const count = to - from;
-    const k = count === 0 ? 0 : riceParameter(items[to - 1]! - items[from]! + 1, count);
+    const first = count === 0 ? 0 : this.rankOf(items[from]!);
+    const k = count === 0 ? 0 : riceParameter(this.rankOf(items[to - 1]!) - first + 1, count);
     writer.write(count, COUNT_BITS);
     writer.write(k, RICE_BITS);
-    writer.write(count === 0 ? 0 : items[from]!, COORDINATE_BITS);
+    writer.write(first, COORDINATE_BITS);
     writer.write(this.ownerCount, COUNT_BITS);
     writer.write(this.ownerWidth, OWNER_WIDTH_BITS);
     writer.write(this.timerCount, TIMER_COUNT_BITS);
@@ -127,9 +153,12 @@ export class CellBlock {
     const ownerBits = indexBits(this.ownerCount);
     const timerBits = indexBits(this.timerCount);
     const { timerBits: shift, remainderBits } = this.geometry;
+    let before = first;
     for (let i = from; i < to; i++) {
       const coordinate = items[i]!;
-      if (i > from) writer.writeRice(coordinate - items[i - 1]! - 1, k);
+      const rank = this.rankOf(coordinate);
+      if (i > from) writer.writeRice(rank - before - 1, k);
+      before = rank;
       if (verBits > 0) writer.write(source.vers[coordinate]! - verBase, verBits);
       const cell = source.cells[coordinate]!;
       const code = this.codeOf(cell, ticks);
@@ -148,7 +177,7 @@ export class CellBlock {
     batch.count = 0;
     const count = reader.read(COUNT_BITS);
     const k = reader.read(RICE_BITS);
-    let coordinate = reader.read(COORDINATE_BITS);
+    let rank = reader.read(COORDINATE_BITS);
     const ownerCount = reader.read(COUNT_BITS);
     const ownerWidth = reader.read(OWNER_WIDTH_BITS);
     const timerCount = reader.read(TIMER_COUNT_BITS);
@@ -166,11 +195,11 @@ export class CellBlock {
     const timerBits = indexBits(timerCount);
     const { timerBits: shift, remainderBits, cells } = this.geometry;
     for (let i = 0; i < count; i++) {
-      if (i > 0) coordinate += reader.readRice(k) + 1;
+      if (i > 0) rank += reader.readRice(k) + 1;
       batch.verOffsets[i] = reader.read(verBits);
       const timer = reader.read(timerBits);
-      if (coordinate >= cells || timer >= timerCount || reader.failed) return false;
-      batch.coordinates[i] = coordinate;
+      if (rank >= cells || timer >= timerCount || reader.failed) return false;
+      batch.coordinates[i] = this.coordinateOf(rank);
       const field = this.timerFields[timer]!;
       if (field === FREED) {
         batch.cells[i] = 0;
@@ -202,6 +231,15 @@ export class CellBlock {
       this.timerFields[i] = left < gone[slow]! ? PASSED : ticks.timer(slow, left);
     }
     return !reader.failed;
+  }
+
+  private rankOf(coordinate: number): number {
+    const { places } = this;
+    return places === 1 ? coordinate : (coordinate % places) * this.rows + Math.trunc(coordinate / places);
+  }
+
+  private coordinateOf(rank: number): number {
+    return this.places === 1 ? rank : (rank % this.rows) * this.places + Math.trunc(rank / this.rows);
   }
 
   private begin(): void {

@@ -1,3 +1,4 @@
+import type { BitReader, BitWriter } from "../../base/bits.ts";
 import { CONSTANTS } from "../../datapath/abi.ts";
 import { emitShape, parseShape, SHAPE_BYTES, type Shape } from "../compat.ts";
 import { KEY_SLOTS } from "../keyring.ts";
@@ -6,10 +7,9 @@ import { type Codec, KIND } from "./kinds.ts";
 /** How the sender sees a neighbour. APPEND ONLY. */
 export const SEEN = { fresh: 0, alive: 1, suspect: 2, dead: 3 } as const;
 
-export interface HelloEntry {
+/** What the sender knows of a neighbour. */
+export interface Seen {
   readonly id: number;
-  /** The neighbour's challenge, given back: proof that this hello is no recording. */
-  readonly echo: bigint;
   /** All change sets up to here are known. */
   readonly ackVer: number;
   /** Share of the last datagrams that did not arrive, 256ths. */
@@ -20,6 +20,11 @@ export interface HelloEntry {
   /** By which paths its datagrams came of late. */
   readonly heardGroup: boolean;
   readonly heardAlone: boolean;
+}
+
+export interface HelloEntry extends Seen {
+  /** The neighbour's challenge, given back: proof that this hello is no recording. */
+  readonly echo: bigint;
 }
 
 /** Who is there, and where it stands. Its datagram alone carries identity and epoch in clear. */
@@ -50,11 +55,16 @@ export interface Hello {
   readonly entries: readonly HelloEntry[];
 }
 
+/** What is known of who said hello, and what it said of whom since then. */
+export type Heard = Omit<Hello, "entries"> & { readonly entries: readonly Seen[] };
+
 export const HELLO_NAME_BYTES_MAX = 32;
 /** What comes in RIGHTS is remembered by slot: so many are all that a cell can name. */
 export const SLOTS_MAX = CONSTANTS.SLOT_SHARED;
 const FIXED_BYTES = 1 + 8 * 3 + SHAPE_BYTES + 1 + 4 + 4 + 4 + 4 + 1 + 1 + 2 + 1 + 4 * KEY_SLOTS;
-const ENTRY_BYTES = 2 + 8 + 4 + 1 + 1;
+/** Of what is seen, behind `id`. */
+export const SEEN_BYTES = 4 + 1 + 1;
+const ENTRY_BYTES = 2 + 8 + SEEN_BYTES;
 /** Beside the state in an entry's last byte. */
 const STATE_MASK = 15;
 const SLOW = 16;
@@ -77,12 +87,10 @@ export const hello: Codec<Hello> = {
     writer.write(value.slots, 16);
     writer.write(value.fill, 8);
     for (const fingerprint of value.keys) writer.write(fingerprint, 32);
-    for (const { id, echo, ackVer, lost, state, slow, heardGroup, heardAlone } of value.entries) {
-      writer.write(id, 16);
-      writer.write64(echo);
-      writer.write(ackVer, 32);
-      writer.write(lost, 8);
-      writer.write(state | (slow ? SLOW : 0) | (heardGroup ? HEARD_GROUP : 0) | (heardAlone ? HEARD_ALONE : 0), 8);
+    for (const entry of value.entries) {
+      writer.write(entry.id, 16);
+      writer.write64(entry.echo);
+      emitSeen(writer, entry);
     }
   },
   parse(reader) {
@@ -98,9 +106,8 @@ export const hello: Codec<Hello> = {
     const keys = Array.from({ length: KEY_SLOTS }, () => reader.read(32));
     const entries: HelloEntry[] = [];
     while (!reader.failed && reader.bytesLeft >= ENTRY_BYTES) {
-      const [id, echo, ackVer] = [reader.read(16), reader.read64(), reader.read(32)];
-      const [lost, flags] = [reader.read(8), reader.read(8)];
-      entries.push({ id, echo, ackVer, lost, ...seenBy(flags) });
+      const [id, echo] = [reader.read(16), reader.read64()];
+      entries.push({ id, echo, ...parseSeen(reader) });
     }
     if (!reader.atEnd || slots > SLOTS_MAX) return undefined;
     return {
@@ -124,8 +131,18 @@ export const hello: Codec<Hello> = {
   },
 };
 
-function seenBy(flags: number) {
+export function emitSeen(writer: BitWriter, seen: Seen): void {
+  const { ackVer, lost, state, slow, heardGroup, heardAlone } = seen;
+  writer.write(ackVer, 32);
+  writer.write(lost, 8);
+  writer.write(state | (slow ? SLOW : 0) | (heardGroup ? HEARD_GROUP : 0) | (heardAlone ? HEARD_ALONE : 0), 8);
+}
+
+export function parseSeen(reader: BitReader): Omit<Seen, "id"> {
+  const [ackVer, lost, flags] = [reader.read(32), reader.read(8), reader.read(8)];
   return {
+    ackVer,
+    lost,
     state: flags & STATE_MASK,
     slow: (flags & SLOW) !== 0,
     heardGroup: (flags & HEARD_GROUP) !== 0,

@@ -21,6 +21,7 @@ export const KIND = {
   order: 16,
   done: 17,
   deal: 18,
+  pulse: 19,
 } as const;
 export type Kind = (typeof KIND)[keyof typeof KIND];
 

@@ -36,11 +36,14 @@ function emit(codec: Codec<never>, value: unknown): Uint8Array {
   return writer.bytes.slice(0, writer.finish());
 }
 
-describe.each(["4x1024x8/r26", "4x64x8/r12"])("cell block of %s", (text) => {
+const ORDERS = ["coordinate", "place"] as const;
+const BLOCKS = ["4x1024x8/r26", "4x64x8/r12", "3x341x6/r10"].flatMap((text) => ORDERS.map((by) => [text, by] as const));
+
+describe.each(BLOCKS)("cell block of %s, by %s", (text, order) => {
   const geometry = parseGeometry(text, "test");
   const ticks = new Ticks(geometry);
   ticks.set(1000, 77);
-  const block = new CellBlock(geometry);
+  const block = new CellBlock(geometry, order);
 
   function cache(count: number, clients: number, freeShare: number, random = lcg(count)) {
     const cells = new Uint32Array(geometry.cells);
@@ -48,7 +51,7 @@ describe.each(["4x1024x8/r26", "4x64x8/r12"])("cell block of %s", (text) => {
     const vers = new Uint32Array(geometry.cells);
     const chosen = new Set<number>();
     while (chosen.size < count) chosen.add(Math.floor(random() * geometry.cells));
-    const items = Uint32Array.from(chosen).sort();
+    const items = block.sort(Uint32Array.from(chosen));
     for (const at of items) {
       vers[at] = 500 + Math.floor(random() * 8);
       if (random() < freeShare) continue;

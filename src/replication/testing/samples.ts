@@ -13,6 +13,7 @@ import type { Codec } from "../records/kinds.ts";
 import { locate } from "../records/locate.ts";
 import { nack } from "../records/nack.ts";
 import { done, order } from "../records/order.ts";
+import { pulse } from "../records/pulse.ts";
 import { emptySlot, rights } from "../records/rights.ts";
 
 /** A record of each kind, and how it is written: what the codecs are tried with, and what docs/wire-vectors.md shows. */
@@ -78,6 +79,11 @@ const greeting = {
   ],
 };
 
+function pulseOf({ edgeVer, digest, rightsDigest, fastPhase, slowPhase, fill, entries }: typeof greeting) {
+  const seen = entries.map(({ echo: _, ...rest }) => rest);
+  return { edgeVer, digest, rightsDigest, fastPhase, slowPhase, fill, entries: seen };
+}
+
 export const SAMPLES: readonly (readonly [name: string, codec: Codec<never>, value: unknown])[] = [
   ["EDGE", edge as never, { ver: 0x12345678 }],
   [
@@ -115,6 +121,7 @@ export const SAMPLES: readonly (readonly [name: string, codec: Codec<never>, val
   ["BYE", bye as never, { tableId: 0x0102030405060708n, ver: 9 }],
   ["HELLO", hello as never, greeting],
   ["HELLO that lists nobody", hello as never, { ...greeting, name: "", entries: [] }],
+  ["PULSE", pulse as never, pulseOf(greeting)],
   [
     "ASK for a filter",
     ask as never,

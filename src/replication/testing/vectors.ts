@@ -4,7 +4,7 @@ import type { Crypto } from "../../platform/platform.ts";
 import { Ticks } from "../../proxy/ticks.ts";
 import { fingerprintOf, Keyring } from "../keyring.ts";
 import { TO_ALL } from "../outbox.ts";
-import { CellBlock, type CellSource } from "../records/cell-block.ts";
+import { CellBlock, type CellOrder, type CellSource } from "../records/cell-block.ts";
 import { CELLS_KIND } from "../records/cells.ts";
 import { edge } from "../records/edge.ts";
 import { hello } from "../records/hello.ts";
@@ -48,9 +48,10 @@ function cellSource(): { source: CellSource; items: Uint32Array; ticks: Ticks } 
 /** By name: kind and body of a record. */
 export function recordVectors(): readonly (readonly [name: string, kind: number, body: Uint8Array])[] {
   const { source, items, ticks } = cellSource();
-  const block = new CellBlock(GEOMETRY);
-  const cells = (writer: BitWriter, ver: number, bits: number) =>
-    block.emit(writer, source, ticks, items, 0, items.length, ver, bits);
+  const cells = (writer: BitWriter, ver: number, bits: number, order: CellOrder = "place") => {
+    const block = new CellBlock(GEOMETRY, order);
+    block.emit(writer, source, ticks, block.sort(items.slice()), 0, items.length, ver, bits);
+  };
   const snap = { asOf: 502, slots: false, toCome: 0, round: 9, from: 0, to: 32_768 };
   return [
     ...SAMPLES.map(([name, codec, value]) => {
@@ -77,7 +78,7 @@ export function recordVectors(): readonly (readonly [name: string, kind: number,
       SNAP_KIND,
       written((writer) => {
         emitSnapHead(writer, snap);
-        cells(writer, 0, 0);
+        cells(writer, 0, 0, "coordinate");
       }),
     ],
   ];

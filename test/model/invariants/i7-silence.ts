@@ -9,7 +9,7 @@ const QUIET_AFTER_MS = 1_000;
 const NAMES = Object.fromEntries(Object.entries(KIND).map(([name, kind]) => [kind, name]));
 
 /**
- * (I7) One second after the last publication of a mesh that lacks nothing, only hellos are sent. Armed at rest; a
+ * (I7) One second after the last publication of a mesh that lacks nothing, only hellos and pulses are sent. Armed at rest; a
  * publication (a tick can make a refresh worth a record) opens another second.
  */
 export function onlyHellosAtRest(sim: Simulation): Watch {
@@ -40,7 +40,7 @@ export function onlyHellosAtRest(sim: Simulation): Watch {
         return;
       }
       for (const kind of kindsOf(bytes)) {
-        if (kind === KIND.hello) continue;
+        if (kind === KIND.hello || kind === KIND.pulse) continue;
         sim.fail("I7", `${from.name} still sends ${NAMES[kind] ?? kind}`, [from.name]);
       }
     },
