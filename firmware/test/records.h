@@ -7,6 +7,8 @@
 #ifndef ROAMWALL_TEST_RECORDS_H
 #define ROAMWALL_TEST_RECORDS_H
 
+#include "../abi.h"
+
 enum {
 	RUN = 100, /* struct run, frame; vectors: struct answer before the frame */
 	SET_CTL = 101, /* struct rw_ctl */
@@ -23,8 +25,27 @@ enum {
 	CHECK = 201, /* vectors: struct check */
 };
 
+/* Before a frame. The runner repeats it as it is; with `vary` the vectors' repetitions have a source port each. */
+struct run {
+	__u8 direction, tagged, from_ap, gso, vary, pad[3];
+	__u32 ifindex, repeat;
+};
+
 /* Filters that a test may have, and the words of each. */
 #define FILTERS 64
 #define FILTER_WORDS 512
+
+/* What the maps hold of a filter; each has a place of its own, so that none is looked for. */
+static inline struct rw_filter filter_of(const struct rw_command_set_filter *of)
+{
+	return (struct rw_filter){
+		.base = of->id * FILTER_WORDS,
+		.bits = of->bits,
+		.seed = of->seed,
+		.probes = of->probes,
+		.out = of->out,
+		.in = of->in,
+	};
+}
 
 #endif

@@ -1,23 +1,16 @@
-import { compileAutomata } from "../../src/automata/compile.ts";
-import { macToBytes, parseMac } from "../../src/base/mac.ts";
 import { type Geometry, parseGeometry } from "../../src/bloom/geometry.ts";
-import { type Layout, writeRecord } from "../../src/datapath/layout.ts";
-import { MAP_RECORDS } from "../../src/datapath/map-records.ts";
-import { COMMANDS } from "../../src/datapath/stream-records.ts";
 import type { Sfr } from "../../src/sfr/sfr.ts";
+import { COST_PACKETS, sendCostRules, synOf } from "../lab/cost-packets.ts";
 import { MIRRORS, ScriptGenerator } from "../lab/kernel-model.generator.ts";
 import { Pair, SLOTS } from "../lab/kernel-model.pair.ts";
-import { COMMAND, type Frame, type Result, type Sink, sendCtl } from "../lab/kernel-runner.ts";
-import { CLIENT, filterOf, PEER, record, SEEDS } from "../support/firewall.ts";
-import { tcp, udp } from "../support/packets.ts";
+import type { Result } from "../lab/kernel-runner.ts";
+import { COMMAND, type Frame, framed, runOf, type Sink, words } from "../lab/routine-records.ts";
+import { SEEDS } from "../support/firewall.ts";
 
 /**
  * Vectors for `firmware/test/vectors.c`: a script of packets and changes as `kernel-model.ts` plays it, with the model's
  * answer behind each packet and digests of the table and of the events in between. Little endian, whoever reads it.
  */
-const SHAPE = 200;
-const CHECK = 201;
-const RUN_BYTES = 12;
 const ANSWER_BYTES = 16;
 const PRIME = 16777619;
 const CHECK_EVERY = 32;
@@ -27,19 +20,11 @@ class VectorFile implements Sink {
 
   constructor(geometry: Geometry) {
     const shape = [geometry.bucketBits, geometry.remainderBits, MIRRORS, SLOTS, ...SEEDS];
-    this.send(SHAPE, words(...shape));
+    this.send(COMMAND.shape, words(...shape));
   }
 
   send(kind: number, ...parts: readonly Uint8Array[]): void {
-    const header = new Uint8Array(8);
-    const view = new DataView(header.buffer);
-    view.setUint16(0, kind, true);
-    view.setUint32(
-      4,
-      parts.reduce((sum, part) => sum + part.length, 8),
-      true,
-    );
-    this.#parts.push(header, ...parts);
+    this.#parts.push(...framed(kind, parts));
   }
 
   get bytes(): Uint8Array {
@@ -82,9 +67,9 @@ export function makeVectors({ geometry: text, seed, packets, spoil }: VectorOpti
     const answer = pair.judge({ ...step, frame });
     events = digestOf(Buffer.from(answer.events.replaceAll("\n", ""), "hex"), events);
     reasons.set(answer.reason, (reasons.get(answer.reason) ?? 0) + 1);
-    file.send(COMMAND.run, head(frame, false, 1), answerOf(answer), frame.bytes);
+    file.send(COMMAND.run, runOf(frame), answerOf(answer), frame.bytes);
     if (++count % CHECK_EVERY !== 0 && count < packets) continue;
-    file.send(CHECK, words(digestOfTable(pair.model), events));
+    file.send(COMMAND.check, words(digestOfTable(pair.model), events));
     events = 1;
   }
   return { bytes: file.bytes, packets, reasons };
@@ -97,41 +82,15 @@ export type Cost = (typeof COSTS)[number];
 export function makeWork(cost: Cost, repeat: number): Uint8Array {
   const geometry = parseGeometry("4x1024x8/r26", "geometry");
   const file = new VectorFile(geometry);
-  file.send(COMMANDS.load_automata.number, compileAutomata({ geometry, shorten: true }));
-  sendCtl(file, { fast: 3, slow: 3, test_now: 5_000_000_000n });
-  const filter = filterOf(0, [
-    { direction: "out", proto: 6, port: 443 },
-    { direction: "out", proto: 6, port: 80 },
-    { direction: "out", proto: 17, peer: "10.1.0.1" },
-  ]);
-  file.send(COMMANDS.set_filter.number, bytesOf(COMMANDS.set_filter.body, filter), filter.data);
-  const mac = Uint8Array.from([...macToBytes(parseMac(CLIENT, "client")), 0, 0]);
-  file.send(COMMANDS.set_client.number, mac, bytesOf(MAP_RECORDS.client, record()));
-  const out = { srcMac: CLIENT, dstMac: PEER, src: "10.0.0.1", dst: "10.1.0.1" };
-  const back = { srcMac: PEER, dstMac: CLIENT, src: "10.1.0.1", dst: "10.0.0.1" };
-  const payload = new Uint8Array(1000);
-  const syn = tcp({ ...out, sport: 1024, dport: 443, flags: "S" });
-  const ack = tcp({ ...out, sport: 1024, dport: 443, flags: "A", payload });
-  const work = (bytes: Uint8Array, direction: 0 | 1, times: number, vary = false) =>
-    file.send(COMMAND.bench, head({ ...PLAIN, bytes, direction }, vary, times), bytes);
-  work(syn, 0, 1);
-  work(tcp({ ...back, sport: 443, dport: 1024, flags: "SA" }), 1, 1);
-  work(ack, 0, 1);
-  if (cost === "established") work(ack, 0, repeat);
-  if (cost === "new") work(tcp({ ...out, sport: 2048, dport: 443, flags: "S" }), 0, repeat, true);
-  if (cost === "denied") work(udp({ ...out, sport: 1, dport: 2, dst: "10.9.9.9" }), 0, repeat);
+  sendCostRules(file, geometry);
+  const { syn, synAck, ack, deniedByRules } = COST_PACKETS;
+  const work = (frame: Frame, times: number, vary = false) =>
+    file.send(COMMAND.bench, runOf(frame, { repeat: times, vary }), frame.bytes);
+  for (const each of [syn, synAck, ack]) work(each, 1);
+  if (cost === "established") work(ack, repeat);
+  if (cost === "new") work(synOf(2048), repeat, true);
+  if (cost === "denied") work(deniedByRules, repeat);
   return file.bytes;
-}
-
-const PLAIN = { tagged: false, fromAp: false, gso: false, ifindex: 5 } as const;
-
-function head(frame: Frame, vary: boolean, repeat: number): Uint8Array {
-  const out = new Uint8Array(RUN_BYTES);
-  out.set([frame.direction, frame.tagged ? 1 : 0, frame.gso ? 1 : 0, vary ? 1 : 0]);
-  const view = new DataView(out.buffer);
-  view.setUint32(4, frame.ifindex, true);
-  view.setUint32(8, repeat, true);
-  return out;
 }
 
 function answerOf({ pass, reason, type, monitored, slot, halfOpen }: Result): Uint8Array {
@@ -156,16 +115,4 @@ function digestOfTable({ table, halfOpen }: Sfr): number {
       digest = Math.imul(digest ^ word, PRIME) >>> 0;
   }
   return digest;
-}
-
-function bytesOf(of: Layout, value: object): Uint8Array {
-  const out = new Uint8Array(of.bytes);
-  writeRecord(of, new DataView(out.buffer), 0, value, true);
-  return out;
-}
-
-function words(...values: readonly number[]): Uint8Array {
-  const out = new Uint8Array(values.length * 4);
-  for (const [i, value] of values.entries()) new DataView(out.buffer).setUint32(i * 4, value, true);
-  return out;
 }

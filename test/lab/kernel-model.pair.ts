@@ -2,14 +2,15 @@ import { compileAutomata } from "../../src/automata/compile.ts";
 import { macToBytes, parseMac } from "../../src/base/mac.ts";
 import { type Geometry, parseGeometry } from "../../src/bloom/geometry.ts";
 import { CONSTANTS } from "../../src/datapath/abi.ts";
-import { type Fields, type Layout, type RecordOf, writeRecord } from "../../src/datapath/layout.ts";
+import type { Fields, Layout, RecordOf } from "../../src/datapath/layout.ts";
 import { MAP_RECORDS, RING_EVENT } from "../../src/datapath/map-records.ts";
 import { COMMANDS, EVENTS, LISTS } from "../../src/datapath/stream-records.ts";
 import { Sfr } from "../../src/sfr/sfr.ts";
 import { SEEDS } from "../support/firewall.ts";
 import { MIRRORS } from "./kernel-model.generator.ts";
 import type { Step } from "./kernel-model.script.ts";
-import { COMMAND, type Result, type Sink, sendCtl } from "./kernel-runner.ts";
+import type { Result } from "./kernel-runner.ts";
+import { bytesOf, COMMAND, type Sink, sendCtl, words } from "./routine-records.ts";
 
 export const SLOTS = 64;
 const START_NS = 5_000_000_000;
@@ -273,16 +274,6 @@ export class Pair {
   }
 }
 
-function bytesOf<F extends Fields>(of: Layout<F>, value: Partial<RecordOf<F>>): Uint8Array {
-  const out = new Uint8Array(of.bytes);
-  writeRecord(of, new DataView(out.buffer), 0, value, true);
-  return out;
-}
-
 function hexOf<F extends Fields>(of: Layout<F>, value: Partial<RecordOf<F>>): string {
   return Buffer.from(bytesOf(of, value)).toString("hex");
-}
-
-function words(...values: readonly number[]): Uint8Array {
-  return new Uint8Array(Uint32Array.from(values).buffer);
 }

@@ -1,6 +1,6 @@
 import type { FilterBits, ServiceEntry, ZoneEntry } from "../../src/datapath/datapath.ts";
 import type { ClientRecord } from "../../src/datapath/map-records.ts";
-import type { Frame } from "./kernel-runner.ts";
+import type { Frame } from "./routine-records.ts";
 
 /** A step of a script: a packet, or something that changes what packets meet. Steps are plain data, so that they print. */
 export type Step =

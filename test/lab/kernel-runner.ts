@@ -1,40 +1,17 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import type { Geometry } from "../../src/bloom/geometry.ts";
-import { type RecordOf, writeRecord } from "../../src/datapath/layout.ts";
-import { MAP_RECORDS, RING_EVENT } from "../../src/datapath/map-records.ts";
+import { RING_EVENT } from "../../src/datapath/map-records.ts";
+import { STREAM_HEADER } from "../../src/datapath/stream-records.ts";
+import { COMMAND, type Frame, framed, runOf, type Sink } from "./routine-records.ts";
 
 /** The kernel's program behind `firmware/test/runner.c`: commands go in, answers come out in the same order. */
 export const RUNNER = "build/runner";
 export const OBJECT = process.env["ROAMWALL_OBJECT"] ?? "build/sfr.bpf.o";
 
-export const COMMAND = {
-  run: 100,
-  setCtl: 101,
-  setPort: 102,
-  ownMacs: 103,
-  localAddresses: 104,
-  setUsed: 105,
-  setCells: 106,
-  readCounters: 107,
-  bench: 108,
-  reset: 109,
-  setHalfOpen: 110,
-} as const;
-
-const HEADER_BYTES = 8;
-const RUN_BYTES = 12;
+const HEADER_BYTES = STREAM_HEADER.bytes;
 const RESULT_BYTES = 28;
 const CELL_BYTES = 12;
 const TC_ACT_SHOT = 2;
-
-export interface Frame {
-  readonly bytes: Uint8Array;
-  readonly direction: 0 | 1;
-  readonly tagged: boolean;
-  readonly fromAp: boolean;
-  readonly gso: boolean;
-  readonly ifindex: number;
-}
 
 export interface Result {
   readonly pass: boolean;
@@ -57,19 +34,6 @@ export interface RunnerOptions {
   readonly mirrors: number;
   readonly slots: number;
   readonly atomics?: boolean;
-}
-
-/** What takes the commands by which a script changes things. */
-export interface Sink {
-  send(kind: number, ...parts: readonly Uint8Array[]): void;
-}
-
-type Ctl = Partial<RecordOf<typeof MAP_RECORDS.ctl.fields>>;
-
-export function sendCtl(to: Sink, ctl: Ctl): void {
-  const body = new Uint8Array(MAP_RECORDS.ctl.bytes);
-  writeRecord(MAP_RECORDS.ctl, new DataView(body.buffer), 0, ctl, true);
-  to.send(COMMAND.setCtl, body);
 }
 
 export class KernelRunner implements Sink {
@@ -99,27 +63,19 @@ export class KernelRunner implements Sink {
   }
 
   send(kind: number, ...parts: readonly Uint8Array[]): void {
-    const header = new Uint8Array(HEADER_BYTES);
-    const view = new DataView(header.buffer);
-    view.setUint16(0, kind, true);
-    view.setUint32(
-      4,
-      parts.reduce((bytes, part) => bytes + part.length, HEADER_BYTES),
-      true,
-    );
-    this.#pending.push(header, ...parts);
+    this.#pending.push(...framed(kind, parts));
     if (this.#pending.length > 512) this.#flush();
   }
 
   /** Answers come in order, at the latest when `settle` resolves. */
   run(frame: Frame, onResult: (result: Result) => void): void {
     this.#waiting.push((body) => onResult(resultOf(body)));
-    this.send(COMMAND.run, head(frame, 1), frame.bytes);
+    this.send(COMMAND.run, runOf(frame), frame.bytes);
   }
 
   /** ns a packet, over `repeat` runs. */
   async bench(frame: Frame, repeat: number): Promise<number> {
-    return (await this.#ask(COMMAND.bench, head(frame, repeat), frame.bytes)).readUInt32LE(0);
+    return (await this.#ask(COMMAND.bench, runOf(frame, { repeat }), frame.bytes)).readUInt32LE(0);
   }
 
   /** All earlier runs have been answered; the counters: denials by reason, then passed, denied and bytes of each slot. */
@@ -159,15 +115,6 @@ export class KernelRunner implements Sink {
     }
     this.#received = this.#received.subarray(at);
   }
-}
-
-function head(frame: Frame, repeat: number): Uint8Array {
-  const out = new Uint8Array(RUN_BYTES);
-  out.set([frame.direction, frame.tagged ? 1 : 0, frame.fromAp ? 1 : 0, frame.gso ? 1 : 0]);
-  const view = new DataView(out.buffer);
-  view.setUint32(4, frame.ifindex, true);
-  view.setUint32(8, repeat, true);
-  return out;
 }
 
 function resultOf(body: Buffer): Result {
