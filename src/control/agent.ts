@@ -363,6 +363,7 @@ class RunningAgent implements Inside {
       fallbackRole: () => this.radius?.fallbackRole,
       superseded: (mac, revoked) => this.radius?.superseded(mac, revoked),
       letGo: async (mac) => this.radius?.letGo(mac) ?? "nobody asked",
+      nobodyKnows: (mac) => this.radius?.nobodyKnows(mac),
       modes: this.modes,
       passed: (event) => {
         if (event.kind === RING.opened || event.type === TYPE.SYN) this.flowLog.add(event);

@@ -11,9 +11,13 @@ import type { Session } from "./session.ts";
 import type { RadiusSettings } from "./settings.ts";
 
 const MAC = "02:00:00:00:0a:01" as Mac;
+const NAMED = "02:00:00:00:0a:02" as Mac;
 const SEEDS = [1, 2, 3, 4] as const;
 const policy = compilePolicy(
-  parsePolicy("zones: {lan: [10.0.0.0/8]}\nroles: {staff: {rules: [out tcp/443 to any]}}", "policy"),
+  parsePolicy(
+    'zones: {lan: [10.0.0.0/8]}\nroles: {staff: {rules: [out tcp/443 to any]}}\nclients: {"02:00:00:00:0a:02": staff}',
+    "policy",
+  ),
   SEEDS,
 );
 const filterOf = (...rules: string[]) => {
@@ -91,6 +95,43 @@ describe("a grant of RADIUS", () => {
     await access.connected(session);
     await waiting;
     expect(given).toMatchObject([{ role: "staff" }]);
+  });
+
+  /** How often hostapd was asked to send the station away. */
+  async function sentAway(
+    { knows = false, isSilent = false, mac = MAC }: { knows?: boolean; isSilent?: boolean; mac?: Mac },
+    atMs = [0],
+  ): Promise<number> {
+    const { access } = bench();
+    let asked = 0;
+    let nowMs = 0;
+    const radius = {
+      knows: () => knows,
+      letGo: async () => {
+        asked++;
+        return "ended";
+      },
+    };
+    const platform = { clock: { nowMs: () => nowMs }, log: { info() {} } };
+    Object.assign(access, { radius, isSilent, parts: { platform, policy: () => policy } });
+    for (const at of atMs) {
+      nowMs = at;
+      access.nobodyKnows(mac);
+      await Promise.resolve();
+    }
+    return asked;
+  }
+
+  it("is missing for whom nobody knows: it logs in again, once an hour at most", async () => {
+    expect(await sentAway({})).toBe(1);
+    expect(await sentAway({}, [0, 1_000, 3_599_000])).toBe(1);
+    expect(await sentAway({}, [0, 3_600_000])).toBe(2);
+  });
+
+  it("is not missing for who logged in here, whom the file names, and while no login would help", async () => {
+    expect(await sentAway({ knows: true })).toBe(0);
+    expect(await sentAway({ mac: NAMED })).toBe(0);
+    expect(await sentAway({ isSilent: true })).toBe(0);
   });
 
   it("is told again of a client that roamed in, filters included", async () => {

@@ -20,6 +20,9 @@ import type { Session } from "./session.ts";
 import type { RadiusSettings } from "./settings.ts";
 
 const PLACE = "RADIUS";
+/** Whom no login helps, since hostapd asks another server than ours, is sent away no more often. */
+const SENT_AWAY_EVERY_MS = 3_600_000;
+const SENT_AWAY_MAX = 1_024;
 /** Of a client's record: those of its role among them. */
 const FILTERS_MAX = 4;
 
@@ -38,6 +41,8 @@ export class RadiusAccess implements RadiusRights {
   /** Grants that wait for a datapath; RADIUS itself gives up after some seconds. */
   private waiting: ((session: Session) => void)[] = [];
   private isSilent = false;
+  /** Stations that had to log in again, and when. */
+  private readonly sentAway = new Map<Mac, number>();
 
   constructor(private readonly parts: RadiusAccessParts) {}
 
@@ -158,6 +163,26 @@ export class RadiusAccess implements RadiusRights {
 
   async letGo(mac: Mac): Promise<Disconnected | "nobody asked"> {
     return (await this.radius?.letGo(mac)) ?? "nobody asked";
+  }
+
+  /**
+   * A station came by a key that hostapd had cached, or by 802.11r: no server was asked, and nobody remembers what one said. It
+   * would stay unknown for as long as it has that key. hostapd forgets the key when it sends the station away, and the login that
+   * follows says what it may. A station of another BSS, or behind a wire, is unknown to the hostapd that is asked.
+   */
+  nobodyKnows(mac: Mac): void {
+    const { platform, policy } = this.parts;
+    const nowMs = platform.clock.nowMs();
+    if (!this.radius || this.isSilent || this.radius.knows(mac) || policy().clients.has(mac)) return;
+    for (const [other, atMs] of this.sentAway) if (nowMs - atMs >= SENT_AWAY_EVERY_MS) this.sentAway.delete(other);
+    if (this.sentAway.has(mac) || this.sentAway.size >= SENT_AWAY_MAX) return;
+    this.sentAway.set(mac, nowMs);
+    this.radius.letGo(mac).then(
+      (said) => {
+        if (said === "ended") platform.log.info("radius", "nobody knows what it may: it must log in again", { mac });
+      },
+      () => {},
+    );
   }
 
   current(mac: Mac): RadiusGrant | undefined {

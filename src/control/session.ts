@@ -52,6 +52,7 @@ export interface SessionParts {
   /** See `MeshParts`. */
   superseded(mac: Mac, revoked: boolean): void;
   letGo(mac: Mac): Promise<Station>;
+  nobodyKnows(mac: Mac): void;
   denied(event: RingEvent, frame: Uint8Array | undefined): void;
   /** The first packet of a flow, or any of a client that is traced. */
   passed(event: RingEvent): void;
@@ -361,6 +362,7 @@ export class Session {
       generation: () => this.tables.generation,
       superseded: (mac, revoked) => this.parts.superseded(mac, revoked),
       letGo: (mac) => this.parts.letGo(mac),
+      nobodyKnows: (mac) => this.parts.nobodyKnows(mac),
       flagsOf: (mac, role, flags) => this.parts.modes.flagsOf(mac, role, flags),
     });
   }

@@ -69,6 +69,7 @@ export class Courier implements Omit<ProxyWire, "soon"> {
       found: (client) => proxy.found(client),
       sighted: (client) => proxy.sighted(client),
       hinted: (mac, hint) => proxy.hinted(mac, { ...hint, isHearsay: mesh.identities !== undefined }),
+      nobodyKnows: (mac) => mesh.nobodyKnows?.(mac),
       send: (value, to) => this.sendLocate(value, to),
     });
     this.pull = new FilterPull({

@@ -255,6 +255,21 @@ describe("a search", () => {
     expect(await searches(29_000)).toBeLessThanOrEqual(1);
   });
 
+  it("in vain is told of, once for each word of the client; one that finds it is not", async () => {
+    const lab = await meshOf(3, { hears: inRow });
+    lab.ap(3).replicator.proxy.arrived(GUEST, 0);
+    await lab.run(900);
+    expect(lab.unknown).toEqual([]);
+    // Later searches follow by themselves.
+    await lab.run(10_000);
+    expect(lab.unknown).toEqual([[3, GUEST]]);
+    lab.ap(1).replicator.proxy.setRights(GUEST, { role: "open", authority: true });
+    lab.ap(1).replicator.proxy.arrived(GUEST, 0);
+    lab.ap(3).replicator.proxy.arrived(GUEST, 0);
+    await lab.run(5_000);
+    expect(lab.unknown).toHaveLength(1);
+  });
+
   it("goes on for a client that is silent, so that its rights are there when it speaks, and claims nothing unseen", async () => {
     const lab = await meshOf(3, { hears: inRow });
     lab.ap(1).replicator.proxy.setRights(GUEST, { role: "open", authority: true });

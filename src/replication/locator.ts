@@ -47,6 +47,8 @@ export interface LocatorParts {
   /** Where the client is, that did not come here. */
   sighted(client: SightedClient): void;
   hinted(mac: Mac, hint: Hint): void;
+  /** It came, and nobody knows it. */
+  nobodyKnows(mac: Mac): void;
   send(value: Locate | Found, to: number | undefined): void;
 }
 
@@ -207,6 +209,7 @@ export class Locator {
     }
     this.counters.gaveUp++;
     const { mac, came } = search;
+    if (came.again === 0) this.parts.nobodyKnows(mac);
     const before = this.nowhere.get(mac)?.forMs ?? NOWHERE_FIRST_MS / 2;
     const forMs = Math.min(NOWHERE_MOST_MS, before * 2);
     remember(this.nowhere, mac, { came, untilMs: nowMs + forMs, forMs }, SEARCHES_MAX);

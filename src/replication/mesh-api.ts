@@ -55,6 +55,8 @@ export interface MeshParts {
   superseded?(mac: Mac, revoked: boolean): void;
   /** A client that is served here was revoked at another AP: hostapd may let it go. */
   letGo?(mac: Mac): Promise<Station>;
+  /** A client came that nobody in the mesh knows, though all were asked. */
+  nobodyKnows?(mac: Mac): void;
 }
 
 export type FlowPath = "symmetric" | "asymmetric";

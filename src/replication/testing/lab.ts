@@ -85,6 +85,8 @@ export class Lab {
   readonly warnings: string[] = [];
   /** Stations that hostapd of an AP was told to let go. */
   readonly letGo: [ap: number, mac: Mac][] = [];
+  /** Clients that came, and of which an AP was told that nobody knows them. */
+  readonly unknown: [ap: number, mac: Mac][] = [];
 
   constructor(
     count: number,
@@ -207,6 +209,7 @@ export class Lab {
           this.letGo.push([ap.id, mac]);
           return "ended";
         },
+        nobodyKnows: (mac) => this.unknown.push([ap.id, mac]),
       },
       { ...MESH_DEFAULTS, ...this.setup.options, ...this.setup.optionsOf?.(ap.id) },
       this.setup.sealOf ?? (identities ? undefined : () => clearSeal),
