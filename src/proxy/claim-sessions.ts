@@ -135,7 +135,7 @@ export class ClaimSessions {
 
   private say({ context, waiting }: ClaimSession): void {
     this.parts.counters.claims++;
-    this.parts.wire.claim(claimOf(context, [...waiting.keys()]), undefined);
+    this.parts.wire.claim(claimOf(context, [...waiting.keys()], this.parts.nowMs()), undefined);
   }
 
   private drive(session: ClaimSession, nowMs: number): void {
@@ -167,6 +167,6 @@ export class ClaimSessions {
   }
 }
 
-export function claimOf({ mac, n, zone, bind }: Context, holders: readonly number[]): ClaimOf {
-  return { mac, n, zone, bind, holders };
+export function claimOf({ mac, n, zone, bind, seenMs }: Context, holders: readonly number[], nowMs: number): ClaimOf {
+  return { mac, n, zone, bind, seenAgeMs: nowMs - seenMs, holders };
 }

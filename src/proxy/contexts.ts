@@ -2,6 +2,7 @@ import { type Mac, macToBytes } from "../base/mac.ts";
 import { CONSTANTS } from "../datapath/abi.ts";
 import type { Datapath } from "../datapath/datapath.ts";
 import type { ClientRecord } from "../datapath/map-records.ts";
+import { isAbove } from "./claim-number.ts";
 import type { Rights, RoleGrant } from "./rights.ts";
 import type { Ticks } from "./ticks.ts";
 
@@ -320,8 +321,9 @@ export class Contexts {
 
 /** The highest claim heard is at least this one. */
 export function heardClaim(context: Context, n: number, nowMs: number): void {
-  if (n > context.n) context.claimHeardMs = nowMs;
-  context.n = Math.max(context.n, n);
+  if (!isAbove(n, context.n)) return;
+  context.claimHeardMs = nowMs;
+  context.n = n;
 }
 
 /** Somebody with authority gave it no role: without a record of its own it would have the unknown client's rights. */

@@ -5,6 +5,7 @@ import type { ClientDump, Datapath, DatapathHandlers } from "../datapath/datapat
 import type { Log } from "../platform/platform.ts";
 import { Audit } from "./audit.ts";
 import { Carry } from "./carry.ts";
+import { isAbove } from "./claim-number.ts";
 import { type ClientStatus, type Context, type ContextParts, Contexts, heardClaim } from "./contexts.ts";
 import { type FilterContent, FilterStore, filterDigest } from "./filter-store.ts";
 import { OwnTable } from "./own-table.ts";
@@ -271,7 +272,7 @@ export class StateProxy {
     this.take(context, rights);
     if (noteTeller(context, rights, holder)) context.toldMs = this.parts.nowMs();
     if (context.withheld === "stale") context.withheld = "";
-    if (here && !context.here && n >= context.n) {
+    if (here && !context.here && !isAbove(context.n, n)) {
       heardClaim(context, n, this.parts.nowMs());
       context.ap = holder;
       context.zone = holderZone;
@@ -349,7 +350,7 @@ export class StateProxy {
   restored(mac: Mac, n: number, zone: number, rights: Rights): void {
     const context = this.contexts.getOrMake(mac, this.parts.nowMs());
     if (!context) return;
-    const isNews = this.take(context, rights) || n > context.n || !context.announced;
+    const isNews = this.take(context, rights) || isAbove(n, context.n) || !context.announced;
     heardClaim(context, n, this.parts.nowMs());
     context.toldMs = this.parts.nowMs();
     if (context.ap === 0) context.zone = zone;

@@ -13,6 +13,8 @@ export interface ClaimOf {
   readonly zone: number;
   /** 0: nobody said. */
   readonly bind: bigint;
+  /** So long ago, at least, it was seen to come; Infinity: nobody remembers. */
+  readonly seenAgeMs: number;
   readonly holders: readonly number[];
 }
 
@@ -20,6 +22,8 @@ export interface ClaimOf {
 export interface HeardPresence {
   readonly n: number;
   readonly here: boolean;
+  /** As in a claim; where it serves the client. */
+  readonly seenAgeMs: number;
   readonly zone: number;
   readonly bind: bigint;
 }
@@ -42,6 +46,8 @@ export interface FoundClient extends Sighting {
   readonly bind: bigint;
   /** How often it was searched for in vain since it was seen: it may have gone again. */
   readonly again: number;
+  /** When this search for it began. */
+  readonly cameMs: number;
 }
 
 /** Where a client is that did not come here. */

@@ -1,5 +1,6 @@
 import type { Mac } from "../base/mac.ts";
 import { Belongings, type BelongingsParts } from "./belongings.ts";
+import { isAbove, numberAbove } from "./claim-number.ts";
 import { ClaimSessions, claimOf, SESSION_MS } from "./claim-sessions.ts";
 import { type Context, type Contexts, heardClaim } from "./contexts.ts";
 import type { Phases } from "./phase.ts";
@@ -50,6 +51,7 @@ export interface RoamParts extends BelongingsParts {
  *   here, holders owe --HANDOVER of each--> adopted: ADOPTED, neighbours stop asking the old AP
  *   here, holders owe --100 ms--> adopted from their mirrors; a HANDOVER that comes late still counts
  *   here --higher claim of another--> elsewhere: HANDOVER to it; nothing is cut
+ *   here --higher claim of another, which saw it come before us--> here: claim above it
  */
 export class Roam {
   readonly counters = newRoamCounters();
@@ -127,8 +129,9 @@ export class Roam {
     else if (client.holder !== id) context.holders.add(client.holder);
     // Its rights are here when it speaks; then it is claimed.
     if (client.again > 0 && !context.here) return;
+    if (client.again === 0) context.seenMs = Math.max(context.seenMs, client.cameMs);
     this.enter(context, client.zone, client.bind);
-    if (context.here && context.ap === id && client.n < context.n)
+    if (context.here && context.ap === id && isAbove(context.n, client.n))
       this.heardOfHolder(context, client.holder, client.n, nowMs);
     // Somebody claimed it while we asked: it is there.
     else if (!context.here && nowMs - context.foreignClaimMs <= EVIDENCE_AFTER_MS) contexts.write(context);
@@ -166,9 +169,9 @@ export class Roam {
    * Nobody would give it anything for the lower one.
    */
   private correct(context: Context, ap: number): void {
-    const { id, wire } = this.parts;
-    if (context.here) wire.claim(claimOf(context, []), ap);
-    else if (context.ap !== ap) wire.hint(ap, context, context.ap || id, context.n + 1);
+    const { id, wire, nowMs } = this.parts;
+    if (context.here) wire.claim(claimOf(context, [], nowMs()), ap);
+    else if (context.ap !== ap) wire.hint(ap, context, context.ap || id, numberAbove(context.n));
   }
 
   /** Who claims may not hear whom we hear: it is told of holders that it does not name. */
@@ -196,6 +199,7 @@ export class Roam {
       this.hintAt(context, from, claim);
       this.belongings.handOver(context, from, claim.holders);
     } else if (precedes(context.n, this.serverOf(context), claim.n, from)) {
+      if (this.outbids(context, from, claim, nowMs)) return;
       this.gather(context);
       if (!context.here) this.hintAt(context, from, claim);
       this.yieldTo(context, from, claim.n, nowMs);
@@ -208,12 +212,26 @@ export class Roam {
     }
   }
 
+  /**
+   * A client that came here since it came there, while neither AP heard of the other, is here, however often it was claimed
+   * in the other part. Whoever says that it does not remember when is believed, as it may have heard of us.
+   */
+  private outbids(context: Context, ap: number, { n, seenAgeMs }: Pick<ClaimOf, "n" | "seenAgeMs">, nowMs: number) {
+    const { here, seenMs, nextClaimMs, holders } = context;
+    if (!here || nowMs < nextClaimMs) return false;
+    if (seenAgeMs === Number.POSITIVE_INFINITY || nowMs - seenMs >= seenAgeMs) return false;
+    holders.add(ap);
+    heardClaim(context, n, nowMs);
+    this.claim(context, nowMs);
+    return true;
+  }
+
   /** A neighbour (`from`) knows of one more AP that may hold state of a client of ours; `n`: the least number that counts. */
   hinted(context: Context, hint: Hint): void {
     const { id, nowMs } = this.parts;
     const { holder, n } = hint;
     if (!context.here || holder === id) return;
-    if (n > context.n) {
+    if (isAbove(n, context.n)) {
       this.outdone(context, hint, nowMs());
     } else if (!context.holders.has(holder)) {
       this.heardOfHolder(context, holder, n, nowMs());
@@ -237,18 +255,19 @@ export class Roam {
       return;
     }
     context.holders.add(holder);
-    heardClaim(context, n - 1, nowMs);
-    this.claim(context, nowMs);
+    this.claim(context, nowMs, n);
   }
 
   /** RIGHTS of an AP that says it serves the client: as a claim that nobody need answer. */
-  heardOf(context: Context, ap: number, { n, here, zone, bind }: HeardPresence): void {
+  heardOf(context: Context, ap: number, said: HeardPresence): void {
+    const { n, here, zone, bind } = said;
     const nowMs = this.parts.nowMs();
     if (here && context.here && zone !== context.zone) {
       this.reportZone(context, zone, ap);
     } else if (here && differs(bind, context.bind)) {
       this.reportIdentity(context, ap);
     } else if (here && precedes(context.n, this.serverOf(context), n, ap)) {
+      if (this.outbids(context, ap, said, nowMs)) return;
       const wasHere = context.here;
       this.yieldTo(context, ap, n, nowMs);
       context.zone = zone;
@@ -256,10 +275,10 @@ export class Roam {
       else this.unasked.set(context, nowMs + UNASKED_AFTER_MS);
     } else if (here && precedes(n, ap, context.n, this.serverOf(context))) {
       this.correct(context, ap);
-    } else if (!here && !context.here && n > context.n) {
+    } else if (!here && !context.here && isAbove(n, context.n)) {
       heardClaim(context, n, nowMs);
       context.ap = 0;
-    } else if (!here && !context.here && n < context.n) {
+    } else if (!here && !context.here && isAbove(context.n, n)) {
       this.missedClaim(context, ap);
     } else if (!here && context.here && zone === context.zone && !differs(bind, context.bind)) {
       this.heardOfHolder(context, ap, n, nowMs);
@@ -366,7 +385,7 @@ export class Roam {
     this.unasked.delete(context);
     if (context.here || context.ap === 0) return;
     this.gather(context);
-    this.hintAt(context, context.ap, claimOf(context, []));
+    this.hintAt(context, context.ap, claimOf(context, [], this.parts.nowMs()));
     this.belongings.handOver(context, context.ap, []);
   }
 
@@ -419,10 +438,12 @@ export class Roam {
     this.parts.log.warn("proxy", `${mac} logged in as somebody else: nothing is handed over`, { ap });
   }
 
-  private claim(context: Context, nowMs: number): void {
+  /** `least`: what others said that it takes. */
+  private claim(context: Context, nowMs: number, least = 0): void {
     const { id, contexts, wire, exports } = this.parts;
     const isShared = exports(context.zone);
-    heardClaim(context, context.n + 1, nowMs);
+    heardClaim(context, numberAbove(context.n), nowMs);
+    heardClaim(context, least, nowMs);
     context.ap = id;
     context.here = true;
     context.announced ||= isShared;
@@ -475,7 +496,7 @@ export function giveRights(context: Context, rights: Rights | undefined): void {
 
 /** Order of claims: (n, ap). */
 function precedes(n: number, ap: number, otherN: number, otherAp: number): boolean {
-  return n < otherN || (n === otherN && ap < otherAp);
+  return isAbove(otherN, n) || (n === otherN && ap < otherAp);
 }
 
 function backoffMs(flips: readonly number[], nowMs: number): number {

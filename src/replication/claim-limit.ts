@@ -1,3 +1,4 @@
+import { isAbove } from "../proxy/claim-number.ts";
 import { TokenBucket } from "./bucket.ts";
 
 /** An AP whose clients all come at once takes no more from others than it has places for. */
@@ -16,7 +17,7 @@ export class ClaimLimit {
 
   /** What is said again, or takes nobody's client, costs nothing. */
   mayClaim(known: Claimed | undefined, by: number, n: number, nowMs: number): boolean {
-    const takes = known !== undefined && known.ap !== 0 && known.ap !== by && n >= known.n;
+    const takes = known !== undefined && known.ap !== 0 && known.ap !== by && !isAbove(known.n, n);
     return !takes || this.bucket.take(1, nowMs);
   }
 }

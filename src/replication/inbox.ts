@@ -259,9 +259,9 @@ export class Inbox {
       if (context) proxy.contexts.write(context);
     }
     if (record.empty) return;
-    const { mac, n, zone, bind } = record;
+    const { mac, n, zone, bind, seenAgeMs } = record;
     const here = record.here && this.mayClaim(from, record, nowMs);
-    proxy.heardRights(from.id, { mac, n, here, zone, bind, rights: rightsOfRecord(record, nowMs) });
+    proxy.heardRights(from.id, { mac, n, here, zone, bind, seenAgeMs, rights: rightsOfRecord(record, nowMs) });
   }
 
   private snap(from: Neighbour, nowMs: number): boolean {

@@ -283,7 +283,7 @@ export class Locator {
     search.isAnswered = true;
     search.isFound ||= here;
     const client = { mac, holder, holderZone, n, rights: rightsOfRecord(rights, nowMs) };
-    if (came) this.parts.found({ ...client, ...came });
+    if (came) this.parts.found({ ...client, ...came, cameMs: search.startedMs });
     else this.parts.sighted({ ...client, here });
     if (here) for (const tell of waiting.splice(0)) tell(true);
   }

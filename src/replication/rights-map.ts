@@ -13,7 +13,7 @@ export function rightsRecord(slot: number, context: Context | undefined, ver: nu
 
 /** Also of a client that nobody was told of: for who asks. */
 export function rightsOfContext(context: Context, ver: number, nowMs: number): RightsRecord {
-  const { slot, mac, n, here, withheld } = context;
+  const { slot, mac, n, here, withheld, seenMs } = context;
   // What does not count here is not vouched for either. What ended is said so: nothing before it may come back.
   const rights = withheld === "" ? newestOf(context) : undefined;
   return {
@@ -23,6 +23,7 @@ export function rightsOfContext(context: Context, ver: number, nowMs: number): R
     mac,
     n,
     here,
+    seenAgeMs: here ? nowMs - seenMs : Number.POSITIVE_INFINITY,
     revoked: rights?.revoked ?? false,
     monitor: rights?.monitor ?? false,
     serial: rights?.serial ?? 0,

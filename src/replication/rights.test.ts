@@ -285,7 +285,7 @@ describe("a revocation", () => {
     // 62 others need all slots there are.
     for (let i = 0; i < 64; i++) loginAt(lab.ap(1), parseMac(`02:00:00:00:0d:${(i + 16).toString(16)}`, "test"));
     expect(proxy.contexts.get(GUEST)).toBeUndefined();
-    proxy.heardRights(9, { mac: GUEST, n: 1, here: false, zone: 0, bind: 0n, rights: old });
+    proxy.heardRights(9, { mac: GUEST, n: 1, here: false, seenAgeMs: 0, zone: 0, bind: 0n, rights: old });
     expect(lab.ap(1).datapath.client(GUEST)).toBeUndefined();
   });
 

@@ -46,7 +46,7 @@ const SAID: Record<string, { dst: number; records(lab: Lab): Records; believed(l
     dst: TO_ALL,
     records: (lab) => {
       const { zone, bind } = contextOf(lab);
-      return record(claim, { mac: CLIENT, n: 90, zone, bind, holders: [] });
+      return record(claim, { mac: CLIENT, n: 90, zone, bind, seenAgeMs: 0, holders: [] });
     },
     believed: (lab) => contextOf(lab).ap === SPOKEN_FOR,
   },
@@ -54,7 +54,7 @@ const SAID: Record<string, { dst: number; records(lab: Lab): Records; believed(l
     dst: VICTIM,
     records: (lab) => {
       const { zone, bind } = contextOf(lab);
-      return record(claim, { mac: CLIENT, n: 90, zone, bind, holders: [] });
+      return record(claim, { mac: CLIENT, n: 90, zone, bind, seenAgeMs: 0, holders: [] });
     },
     believed: (lab) => contextOf(lab).ap === SPOKEN_FOR,
   },
@@ -154,9 +154,28 @@ describe("a captured access point", () => {
   it("claims as itself what it likes, at a bounded rate", async () => {
     const { lab } = await served("identities");
     const { zone, bind, n } = contextOf(lab);
-    lab.ap(CAPTURED).replicator.courier.claim({ mac: CLIENT, n: n + 1, zone, bind, holders: [] }, undefined);
+    lab
+      .ap(CAPTURED)
+      .replicator.courier.claim({ mac: CLIENT, n: n + 1, zone, bind, seenAgeMs: 0, holders: [] }, undefined);
     await lab.run(20);
     expect(contextOf(lab).ap).toBe(CAPTURED);
+  });
+
+  it.each([
+    ["a number half of all ahead, less one", (n: number) => n + 2 ** 31 - 1],
+    ["a number half of all ahead", (n: number) => n + 2 ** 31],
+    ["the highest number there is", () => 2 ** 32 - 1],
+  ] as const)("claims under %s, and loses the client to the next frame all the same", async (_name, above) => {
+    const { lab } = await served("identities");
+    const { zone, bind, n } = contextOf(lab);
+    lab
+      .ap(CAPTURED)
+      .replicator.courier.claim({ mac: CLIENT, n: above(n), zone, bind, seenAgeMs: 0, holders: [] }, undefined);
+    await lab.run(1_000);
+    expect(pass(lab.ap(VICTIM), 1, "A>", "<A")).toBe(0);
+    await lab.run(1_000);
+    for (const id of [VICTIM, SPOKEN_FOR])
+      expect(lab.ap(id).replicator.proxy.contexts.get(CLIENT)!.ap, `AP ${id}`).toBe(VICTIM);
   });
 
   it.each([
@@ -193,7 +212,9 @@ describe("a captured access point", () => {
     await lab.run(2_000);
     const { taken } = listen(lab);
     lab.ap(1).replicator.courier.announce(contextOf(lab).slot);
-    lab.ap(CAPTURED).replicator.courier.claim({ mac: CLIENT, n: 99, zone: 0, bind: 0n, holders: [] }, undefined);
+    lab
+      .ap(CAPTURED)
+      .replicator.courier.claim({ mac: CLIENT, n: 99, zone: 0, bind: 0n, seenAgeMs: 0, holders: [] }, undefined);
     await lab.run(1_000);
     expect(taken()).toBe(0);
     expect(contextOf(lab).ap).toBe(VICTIM);

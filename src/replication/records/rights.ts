@@ -1,6 +1,7 @@
 import type { BitReader, BitWriter } from "../../base/bits.ts";
 import { type Mac, macFromBytes, macToBytes } from "../../base/mac.ts";
 import { type Codec, KIND } from "./kinds.ts";
+import { emitSeen, parseSeen, SEEN_BYTES } from "./seen.ts";
 
 /**
  * A client slot of the sender: whose it is, whether the client is served there, and its rights, ahead of its roam. It
@@ -15,6 +16,8 @@ export interface RightsRecord {
   /** Claim count of the sender's knowledge, and whether the sender is who claimed. */
   readonly n: number;
   readonly here: boolean;
+  /** See `emitSeen`; of a client that the sender serves. */
+  readonly seenAgeMs: number;
   readonly revoked: boolean;
   readonly monitor: boolean;
   readonly serial: number;
@@ -58,7 +61,9 @@ export const rights: Codec<RightsRecord> = {
 /** Without `ver`: as in a snapshot. */
 export function rightsBytes(value: RightsRecord): number {
   if (value.empty) return 3;
-  return FIXED_BYTES + value.filters.length * 8 + new TextEncoder().encode(value.role).length;
+  return (
+    FIXED_BYTES + (value.here ? SEEN_BYTES : 0) + value.filters.length * 8 + new TextEncoder().encode(value.role).length
+  );
 }
 
 export function emitRights(writer: BitWriter, value: RightsRecord): void {
@@ -71,6 +76,7 @@ export function emitRights(writer: BitWriter, value: RightsRecord): void {
   if (value.empty) return;
   writer.writeBytes(macToBytes(value.mac));
   writer.write(value.n, 32);
+  if (value.here) emitSeen(writer, value.seenAgeMs);
   writer.write(value.serial, 32);
   writer.write(value.rev, 16);
   writer.write(value.origin, 16);
@@ -98,7 +104,9 @@ export function parseRights(reader: BitReader, ver: number): RightsRecord | unde
   ];
   if (empty) return reader.failed ? undefined : emptySlot(slot, ver);
   const macBytes = reader.readBytes(6);
-  const [n, serial, rev, origin] = [reader.read(32), reader.read(32), reader.read(16), reader.read(16)];
+  const n = reader.read(32);
+  const seenAgeMs = here ? parseSeen(reader) : Number.POSITIVE_INFINITY;
+  const [serial, rev, origin] = [reader.read(32), reader.read(16), reader.read(16)];
   const [leftTenths, zone, bind] = [reader.read(32), reader.read(16), reader.read64()];
   const [openOut, openIn, halfOpen] = [reader.read(16), reader.read(16), reader.read(16)];
   const count = reader.read(8);
@@ -115,6 +123,7 @@ export function parseRights(reader: BitReader, ver: number): RightsRecord | unde
     mac: macFromBytes(macBytes),
     n,
     here,
+    seenAgeMs,
     revoked,
     monitor,
     serial,
@@ -139,6 +148,7 @@ export function emptySlot(slot: number, ver: number): RightsRecord {
     mac: NOBODY,
     n: 0,
     here: false,
+    seenAgeMs: Number.POSITIVE_INFINITY,
     revoked: false,
     monitor: false,
     serial: 0,
