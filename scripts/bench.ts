@@ -14,6 +14,7 @@ import { replicated, replication } from "./bench/replication.ts";
 import type { Context, Group, Row } from "./bench/row.ts";
 import { bundle, resident } from "./bench/sizes.ts";
 import { testrun } from "./bench/testrun.ts";
+import { runCommand, UsageError } from "./command.ts";
 
 const GROUPS: readonly Group[] = [
   established,
@@ -52,8 +53,6 @@ interface Options {
   readonly rounds: number | undefined;
   readonly systems: readonly string[];
 }
-
-class UsageError extends Error {}
 
 function parseArguments(list: readonly string[]): Options {
   const words = list.flatMap((argument) => (argument.startsWith("--") ? splitOption(argument) : [argument]));
@@ -216,13 +215,4 @@ async function main(): Promise<number> {
   return failed.length === 0 ? 0 : 1;
 }
 
-// Labs are taken down when the process exits, whatever ends it.
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => process.exit(130));
-
-try {
-  process.exitCode = await main();
-} catch (error) {
-  process.stderr.write(`${(error as Error).message}\n`);
-  if (error instanceof UsageError) process.stderr.write(`${USAGE}\n`);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
-}
+await runCommand(USAGE, main);

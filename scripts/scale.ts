@@ -8,6 +8,8 @@ import { runInNewContext } from "node:vm";
 import { type Panel, plot } from "../src/control/report/plot.ts";
 import { portableCrypto } from "../src/platform/portable-crypto.ts";
 import { full, planar, type Radio } from "../src/simulate/radio.ts";
+import { randomOf } from "../src/simulate/random.ts";
+import { runCommand, UsageError } from "./command.ts";
 import { ScaleMesh, type Work } from "./scale/mesh.ts";
 
 const USAGE = `usage: node scripts/ts.mjs scripts/scale.ts [--quick] [--seconds N] [--write]
@@ -56,8 +58,6 @@ interface Options {
   readonly write: boolean;
 }
 
-class UsageError extends Error {}
-
 function parseArguments(list: readonly string[]): Options {
   let [sizes, seconds, write] = [SIZES, 30, false];
   const words = [...list];
@@ -69,17 +69,6 @@ function parseArguments(list: readonly string[]): Options {
   }
   if (!(seconds >= 1)) throw new UsageError("--seconds: a number from 1 on");
   return { sizes, seconds, write };
-}
-
-/** Seeded: a run can be repeated. */
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 setFlagsFromString("--expose-gc");
@@ -171,7 +160,7 @@ function writeDocument(costs: readonly Cost[]): void {
   writeFileSync(FIGURE, figureOf(costs));
 }
 
-async function main(): Promise<void> {
+async function main(): Promise<number> {
   const { sizes, seconds, write } = parseArguments(process.argv.slice(2));
   const radios = [...FULL_SIZES.map(full), ...sizes.map((size) => planar(size, randomOf(size)))];
   const costs: Cost[] = [];
@@ -182,12 +171,7 @@ async function main(): Promise<void> {
     process.stdout.write(`${rowOf(cost)}\n`);
   }
   if (write) writeDocument(costs);
+  return 0;
 }
 
-try {
-  await main();
-} catch (error) {
-  process.stderr.write(`${(error as Error).message}\n`);
-  if (error instanceof UsageError) process.stderr.write(`${USAGE}\n`);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
-}
+await runCommand(USAGE, main);

@@ -4,6 +4,7 @@
  * build. Exit code 1 when a process grows or a connection fails.
  */
 import { availableParallelism } from "node:os";
+import { runCommand, UsageError } from "./command.ts";
 import { type SoakResult, soak } from "./soak/run.ts";
 
 const USAGE = `usage: node scripts/ts.mjs scripts/soak.ts [--minutes N] [--rate N] [--leak BYTES] [--json]
@@ -13,8 +14,6 @@ const USAGE = `usage: node scripts/ts.mjs scripts/soak.ts [--minutes N] [--rate 
   --json        one JSON object on standard output`;
 
 const NUMBERS = { "--minutes": "minutes", "--rate": "rate", "--leak": "leak" } as const;
-
-class UsageError extends Error {}
 
 function parseArguments(list: readonly string[]) {
   const options = { minutes: 1, rate: 1_000, leak: 0, json: false };
@@ -64,13 +63,4 @@ async function main(): Promise<number> {
   return result.failed > 0 || result.processes.some(({ growth }) => growth.grows) ? 1 : 0;
 }
 
-// The lab is taken down when the process exits, whatever ends it.
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => process.exit(130));
-
-try {
-  process.exitCode = await main();
-} catch (error) {
-  process.stderr.write(`${(error as Error).message}\n`);
-  if (error instanceof UsageError) process.stderr.write(`${USAGE}\n`);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
-}
+await runCommand(USAGE, main);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "host.h"
 
@@ -60,6 +61,27 @@ bool arg_address(JSValueConst value, JSValueConst port_value, struct address *ou
 	if (!is_good)
 		throw_text("EINVAL", "no address, or one of an interface that is not there");
 	return is_good;
+}
+
+bool arg_unix_path(JSValueConst value, struct address *out)
+{
+	struct sockaddr_un *unix_at = (struct sockaddr_un *)&out->storage;
+	const char *path = arg_text(value);
+	size_t length;
+
+	if (!path)
+		return false;
+	memset(out, 0, sizeof(*out));
+	unix_at->sun_family = AF_UNIX;
+	out->length = sizeof(*unix_at);
+	length = strlen(path);
+	if (length < sizeof(unix_at->sun_path))
+		memcpy(unix_at->sun_path, path, length);
+	JS_FreeCString(ctx, path);
+	if (length && length < sizeof(unix_at->sun_path))
+		return true;
+	throw_errno(length ? ENAMETOOLONG : EINVAL);
+	return false;
 }
 
 /* The interface is named where the address alone says nothing: as Node does. */

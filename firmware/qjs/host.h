@@ -135,6 +135,7 @@ struct address {
 
 bool address_parse(const char *text, unsigned int port, struct address *out);
 bool arg_address(JSValueConst text, JSValueConst port, struct address *out);
+bool arg_unix_path(JSValueConst path, struct address *out);
 JSValue address_text(const struct address *address);
 unsigned int address_port(const struct address *address);
 /* Of a bound socket. */

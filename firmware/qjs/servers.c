@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "host.h"
@@ -93,27 +92,16 @@ static JSValue bound(int fd, const struct sockaddr *address, socklen_t length, J
 /* host.serveUnix(path, onStream(id)): an id. Only its owner may connect. */
 static JSValue js_serve_unix(JSContext *context, JSValueConst self, int argc, JSValueConst *argv)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	const char *path;
+	struct address address;
 	JSValue result;
-	size_t length;
 	mode_t mask;
 
-	(void)self, (void)argc;
-	if (!arg_function(argv[1]))
+	(void)context, (void)self, (void)argc;
+	if (!arg_function(argv[1]) || !arg_unix_path(argv[0], &address))
 		return JS_EXCEPTION;
-	path = arg_text(argv[0]);
-	if (!path)
-		return JS_EXCEPTION;
-	length = strlen(path);
-	if (length < sizeof(address.sun_path))
-		memcpy(address.sun_path, path, length);
-	JS_FreeCString(context, path);
-	if (!length || length >= sizeof(address.sun_path))
-		return throw_errno(length ? ENAMETOOLONG : EINVAL);
 	mask = umask(0177);
-	result = bound(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), (struct sockaddr *)&address,
-		       sizeof(address), argv[1]);
+	result = bound(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0),
+		       (struct sockaddr *)&address.storage, address.length, argv[1]);
 	umask(mask);
 	return result;
 }

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "host.h"
@@ -204,23 +203,12 @@ static JSValue connect_to(const struct sockaddr *address, socklen_t length, JSVa
 /* host.connectUnix(path, onConnect(error)): an id. Throws where it is clear at once that nobody listens. */
 static JSValue js_connect_unix(JSContext *context, JSValueConst self, int argc, JSValueConst *argv)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	const char *path;
-	size_t length;
+	struct address address;
 
-	(void)self, (void)argc;
-	if (!arg_function(argv[1]))
+	(void)context, (void)self, (void)argc;
+	if (!arg_function(argv[1]) || !arg_unix_path(argv[0], &address))
 		return JS_EXCEPTION;
-	path = arg_text(argv[0]);
-	if (!path)
-		return JS_EXCEPTION;
-	length = strlen(path);
-	if (length < sizeof(address.sun_path))
-		memcpy(address.sun_path, path, length);
-	JS_FreeCString(context, path);
-	if (!length || length >= sizeof(address.sun_path))
-		return throw_errno(length ? ENAMETOOLONG : EINVAL);
-	return connect_to((struct sockaddr *)&address, sizeof(address), argv[1]);
+	return connect_to((struct sockaddr *)&address.storage, address.length, argv[1]);
 }
 
 /* host.connectTcp(address, port, onConnect(error)): an id. */

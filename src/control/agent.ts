@@ -255,7 +255,7 @@ class RunningAgent implements Inside {
       policy: this.force.status,
       modes: this.modes.list(),
       ...(this.trial.status && { trial: this.trial.status }),
-      ...(this.memberAccess && { members: this.memberAccess.status() }),
+      ...(this.members && { members: this.members }),
       ...(this.network && { mqtt: this.network.state }),
       ...(this.radius?.status && { radius: this.radius.status }),
       ...(this.page && { page: this.page.status }),

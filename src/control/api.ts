@@ -9,6 +9,7 @@
  *
  *     {"event":{...}}      {"event":{...},"lost":12}
  */
+import { joined } from "../base/bytes.ts";
 import { isRoamwallError, RoamwallError } from "../base/errors.ts";
 import type { Platform, Stream } from "../platform/platform.ts";
 
@@ -241,7 +242,7 @@ function readLines(stream: Stream, bytesMax: number, onLine: (line: string) => v
       chunks.push(bytes.slice(from, end));
       from = end + 1;
       held = 0;
-      onLine(new TextDecoder().decode(joined(chunks.splice(0))));
+      onLine(new TextDecoder().decode(joined(...chunks.splice(0))));
     }
     held += bytes.length - from;
     if (held > bytesMax) {
@@ -251,14 +252,4 @@ function readLines(stream: Stream, bytesMax: number, onLine: (line: string) => v
     }
     if (from < bytes.length) chunks.push(bytes.slice(from));
   });
-}
-
-function joined(chunks: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
 }

@@ -1,5 +1,4 @@
 /** A connection to roamwalld, from the greeting to its end: the `Datapath` of an agent whose packets a kernel judges. */
-import { RoamwallError } from "../base/errors.ts";
 import type { Platform } from "../platform/platform.ts";
 import { ABI_VERSION } from "./abi.ts";
 import { CommandWriter } from "./commands.ts";
@@ -24,7 +23,7 @@ export async function connectDatapath(platform: Platform, path: string): Promise
       else resolve(client);
     });
     const cancel = platform.clock.after(HELLO_TIMEOUT_MS, () =>
-      framing.fail(new RoamwallError("ROAMWALL_ERR_CONNECT", `${path}: no greeting within ${HELLO_TIMEOUT_MS} ms`)),
+      framing.fail("ROAMWALL_ERR_CONNECT", `no greeting within ${HELLO_TIMEOUT_MS} ms`),
     );
   });
 }
@@ -69,21 +68,21 @@ class Client extends CommandWriter implements Datapath {
   }
 
   close(): void {
-    this.framing.fail(new RoamwallError("ROAMWALL_ERR_CLOSED", `${this.framing.path}: closed`));
+    this.framing.fail("ROAMWALL_ERR_CLOSED", "closed");
   }
 
   private readOpening(kind: number, view: DataView, at: number, bytes: number): void {
     const { framing } = this;
     if (kind === EVENTS.refused.number) {
-      framing.fail(new RoamwallError("ROAMWALL_ERR_CONNECT", `${framing.path}: ${refusalText(view, at, bytes)}`));
+      framing.fail("ROAMWALL_ERR_CONNECT", refusalText(view, at, bytes));
       return;
     }
     const abi = bytes >= 8 ? view.getUint32(at + EVENTS.hello.body.offset["abi"]!, framing.le) : 0;
     if (kind !== EVENTS.hello.number || bytes < 8) {
       framing.failProtocol(`a first record of kind ${kind}`);
     } else if (abi !== ABI_VERSION) {
-      const text = `${framing.path}: roamwalld speaks abi version ${abi}, this agent ${ABI_VERSION}`;
-      framing.fail(new RoamwallError("ROAMWALL_ERR_ABI", `${text}; install both from one release`));
+      const text = `roamwalld speaks abi version ${abi}, this agent ${ABI_VERSION}`;
+      framing.fail("ROAMWALL_ERR_ABI", `${text}; install both from one release`);
     } else {
       const hello = framing.readBody(EVENTS.hello.body, view, at, bytes);
       if (!hello) return;

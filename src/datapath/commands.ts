@@ -29,7 +29,7 @@ export class CommandWriter {
   }
 
   deleteClient(mac: Mac): void {
-    this.framing.send(COMMANDS.delete_client, { mac: macToBytes(mac) });
+    this.send(COMMANDS.delete_client, { mac: macToBytes(mac) });
   }
 
   setFilter(filter: FilterBits): void {
@@ -49,7 +49,7 @@ export class CommandWriter {
   }
 
   deleteFilter(id: number): void {
-    this.framing.send(COMMANDS.delete_filter, { id });
+    this.send(COMMANDS.delete_filter, { id });
   }
 
   setZones(generation: number, entries: readonly ZoneEntry[]): void {
@@ -66,7 +66,7 @@ export class CommandWriter {
   }
 
   setOptions(options: DatapathOptions): void {
-    this.framing.send(COMMANDS.set_options, {
+    this.send(COMMANDS.set_options, {
       mode: options.mode,
       hold_ms: options.holdMs,
       pickup_s: options.pickupS,
@@ -89,11 +89,11 @@ export class CommandWriter {
   }
 
   clearMirror(mirror: number): void {
-    this.framing.send(COMMANDS.clear_mirror, { mirror });
+    this.send(COMMANDS.clear_mirror, { mirror });
   }
 
   mirrorTicks(mirror: number, fast: number, slow: number): void {
-    this.framing.send(COMMANDS.mirror_ticks, { mirror, fast, slow });
+    this.send(COMMANDS.mirror_ticks, { mirror, fast, slow });
   }
 
   adopt(slot: number, mark: number, xHi: ArrayLike<number>, xLo: ArrayLike<number>, codes: ArrayLike<number>): void {
@@ -108,23 +108,27 @@ export class CommandWriter {
   }
 
   shortenClient(slot: number, code: number): void {
-    this.framing.send(COMMANDS.shorten_client, { slot, code });
+    this.send(COMMANDS.shorten_client, { slot, code });
   }
 
   flushHeld(slot: number): void {
-    this.framing.send(COMMANDS.flush_held, { slot });
+    this.send(COMMANDS.flush_held, { slot });
   }
 
   dump(from: number, count: number): void {
-    this.framing.send(COMMANDS.dump, { from, count });
+    this.send(COMMANDS.dump, { from, count });
   }
 
   dumpClients(): void {
-    this.framing.send(COMMANDS.dump_clients, {});
+    this.send(COMMANDS.dump_clients, {});
   }
 
   ready(): void {
-    this.framing.send(COMMANDS.ready, {});
+    this.send(COMMANDS.ready, {});
+  }
+
+  private send<F extends Fields>(of: { number: number; body: Layout<F> }, value: Partial<RecordOf<F>>): void {
+    this.framing.send(of, value);
   }
 
   private sendTable<F extends Fields>(

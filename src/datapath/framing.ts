@@ -46,7 +46,7 @@ export class Framing {
     readonly path: string,
   ) {
     stream.onBytes((bytes) => this.take(bytes));
-    stream.onClose(() => this.fail(new RoamwallError("ROAMWALL_ERR_CONNECT", `${path}: closed by roamwalld`)));
+    stream.onClose(() => this.fail("ROAMWALL_ERR_CONNECT", "closed by roamwalld"));
   }
 
   onRecord(handler: RecordHandler): void {
@@ -58,16 +58,16 @@ export class Framing {
     this.endHandler = handler;
   }
 
-  fail(error: Error): void {
+  fail(code: RoamwallError["code"], what: string): void {
     if (this.closed) return;
     this.closed = true;
     this.heldBytes = 0;
     this.stream.close();
-    this.endHandler(error);
+    this.endHandler(new RoamwallError(code, `${this.path}: ${what}`));
   }
 
   failProtocol(what: string): void {
-    this.fail(new RoamwallError("ROAMWALL_ERR_PROTOCOL", `${this.path}: ${what}: not roamwalld's stream`));
+    this.fail("ROAMWALL_ERR_PROTOCOL", `${what}: not roamwalld's stream`);
   }
 
   pause(): void {
@@ -99,9 +99,7 @@ export class Framing {
     this.outView.setUint32(bytesAt!, bytes, this.le);
     fill(this.outView, this.out);
     this.stream.write(this.out.subarray(0, bytes));
-    if (this.stream.pendingBytes > UNSENT_MAX_BYTES) {
-      this.fail(new RoamwallError("ROAMWALL_ERR_CONNECT", `${this.path}: roamwalld reads nothing`));
-    }
+    if (this.stream.pendingBytes > UNSENT_MAX_BYTES) this.fail("ROAMWALL_ERR_CONNECT", "roamwalld reads nothing");
   }
 
   /** A record that is all fixed body; a field that is left out is zero. */

@@ -1,4 +1,5 @@
 /** pcapng (draft-ietf-opsawg-pcapng), as little of it as a live capture needs: one section, one Ethernet interface. */
+import { joined } from "../base/bytes.ts";
 
 const SECTION_HEADER = 0x0a0d0d0a;
 const INTERFACE_DESCRIPTION = 1;
@@ -30,7 +31,7 @@ export function sectionBlocks(interfaceName: string, snapLength: number): Uint8A
   const section = block(SECTION_HEADER, [u32(BYTE_ORDER_MAGIC), u16(1), u16(0), u32(0xffffffff), u32(0xffffffff)]);
   const name = option(OPTION_INTERFACE_NAME, new TextEncoder().encode(interfaceName));
   const end = option(OPTION_END, new Uint8Array(0));
-  return joined([section, block(INTERFACE_DESCRIPTION, [u16(LINK_ETHERNET), u16(0), u32(snapLength), name, end])]);
+  return joined(section, block(INTERFACE_DESCRIPTION, [u16(LINK_ETHERNET), u16(0), u32(snapLength), name, end]));
 }
 
 export function packetBlock({ bytes, length, microseconds, comment, isInbound }: WrittenPacket): Uint8Array {
@@ -48,13 +49,13 @@ export function packetBlock({ bytes, length, microseconds, comment, isInbound }:
 }
 
 function block(type: number, parts: readonly Uint8Array[]): Uint8Array {
-  const body = joined(parts);
+  const body = joined(...parts);
   const length = u32(body.length + 12);
-  return joined([u32(type), length, body, length]);
+  return joined(u32(type), length, body, length);
 }
 
 function option(code: number, value: Uint8Array): Uint8Array {
-  return joined([u16(code), u16(value.length), padded(value)]);
+  return joined(u16(code), u16(value.length), padded(value));
 }
 
 function padded(bytes: Uint8Array): Uint8Array {
@@ -69,14 +70,4 @@ function u16(value: number): Uint8Array {
 
 function u32(value: number): Uint8Array {
   return Uint8Array.of(value & 255, (value >>> 8) & 255, (value >>> 16) & 255, value >>> 24);
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -1,3 +1,5 @@
+import { joined } from "../base/bytes.ts";
+
 /**
  * Octets that are longer than a vendor attribute (247 octets in all), over several of them:
  *
@@ -31,21 +33,11 @@ export function joinFragments(values: readonly Uint8Array[]): Map<number, Uint8A
     own[index!] = value.subarray(HEAD_BYTES);
     parts.set(filter!, own);
   }
-  const joined = new Map<number, Uint8Array>();
+  const whole = new Map<number, Uint8Array>();
   for (const [filter, own] of parts) {
     const missing = own.indexOf(undefined);
     if (missing >= 0) return `fragment ${missing} of ${own.length} of filter ${filter} is missing`;
-    joined.set(filter, concat(own as Uint8Array[]));
-  }
-  return joined;
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
+    whole.set(filter, joined(...(own as Uint8Array[])));
   }
   return whole;
 }

@@ -1,3 +1,4 @@
+import { joined } from "../base/bytes.ts";
 import { KEY_BYTES, type Keyring, type MeshKey } from "./keyring.ts";
 import type { Members } from "./members.ts";
 import { TO_ALL } from "./outbox.ts";
@@ -201,11 +202,4 @@ class PairedChannel implements Channel, Dealing {
 /** Neither the mesh key alone nor what two have in common alone is enough: a rotation of the one renews both. */
 function mixed(secret: Uint8Array, mesh: MeshKey): MeshKey {
   return { slot: mesh.slot, secret: joined(secret, mesh.secret) };
-}
-
-function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const whole = new Uint8Array(a.length + b.length);
-  whole.set(a);
-  whole.set(b, a.length);
-  return whole;
 }

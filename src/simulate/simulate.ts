@@ -1,6 +1,7 @@
 /** Meshes of growing size, and what replication costs and keeps in each. */
 import type { Crypto } from "../platform/platform.ts";
 import { planar, type Radio } from "./radio.ts";
+import { randomOf } from "./random.ts";
 import { type Point, WalkMesh } from "./walks.ts";
 
 export interface SimulateOptions {
@@ -107,15 +108,4 @@ function radioOf(places: readonly Point[], spacing: number, random: () => number
   const hears = (a: Point, b: Point) => a !== b && Math.hypot(a.x - b.x, a.y - b.y) <= RANGE * spacing;
   const neighbours = places.map((a) => places.flatMap((b, i) => (hears(a, b) ? [i] : [])));
   return places.length > 1 ? { name: "plan", neighbours } : planar(1, random);
-}
-
-/** Seeded: a run can be repeated. */
-export function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

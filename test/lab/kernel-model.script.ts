@@ -1,5 +1,6 @@
 import type { FilterBits, ServiceEntry, ZoneEntry } from "../../src/datapath/datapath.ts";
 import type { ClientRecord } from "../../src/datapath/map-records.ts";
+import { randomOf } from "../../src/simulate/random.ts";
 import type { Frame } from "./routine-records.ts";
 
 /** A step of a script: a packet, or something that changes what packets meet. Steps are plain data, so that they print. */
@@ -29,16 +30,15 @@ export type Step =
   | { readonly kind: "publish" }
   | { readonly kind: "sweep" };
 
-/** Small and fast, the same everywhere: mulberry32. */
 export class Random {
-  constructor(private state: number) {}
+  readonly #next: () => number;
+
+  constructor(seed: number) {
+    this.#next = randomOf(seed);
+  }
 
   below(limit: number): number {
-    this.state = (this.state + 0x6d2b79f5) >>> 0;
-    let t = this.state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * limit);
+    return Math.floor(this.#next() * limit);
   }
 
   chance(percent: number): boolean {

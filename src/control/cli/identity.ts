@@ -5,7 +5,7 @@ import { type MembersStatus, readIdentity } from "../identities.ts";
 import { IDENTITY_DEFAULTS } from "../settings-identities.ts";
 import { SOCKET_DEFAULT, SOCKET_OPTION } from "./ask.ts";
 import { printable } from "./text.ts";
-import { type Call, EXIT, JSON_OPTION, usage, type Verb } from "./verb.ts";
+import { type Call, EXIT, exists, JSON_OPTION, say, usage, type Verb } from "./verb.ts";
 
 const OWNER_ONLY = 0o600;
 const SECRET_BYTES = 32;
@@ -36,7 +36,7 @@ export const identityVerb: Verb = {
 
 async function make(call: Call, path: string): Promise<object> {
   const { platform } = call;
-  if (exists(call, path)) {
+  if (exists(platform, path)) {
     throw new RoamwallError("ROAMWALL_ERR_FILE", `${path}: is there already, and is not overwritten`);
   }
   const secret = platform.entropy(SECRET_BYTES);
@@ -75,18 +75,5 @@ export async function liveMembers(call: Call): Promise<MembersStatus | undefined
     return (await askAgent<MembersStatus | null>(call.platform, socket, "members")) ?? undefined;
   } catch {
     return undefined;
-  }
-}
-
-export function say({ terminal, options }: Call, text: string): void {
-  if (!options.has("json")) terminal.out(text);
-}
-
-export function exists({ platform }: Call, path: string): boolean {
-  try {
-    platform.files.mode(path);
-    return true;
-  } catch {
-    return false;
   }
 }

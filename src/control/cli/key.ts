@@ -7,7 +7,7 @@ import { readKey, SEED_BYTES } from "../key.ts";
 import type { KeysStatus } from "../status.ts";
 import { SOCKET_DEFAULT, SOCKET_OPTION } from "./ask.ts";
 import { columns, printable, styleOf } from "./text.ts";
-import { type Call, EXIT, JSON_OPTION, usage, type Verb } from "./verb.ts";
+import { type Call, EXIT, exists, JSON_OPTION, say, usage, type Verb } from "./verb.ts";
 
 const KEY_DEFAULT = "/etc/roamwall/key";
 const OWNER_ONLY = 0o600;
@@ -166,19 +166,6 @@ async function liveKeys(call: Call): Promise<KeysStatus | undefined> {
   }
 }
 
-function say({ terminal, options }: Call, text: string): void {
-  if (!options.has("json")) terminal.out(text);
-}
-
 function shown(fingerprint: number): string {
   return fingerprint.toString(16).padStart(8, "0");
-}
-
-function exists({ files }: Platform, path: string): boolean {
-  try {
-    files.mode(path);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -5,10 +5,10 @@ import { MEMBER_ID_MAX, type MemberEntry, membersText, parseMembers } from "../.
 import { openSigned, parseKeyHex, readHead, type SignedDocument, signDocument } from "../../policy/signed.ts";
 import { IDENTITY_DEFAULTS } from "../settings-identities.ts";
 import { SOCKET_OPTION } from "./ask.ts";
-import { exists, liveMembers, say } from "./identity.ts";
+import { liveMembers } from "./identity.ts";
 import { meshOf, readSecret } from "./policy-network.ts";
 import { columns, printable, styleOf } from "./text.ts";
-import { type Call, EXIT, JSON_OPTION, usage, type Verb } from "./verb.ts";
+import { type Call, EXIT, exists, JSON_OPTION, say, usage, type Verb } from "./verb.ts";
 
 const FILE_MODE = 0o644;
 
@@ -63,7 +63,7 @@ async function add(call: Call, file: string, [idText, keyText, name = ""]: reado
   if (!call.platform.x25519.shared(new Uint8Array(32).fill(8), publicKey)) {
     throw badInput("KEY", "a key that everybody could speak for", "what `roamwall identity show` prints");
   }
-  const before = exists(call, file) ? openOwn(call, file) : undefined;
+  const before = exists(call.platform, file) ? openOwn(call, file) : undefined;
   const others = before?.members.filter((member) => member.id !== id) ?? [];
   const members = [...others, { id, publicKey, name }];
   const known = before?.members.find((member) => member.id === id);

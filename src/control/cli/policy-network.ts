@@ -3,12 +3,12 @@ import { hex } from "../../base/bytes.ts";
 import { badInput, RoamwallError } from "../../base/errors.ts";
 import type { PolicyAnswer } from "../../mqtt/policy-feed.ts";
 import { apOf, everyAp, policyTopic } from "../../mqtt/topics.ts";
-import type { Broker, BrokerOptions, Platform } from "../../platform/platform.ts";
+import type { Broker, BrokerOptions } from "../../platform/platform.ts";
 import { MESH_NAME, openSigned, parseKeyHex, REVISION_MAX, signDocument } from "../../policy/signed.ts";
 import type { PolicyAction } from "./policy.ts";
 import { readCompiled } from "./policy-file.ts";
 import { columns, printable, styleOf } from "./text.ts";
-import { type Call, EXIT, usage } from "./verb.ts";
+import { type Call, EXIT, exists, usage } from "./verb.ts";
 
 const KEY_FORM = "a file of `roamwall policy keygen`: a line `secret` with 64 hex digits";
 const WAIT_S = { default: 10, least: 1, most: 600 };
@@ -98,15 +98,6 @@ function readRevision(text: string | undefined): number | undefined {
   const revision = /^\d{1,15}$/.test(text) ? Number(text) : 0;
   if (revision < 1 || revision > REVISION_MAX) throw usage(`--revision ${text}`, `1 to ${REVISION_MAX}`);
   return revision;
-}
-
-function exists({ files }: Platform, path: string): boolean {
-  try {
-    files.mode(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 interface ApState {

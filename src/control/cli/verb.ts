@@ -33,6 +33,20 @@ export interface Call {
   readonly options: ReadonlyMap<string, string>;
 }
 
+/** For people: with --json nothing but JSON goes out. */
+export function say({ terminal, options }: Call, text: string): void {
+  if (!options.has("json")) terminal.out(text);
+}
+
+export function exists({ files }: Platform, path: string): boolean {
+  try {
+    files.mode(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export const JSON_OPTION: Option = { name: "json", text: "print JSON, for scripts" };
 
 /** Splits what was typed. Throws ROAMWALL_ERR_USAGE. */

@@ -1,3 +1,4 @@
+import { joined } from "../../base/bytes.ts";
 import type { Crypto, Ed25519, KeyedHash, X25519 } from "../platform.ts";
 import { host } from "./host.ts";
 
@@ -62,14 +63,4 @@ function hmac(key: Uint8Array, message: Uint8Array): Uint8Array {
   const short = key.length > BLOCK_BYTES ? host.sha256(key) : key;
   const padded = (with_: number) => Uint8Array.from({ length: BLOCK_BYTES }, (_, i) => (short[i] ?? 0) ^ with_);
   return host.sha256(joined(padded(0x5c), host.sha256(joined(padded(0x36), message))));
-}
-
-function joined(...parts: Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -1,3 +1,4 @@
+import { joined } from "../../base/bytes.ts";
 import { type Log, PROCESS_LINE_MAX, type Process, type ProcessHandlers } from "../platform.ts";
 import { codeOf, host } from "./host.ts";
 
@@ -53,11 +54,4 @@ function readLines(id: number, onLine: (text: string) => void, onTooLong: () => 
     if (held.length > 0) onLine(host.decode(held));
     onEnd();
   });
-}
-
-function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const whole = new Uint8Array(a.length + b.length);
-  whole.set(a);
-  whole.set(b, a.length);
-  return whole;
 }

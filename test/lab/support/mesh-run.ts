@@ -1,6 +1,7 @@
 import type { AgentStatus } from "../../../src/control/status.ts";
 import type { Reason } from "../../../src/datapath/abi.ts";
 import type { ReplicationCounters } from "../../../src/replication/status.ts";
+import { randomOf } from "../../../src/simulate/random.ts";
 import type { LinkReport, Misbehaviour } from "./bad-link.ts";
 import { Lab, type LabOptions } from "./lab.ts";
 import { pause } from "./processes.ts";
@@ -200,15 +201,4 @@ function summarise(roams: readonly number[][]): Gaps {
 function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return Math.round(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0);
-}
-
-/** mulberry32: numbers from 0 to below 1. */
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
