@@ -1,6 +1,6 @@
 /** Writes the tables of docs/settings.md and docs/uci.md and OpenWrt's default configuration and LuCI's form from the tables in src/control. */
 import { readFileSync, writeFileSync } from "node:fs";
-import { settingsTable } from "../src/control/settings.ts";
+import { settingsTable } from "../src/control/settings-table.ts";
 import { luciOptions, uciDefaultConfig, uciTables } from "../src/control/uci/text.ts";
 
 function fill(path: string, table: string): void {

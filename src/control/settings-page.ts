@@ -3,8 +3,7 @@ import { badInput } from "../base/errors.ts";
 import { parseAddress } from "../base/ip.ts";
 import type { Endpoint } from "../platform/platform.ts";
 import type { Field } from "../policy/document.ts";
-import type { SettingText } from "./settings.ts";
-import { readEndpoint } from "./settings-radius.ts";
+import { readEndpoint } from "./settings-forms.ts";
 
 export interface PageSettings {
   readonly listen: Endpoint;
@@ -13,30 +12,6 @@ export interface PageSettings {
 }
 
 const PAGE_PORT = 9477;
-
-export const PAGE_SETTINGS: readonly SettingText[] = [
-  {
-    name: "page.listen",
-    form: "address or address:port",
-    default: "none",
-    effect:
-      "Where the status page and `/metrics` are served ([page.md](page.md)); default port 9477. Absent: nowhere. An address that others can reach needs `page.token-file`.",
-  },
-  {
-    name: "page.token-file",
-    form: "path",
-    default: "none",
-    effect:
-      "File (mode 0600) whose first line is the token that readers must show: 16 characters or more. HTTP carries it in the clear.",
-  },
-  {
-    name: "page.names",
-    form: "list of names",
-    default: "none",
-    effect:
-      "Names under which browsers may ask for the page, beside addresses and localhost: all others are refused (DNS rebinding).",
-  },
-];
 
 export function readPageSettings(field: Field): PageSettings {
   const f = field.fields(["listen", "token-file", "names"]);

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { parseSettings, SETTINGS, settingsTable } from "./settings.ts";
+import { parseSettings } from "./settings.ts";
+import { SETTINGS, settingsTable } from "./settings-table.ts";
 
 const LEAST = "id: 1\n";
 const REPLICATION = "replication:\n  bind: 10.9.0.1\n  peers: [10.9.0.2]\n";

@@ -1,7 +1,7 @@
 /** What roamwalld can be told, but its ports: the same table checks, documents and passes them on. */
 import { badInput } from "../../base/errors.ts";
 import type { Field } from "../../policy/document.ts";
-import type { SettingText } from "../settings.ts";
+import type { SettingText } from "../settings-table.ts";
 
 export interface DaemonOption extends SettingText {
   /** Throws ROAMWALL_ERR_INPUT; answers the word for the command line. */

@@ -1,5 +1,5 @@
 /** What may stand in /etc/config/roamwall: the agent's settings, roamwalld's options, and what only this platform has. */
-import { SETTINGS, type SettingText } from "../settings.ts";
+import { SETTINGS, type SettingText } from "../settings-table.ts";
 import { DAEMON_OPTIONS } from "./daemon-options.ts";
 
 export const UCI_FILE = "/etc/config/roamwall";
