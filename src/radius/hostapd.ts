@@ -7,54 +7,79 @@ import type { Disconnected } from "./rights.ts";
 
 const PATIENCE_MS = 1_000;
 
-export interface HostapdDas {
-  disconnect(mac: Mac): Promise<Disconnected>;
-  close(): void;
+/** A request that hostapd has not answered yet. */
+interface Asked {
+  readonly request: Packet;
+  readonly to: Endpoint;
+  /** 0: nothing came. */
+  answer(code: number): void;
 }
 
-/** `ports`: a hostapd each, with `radius_das_client` set to this machine and the same secret. */
-export async function openHostapdDas(
-  platform: Platform,
-  ports: readonly Endpoint[],
-  secret: Uint8Array,
-  wallSeconds: () => number | undefined,
-): Promise<HostapdDas> {
-  const waiting = new Map<number, { request: Packet; to: Endpoint; answer: (code: number) => void }>();
-  let id = platform.entropy(1)[0]!;
-  const socket: Udp = await platform.udp({
-    bind: "127.0.0.1",
-    port: 0,
-    onDatagram: (bytes, from) => {
-      const reply = parsePacket(bytes);
-      const asked = typeof reply === "string" ? undefined : waiting.get(reply.id);
-      if (!asked || typeof reply === "string" || from.port !== asked.to.port) return;
-      if (checkReply(reply, asked.request, secret, false) === "signed") asked.answer(reply.code);
-    },
-  });
-  const ask = (mac: Mac, to: Endpoint): Promise<number> =>
-    new Promise((resolve) => {
-      id = (id + 1) & 255;
-      const own = id;
-      const request = parsePacket(signRequest(CODE.disconnectRequest, own, attributesFor(mac, wallSeconds()), secret)!);
-      if (typeof request === "string") return resolve(0);
+export interface HostapdDasParts {
+  readonly platform: Platform;
+  /** A hostapd each, with `radius_das_client` set to this machine and the same secret. */
+  readonly ports: readonly Endpoint[];
+  readonly secret: Uint8Array;
+  wallSeconds(): number | undefined;
+}
+
+export class HostapdDas {
+  /** by identifier */
+  private readonly waiting = new Map<number, Asked>();
+  private id: number;
+  private socket!: Udp;
+
+  private constructor(private readonly parts: HostapdDasParts) {
+    this.id = parts.platform.entropy(1)[0]!;
+  }
+
+  static async open(parts: HostapdDasParts): Promise<HostapdDas> {
+    const das = new HostapdDas(parts);
+    const onDatagram = (bytes: Uint8Array, from: Endpoint) => das.heard(bytes, from);
+    das.socket = await parts.platform.udp({ bind: "127.0.0.1", port: 0, onDatagram });
+    return das;
+  }
+
+  async disconnect(mac: Mac): Promise<Disconnected> {
+    const codes = await Promise.all(this.parts.ports.map((to) => this.ask(mac, to)));
+    if (codes.includes(CODE.disconnectAck)) return "ended";
+    return codes.includes(CODE.disconnectNak) ? "unknown there" : "no answer";
+  }
+
+  close(): void {
+    this.socket.close();
+  }
+
+  private heard(bytes: Uint8Array, from: Endpoint): void {
+    const reply = parsePacket(bytes);
+    if (typeof reply === "string") return;
+    const asked = this.waiting.get(reply.id);
+    if (!asked || from.port !== asked.to.port) return;
+    if (checkReply(reply, asked.request, this.parts.secret, false) === "signed") asked.answer(reply.code);
+  }
+
+  /** Answers the code of the reply; 0: none came. */
+  private ask(mac: Mac, to: Endpoint): Promise<number> {
+    const { platform, secret } = this.parts;
+    this.id = (this.id + 1) & 255;
+    const { id, waiting } = this;
+    const request = parsePacket(
+      signRequest(CODE.disconnectRequest, id, attributesFor(mac, this.parts.wallSeconds()), secret)!,
+    );
+    if (typeof request === "string") return Promise.resolve(0);
+    return new Promise((resolve) => {
       const answer = (code: number) => {
         cancel();
-        waiting.delete(own);
+        waiting.delete(id);
         resolve(code);
       };
       const cancel = platform.clock.after(PATIENCE_MS, () => answer(0));
-      waiting.get(own)?.answer(0);
-      waiting.set(own, { request, to, answer });
-      socket.send(request.bytes, to);
+      // The identifier has gone round.
+      waiting.get(id)?.answer(0);
+      waiting.set(id, { request, to, answer });
+      this.socket.send(request.bytes, to);
     });
-  return {
-    async disconnect(mac) {
-      const codes = await Promise.all(ports.map((to) => ask(mac, to)));
-      if (codes.includes(CODE.disconnectAck)) return "ended";
-      return codes.includes(CODE.disconnectNak) ? "unknown there" : "no answer";
-    },
-    close: () => socket.close(),
-  };
+  }
 }
 
 function attributesFor(mac: Mac, nowSeconds: number | undefined) {

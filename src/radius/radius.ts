@@ -7,7 +7,7 @@ import type { Endpoint, Platform } from "../platform/platform.ts";
 import { checkRequest } from "./authenticator.ts";
 import { changed, isRefusal, readChanges } from "./changes.ts";
 import { Das, type DasStatus } from "./das.ts";
-import { type HostapdDas, openHostapdDas } from "./hostapd.ts";
+import { HostapdDas } from "./hostapd.ts";
 import { bindOf } from "./login.ts";
 import { endOf, executeOrder, grantNow } from "./orders.ts";
 import { CODE, integerOf, type Packet } from "./packet.ts";
@@ -266,7 +266,8 @@ class RunningRadius implements Radius {
   private async openDas(das: NonNullable<RadiusOptions["das"]>): Promise<void> {
     const { platform, rights, options } = this.parts;
     const wallSeconds = () => platform.wallSeconds();
-    if (das.hostapd.length) this.hostapd ??= await openHostapdDas(platform, das.hostapd, das.secret, wallSeconds);
+    if (das.hostapd.length)
+      this.hostapd ??= await HostapdDas.open({ platform, ports: das.hostapd, secret: das.secret, wallSeconds });
     const { hostapd } = this;
     const orderParts = {
       clock: platform.clock,

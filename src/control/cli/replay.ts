@@ -218,49 +218,66 @@ function runText({ terminal, options }: Call, replay: Replay, capture: Capture, 
   return [];
 }
 
-function report(
-  { terminal, options }: Call,
-  replay: Replay,
-  capture: Capture,
-  file: string,
-  list: readonly Shown[],
-): void {
-  const judged = replay.counts.reduce((sum, count) => sum + count, 0);
-  const passed = replay.counts[0]!;
-  const reasons = REASONS.map(([name, text], i) => ({ name, text, count: replay.counts[i]! }))
-    .slice(1)
-    .filter((r) => r.count > 0);
-  const skipped = [...replay.skipped].map(([cause, count]) => ({ cause, count }));
-  const durationMs = replay.firstNs === undefined ? 0 : Number((replay.lastNs - replay.firstNs) / 1_000_000n);
+function report(call: Call, replay: Replay, capture: Capture, file: string, list: readonly Shown[]): void {
+  const { terminal, options } = call;
+  const result = resultOf(replay);
   if (options.has("json")) {
-    const value = {
-      file,
-      format: capture.format,
-      client: options.get("client") ?? "auto",
-      policy: options.get("policy") ?? "clients may open anything, their peers nothing",
-      packets: judged + skipped.reduce((sum, s) => sum + s.count, 0),
-      judged,
-      passed,
-      denied: judged - passed,
-      reasons: Object.fromEntries(reasons.map((r) => [r.name, r.count])),
-      skipped: Object.fromEntries(skipped.map((s) => [s.cause, s.count])),
-      problem: capture.problem ?? null,
-      clients: replay.clients.size,
-      seconds: durationMs / 1000,
-      usedCells: replay.usedCells,
-      [options.has("verbose") ? "verdicts" : "denials"]: list,
-    };
-    terminal.out(`${JSON.stringify(value, null, 2)}\n`);
+    terminal.out(`${JSON.stringify(jsonOf(call, result, capture, file, list), null, 2)}\n`);
     return;
   }
+  reportText(call, result, file);
+  tellProblem(call, capture, file);
+}
+
+/** What one run over a capture found: packets by reason, and those that were not judged by cause. */
+type Result = ReturnType<typeof resultOf>;
+
+function resultOf(replay: Replay) {
+  const judged = replay.counts.reduce((sum, count) => sum + count, 0);
+  return {
+    judged,
+    passed: replay.counts[0]!,
+    reasons: REASONS.map(([name, text], i) => ({ name, text, count: replay.counts[i]! }))
+      .slice(1)
+      .filter((reason) => reason.count > 0),
+    skipped: [...replay.skipped].map(([cause, count]) => ({ cause, count })),
+    durationMs: replay.firstNs === undefined ? 0 : Number((replay.lastNs - replay.firstNs) / 1_000_000n),
+    clients: replay.clients.size,
+    usedCells: replay.usedCells,
+  };
+}
+
+function jsonOf({ options }: Call, result: Result, capture: Capture, file: string, list: readonly Shown[]): object {
+  const { judged, passed, reasons, skipped } = result;
+  return {
+    file,
+    format: capture.format,
+    client: options.get("client") ?? "auto",
+    policy: options.get("policy") ?? "clients may open anything, their peers nothing",
+    packets: judged + skipped.reduce((sum, { count }) => sum + count, 0),
+    judged,
+    passed,
+    denied: judged - passed,
+    reasons: Object.fromEntries(reasons.map(({ name, count }) => [name, count])),
+    skipped: Object.fromEntries(skipped.map(({ cause, count }) => [cause, count])),
+    problem: capture.problem ?? null,
+    clients: result.clients,
+    seconds: result.durationMs / 1000,
+    usedCells: result.usedCells,
+    [options.has("verbose") ? "verdicts" : "denials"]: list,
+  };
+}
+
+function reportText({ terminal, options }: Call, result: Result, file: string): void {
+  const { judged, passed, reasons, skipped } = result;
   const style = styleOf(terminal);
   const share = judged === 0 ? "" : ` (${((100 * passed) / judged).toFixed(passed === judged ? 0 : 2)} %)`;
   terminal.out(
     facts(
       [
-        ["capture", `${printable(file)}, ${durationText(durationMs)}`],
+        ["capture", `${printable(file)}, ${durationText(result.durationMs)}`],
         ["policy", options.get("policy") ?? "clients may open anything, their peers nothing (--policy FILE for yours)"],
-        ["client", clientText(options.get("client") ?? "auto", replay.clients.size)],
+        ["client", clientText(options.get("client") ?? "auto", result.clients)],
         ["judged", `${grouped(judged)} packets`],
         ["passed", `${grouped(passed)}${share}`],
         ["denied", grouped(judged - passed)],
@@ -268,19 +285,23 @@ function report(
       style,
     ),
   );
-  if (reasons.length)
+  const table = (head: string[], rows: (string | number)[][]) => {
+    if (rows.length) terminal.out(`\n${columns([head, ...rows], style)}`);
+  };
+  table(
+    ["reason", "packets", "meaning"],
+    reasons.map(({ name, count, text }) => [name, count, text]),
+  );
+  table(
+    ["skipped", "packets"],
+    skipped.map(({ cause, count }) => [cause, count]),
+  );
+  if (reasons.some(({ name }) => name === "budget" || name === "full")) {
+    const size = options.get("table") ?? TABLE_DEFAULT;
     terminal.out(
-      `\n${columns([["reason", "packets", "meaning"], ...reasons.map((r) => [r.name, r.count, r.text])], style)}`,
-    );
-  if (skipped.length)
-    terminal.out(`\n${columns([["skipped", "packets"], ...skipped.map((s) => [s.cause, s.count])], style)}`);
-  if (reasons.some((r) => r.name === "budget" || r.name === "full")) {
-    const table = options.get("table") ?? TABLE_DEFAULT;
-    terminal.out(
-      `\nThe table (${table}) filled, or limits of the role were met; --table 4x8192x8/r26 shows what a larger one would say.\n`,
+      `\nThe table (${size}) filled, or limits of the role were met; --table 4x8192x8/r26 shows what a larger one would say.\n`,
     );
   }
-  tellProblem({ terminal }, capture, file);
 }
 
 function tellProblem({ terminal }: Pick<Call, "terminal">, capture: Capture, file: string): void {
