@@ -75,6 +75,7 @@ export class Session {
   private isClosed = false;
   private wakeAtMs = Number.POSITIVE_INFINITY;
   private cancelWake = () => {};
+  private isWoken = false;
   private ticks: { readonly fast: number; readonly slow: number };
   private about = "";
 
@@ -419,17 +420,32 @@ export class Session {
     return { ...grant, role, monitor: this.tables.monitors(mac, role), authority: true };
   }
 
-  /** One timer for all that is due in the mesh; only an earlier wish replaces it. */
+  /**
+   * What is due in the mesh is done at the end of this turn, with all that comes in it; for the rest there is one timer,
+   * which only an earlier wish replaces: what is wanted later than it finds out when it runs.
+   */
   private arm(): void {
+    if (this.isClosed || this.isStarting || this.isWoken) return;
     const { clock } = this.parts.platform;
     const atMs = this.mesh.nextAtMs();
-    if (this.isClosed || this.isStarting || atMs >= this.wakeAtMs) return;
-    this.cancelWake();
-    this.wakeAtMs = atMs;
-    this.cancelWake = clock.after(Math.max(0, atMs - clock.nowMs()), () => {
-      this.wakeAtMs = Number.POSITIVE_INFINITY;
-      this.mesh.tick(clock.nowMs());
-      this.arm();
-    });
+    const inMs = atMs - clock.nowMs();
+    if (inMs <= 0) {
+      this.isWoken = true;
+      clock.after(0, () => this.wake());
+    } else if (atMs < this.wakeAtMs) {
+      this.cancelWake();
+      this.wakeAtMs = atMs;
+      this.cancelWake = clock.after(inMs, () => {
+        this.wakeAtMs = Number.POSITIVE_INFINITY;
+        this.arm();
+      });
+    }
+  }
+
+  private wake(): void {
+    if (this.isClosed) return;
+    this.mesh.tick(this.parts.platform.clock.nowMs());
+    this.isWoken = false;
+    this.arm();
   }
 }

@@ -188,6 +188,7 @@ export interface Stream {
   write(bytes: Uint8Array): void;
   /** Bytes waiting to be taken by the other side: the caller bounds what it queues. */
   readonly pendingBytes: number;
+  /** Bytes are lent: a copy must be made of what is kept. */
   onBytes(handler: (bytes: Uint8Array) => void): void;
   onClose(handler: () => void): void;
   /** After what was written has been taken; called once more: at once. */

@@ -67,6 +67,7 @@ export interface GreeterParts {
 export class Greeter {
   /** by id */
   private readonly neighbours = new Map<number, Neighbour>();
+  private all: readonly Neighbour[] = [];
   private readonly mirrors: MirrorSlots;
   private readonly shape: Shape;
   private readonly challenges: Challenges;
@@ -105,8 +106,8 @@ export class Greeter {
     return this.neighbours.get(id);
   }
 
-  list(): Neighbour[] {
-    return [...this.neighbours.values()];
+  list(): readonly Neighbour[] {
+    return this.all;
   }
 
   /** Is there anybody whom a publication would reach? */
@@ -241,6 +242,7 @@ export class Greeter {
       nowMs,
     });
     this.neighbours.set(id, neighbour);
+    this.all = [...this.neighbours.values()];
     return neighbour;
   }
 
@@ -261,6 +263,7 @@ export class Greeter {
 
   private remove({ id }: Neighbour): void {
     this.neighbours.delete(id);
+    this.all = [...this.neighbours.values()];
     // What it answered would be believed once more.
     this.challenges.forget();
   }

@@ -167,7 +167,9 @@ export class Locator {
 
   nextAtMs(): number {
     let next = Number.POSITIVE_INFINITY;
-    for (const search of this.all()) next = Math.min(next, dueMs(search));
+    // Asked hundreds of times a second: no generator.
+    for (const search of this.searches.values()) next = Math.min(next, dueMs(search));
+    for (const search of this.seeking.values()) next = Math.min(next, dueMs(search));
     for (const [mac, { untilMs, forMs }] of this.nowhere)
       if (forMs <= AGAIN_AFTER_MOST_MS && !this.searches.has(mac)) next = Math.min(next, untilMs);
     return next;

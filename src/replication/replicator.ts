@@ -176,7 +176,7 @@ export class Replicator {
     this.running = false;
   }
 
-  list(): Neighbour[] {
+  list(): readonly Neighbour[] {
     return this.greeter.list();
   }
 

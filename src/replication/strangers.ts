@@ -76,7 +76,8 @@ export class Strangers {
   }
 
   heardUnder(keySlot: number, sinceMs: number): boolean {
-    return this.all.some((one) => one.keySlot === keySlot && one.heardMs > sinceMs);
+    const isHeard = (one: Stranger) => one.keySlot === keySlot && one.heardMs > sinceMs;
+    return this.lists.proven.some(isHeard) || this.lists.others.some(isHeard);
   }
 
   private get all(): readonly Stranger[] {
