@@ -1,3 +1,18 @@
+/**
+ * The room's door: a mesh of access points, as the agent sees it (`mesh-api.ts`). `replicator.ts` wires what is behind it:
+ *
+ *   what goes out      sender.ts (change sets), outbox.ts (records into datagrams), paths.ts (group or one by one)
+ *   what comes in      gate.ts (authentic, for us, new), inbox.ts (what each record does); strangers.ts, window.ts, attempts.ts, unheard.ts
+ *   sealing            seal.ts (the header), sealed.ts (one key for all); paired.ts, proofs.ts, members.ts (a key each); keyring.ts, rotation.ts
+ *   who is there       greeter.ts (hellos), challenges.ts, insistence.ts, compat.ts, farewell.ts; neighbour.ts is all that is known of one
+ *   what it published  mirror-slots.ts, rights-map.ts, source-clock.ts
+ *   what was lost      gaps.ts, healer.ts (asks), repairs.ts (answers), modes.ts; sync.ts, breath.ts (ask for a snapshot), units.ts,
+ *                      snapshots.ts, snapshot-chunks.ts (answer)
+ *   a lost table       restore.ts (asks), orphan-snapshot.ts (answers)
+ *   single clients     courier.ts: locator.ts (where is it), orders.ts (rights in force before they are acknowledged), filter-pull.ts, guests.ts
+ *   what bounds        bucket.ts, claim-limit.ts
+ *   the wire           records/, a file each; docs/wire.md says the same in words
+ */
 import type { Mac } from "../base/mac.ts";
 import { CONSTANTS } from "../datapath/abi.ts";
 import type { Crypto } from "../platform/platform.ts";
@@ -6,6 +21,7 @@ import { statusOf } from "./neighbour-status.ts";
 import { rehearse } from "./rehearsal.ts";
 import { Replicator } from "./replicator.ts";
 
+/** For who says nothing else: the agent goes by its settings, tests and simulations by these. */
 export const MESH_DEFAULTS: MeshOptions = {
   flushMs: 4,
   holdMs: 200,

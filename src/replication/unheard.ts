@@ -25,6 +25,7 @@ const REASONS: Partial<Record<Refusal, (bytes: Uint8Array, version: number) => s
   filter: (bytes) => `its mesh key is another, or its slot ${bytes[0]! & 15} holds another`,
 };
 
+/** Whose datagrams were refused, and what is set up otherwise there: for `roamwall neighbours` and the doctor. */
 export class Unheard {
   private readonly byAddress = new Map<string, UnheardStatus>();
 

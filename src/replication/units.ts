@@ -1,13 +1,13 @@
 import type { Geometry } from "../bloom/geometry.ts";
 import { REGIONS } from "../proxy/digest.ts";
 
+export const UNIT_SLOTS = 8;
+export const UNIT_CELLS = 64;
+
 /**
  * What snapshots are asked and counted by: first the client slots, eight to a unit, then the cells, 64 to a unit. Any
  * unit fits into a datagram, so that a chunk is always a whole number of them.
  */
-export const UNIT_SLOTS = 8;
-export const UNIT_CELLS = 64;
-
 export class Units {
   readonly slotUnits: number;
   readonly cellUnits: number;

@@ -40,7 +40,7 @@ export interface Codec<T> {
   parse(reader: BitReader): T | undefined;
 }
 
-/** Order of `ver` and `n`: plain numbers, they never wrap (an epoch ends before). */
+/** `ver` never goes round: an epoch ends before. */
 export const VER_MAX = 2 ** 31;
 /** Of all that stood in the table when an epoch began: no datagram holds that, snapshots alone bring it. */
 export const VER_FIRST = 1;
