@@ -125,7 +125,7 @@ static void option_table(const char *text)
 	g->live_max = remainder == 26 ? 25 : 4;
 	g->cells = RW_SUBTABLES * buckets * RW_BUCKET_CELLS;
 	g->fast_ns = (remainder == 26 ? 10 : 60) * NS_PER_S;
-	g->slow_ns = (remainder == 26 ? 300 : 1860) * NS_PER_S;
+	g->slow_ns = (remainder == 26 ? 340 : 1860) * NS_PER_S;
 }
 
 static void option_port_flag(struct port_setting *port, char *word)

@@ -206,8 +206,8 @@ describe("the compiler refuses, naming type and candidate,", () => {
       compileAutomata({ geometry: WIDE, shorten: true, lifetimes: { established } });
     expect(() => compile(7440)).not.toThrow();
     expect(() => compile(7441)).toThrow(/established = 7441 has no code in 4x1024x8\/r12; at most 7440 s/);
-    expect(() => compile(7501)).toThrow(
-      /tcp ACK candidate 1: lifetime established = 7501 has no code in 4x1024x8\/r26/,
+    expect(() => compile(8501)).toThrow(
+      /tcp ACK candidate 1: lifetime established = 8501 has no code in 4x1024x8\/r26/,
     );
     expect(() => compile(0)).toThrow(/has no code/);
   });

@@ -107,9 +107,15 @@ function toldToAll(table: Automaton): Automaton {
   return { ...table, rows, ...(table.head && { head: { ...table.head, mark: SOON } }) };
 }
 
+/** Each new AP that takes an idle flow over may cost it a tick; so many, and a keepalive every two hours is still in time. */
+const ADOPTIONS = 3;
+
 function codeOfLifetime(name: LifetimeName, lifetimes: Lifetimes, geometry: Geometry): number {
   const lifetime = lifetimes[name];
-  return typeof lifetime === "number" ? codeFor(lifetime, geometry) : codeForSlowTicks(lifetime.slowTicks, geometry);
+  if (typeof lifetime !== "number") return codeForSlowTicks(lifetime.slowTicks, geometry);
+  const code = codeFor(lifetime, geometry);
+  if (name !== "established" || code === 0) return code;
+  return codeForSlowTicks(Math.min(geometry.liveMax, (code & geometry.modulus) + ADOPTIONS), geometry);
 }
 
 function checkLifetimes(tables: readonly Automaton[], lifetimes: Lifetimes, geometry: Geometry): void {

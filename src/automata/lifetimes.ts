@@ -5,7 +5,7 @@ export type Lifetime = number | { readonly slowTicks: number };
 export const LIFETIMES = {
   /** Two lost retransmissions at RTO 60 s to 120 s must fit: with 120 s valid packets were denied at 15 % loss. */
   handshake: 240,
-  /** nf_conntrack_tcp_timeout_established of OpenWrt; a 2 h keepalive survives. */
+  /** nf_conntrack_tcp_timeout_established of OpenWrt; a 2 h keepalive survives. The compiler adds ticks for roams. */
   established: 7440,
   /** As the handshake, for the same reason: FINs are retransmitted too. */
   closing: 240,

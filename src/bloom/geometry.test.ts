@@ -14,7 +14,7 @@ describe("geometry text", () => {
       modulus: 31,
       liveMax: 25,
       fastTickMs: 10_000,
-      slowTickMs: 300_000,
+      slowTickMs: 340_000,
       cells: 32768,
     });
     expect(parseGeometry("4x32x8/r12", "test")).toMatchObject({ cellBits: 16, tickBits: 3, modulus: 7, liveMax: 4 });

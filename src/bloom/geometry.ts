@@ -34,7 +34,7 @@ const TIMERS: Readonly<Record<number, { liveMax: number; fastTickMs: number; slo
   3: { liveMax: 4, fastTickMs: 60_000, slowTickMs: 1_860_000 },
   4: { liveMax: 4, fastTickMs: 60_000, slowTickMs: 1_860_000 },
   5: { liveMax: 10, fastTickMs: 24_000, slowTickMs: 744_000 },
-  6: { liveMax: 25, fastTickMs: 10_000, slowTickMs: 300_000 },
+  6: { liveMax: 25, fastTickMs: 10_000, slowTickMs: 340_000 },
 };
 
 const FORM = "SUBTABLESxBUCKETSxCELLS/rBITS[/tBITS] with 1-4 subtables, r 1-26, t 2-6, as 4x1024x8/r26";

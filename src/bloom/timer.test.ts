@@ -67,10 +67,10 @@ describe("codes", () => {
     [180, 18, 3],
     [240, 24, 4],
     [600, 32 + 2, 8 + 1],
-    [7440, 32 + 25, 8 + 4],
-    [7500, 32 + 25, 0],
-    [7441, 32 + 25, 0],
-    [7501, 0, 0],
+    [7440, 32 + 22, 8 + 4],
+    [7441, 32 + 22, 0],
+    [8500, 32 + 25, 0],
+    [8501, 0, 0],
   ])("%i s is %i in 32-bit cells and %i in 16-bit cells (0: no code)", (lifetimeS, wide, narrow) => {
     expect(codeFor(lifetimeS, WIDE)).toBe(wide);
     expect(codeFor(lifetimeS, NARROW)).toBe(narrow);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parseGeometry } from "../bloom/geometry.ts";
+import { lcg } from "../replication/testing/lab.ts";
 import { adoptedCode, PhaseClock } from "./phase.ts";
 import { Ticks, unwrapTick } from "./ticks.ts";
 
@@ -61,6 +62,37 @@ describe("adoption", () => {
         }
       }
     }
+  });
+
+  /** What an idle flow's two hours and four minutes become, in ms, of those that began and roamed at any time. */
+  function leastAfter(roams: number, adoptions: number): number {
+    const { slowTickMs: tickMs, modulus } = geometry;
+    const full = Math.min(geometry.liveMax, Math.ceil(7_440_000 / tickMs) + adoptions);
+    const random = lcg(roams);
+    let least = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < 20_000; i++) {
+      // Of each AP: how far its present tick had gone when the flow's last packet came.
+      let phaseMs = random() * tickMs;
+      let endsMs = (full + 1) * tickMs - phaseMs;
+      for (let roam = 1, nowMs = 0; roam <= roams; roam++) {
+        nowMs += (random() * 2 * 7_000_000) / roams / 2;
+        const ownMs = random() * tickMs;
+        const gone = (ms: number) => (((ms + nowMs) % tickMs) / tickMs) * 256;
+        const left = Math.floor((endsMs - nowMs) / tickMs);
+        const source = { fast: 0, slow: Math.min(255, Math.ceil(gone(phaseMs))) };
+        const code = adoptedCode(SLOW | left, source, { fast: 0, slow: Math.floor(gone(ownMs)) }, geometry);
+        phaseMs = ownMs;
+        endsMs = nowMs + ((code & modulus) + 1) * tickMs - (gone(ownMs) / 256) * tickMs;
+      }
+      least = Math.min(least, endsMs);
+    }
+    return least;
+  }
+
+  it("by three new APs leaves a flow the time for a keepalive every two hours", () => {
+    for (const roams of [0, 1, 2, 3]) expect(leastAfter(roams, 3)).toBeGreaterThan(7_440_000);
+    // Without ticks for it, it dies before.
+    expect(leastAfter(3, 0)).toBeLessThan(7_200_000);
   });
 
   it("from a source that fell silent takes off the ticks that nobody told of", () => {

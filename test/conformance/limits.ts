@@ -6,7 +6,7 @@ export const LIFE_S = {
   handshake: 240,
   close: 240,
   long: 7_440,
-  /** Two slow ticks of 300 s. */
+  /** Two slow ticks of 340 s are at least this. */
   reset: 600,
   answered: 180,
   otherAnswered: 600,

@@ -66,7 +66,7 @@ function acknowledgesAtOnce({ replicator }: AccessPoint): void {
 describe("a naive design fails", () => {
   /** The first seed at which it does. */
   const FAILS_AT: Readonly<Record<string, number>> = {
-    noAdoption: 10,
+    noAdoption: 4,
     shortensAtClaim: 2,
     repairsMoved: 1,
     refreshesForgotten: 1,
