@@ -161,6 +161,19 @@ describe("a captured access point", () => {
     expect(contextOf(lab).ap).toBe(CAPTURED);
   });
 
+  it("claims no more when it has claimed what it may: one more is dropped, and counted", async () => {
+    const { lab } = await served("identities");
+    const { zone, bind, n, ap } = contextOf(lab);
+    const { claims } = neighbour(lab, VICTIM, CAPTURED);
+    while (claims.mayClaim({ n: 1, ap: SPOKEN_FOR }, CAPTURED, 2, lab.nowMs));
+    lab
+      .ap(CAPTURED)
+      .replicator.courier.claim({ mac: CLIENT, n: n + 1, zone, bind, seenAgeMs: 0, holders: [] }, undefined);
+    await lab.run(20);
+    expect(contextOf(lab)).toMatchObject({ n, ap });
+    expect(lab.ap(VICTIM).replicator.counters.claimsRefused).toBeGreaterThan(0);
+  });
+
   it.each([
     ["a number half of all ahead, less one", (n: number) => n + 2 ** 31 - 1],
     ["a number half of all ahead", (n: number) => n + 2 ** 31],
