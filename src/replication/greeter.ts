@@ -4,27 +4,18 @@ import type { Endpoint } from "../platform/platform.ts";
 import type { StateProxy } from "../proxy/proxy.ts";
 import { Challenges } from "./challenges.ts";
 import { differencesOf, type Shape, shapeOf } from "./compat.ts";
+import { Hellos, NEW_FOR_MS } from "./hellos.ts";
 import { eachRecord } from "./inbox.ts";
-import { Insistence } from "./insistence.ts";
 import type { MeshOptions, MeshParts } from "./mesh-api.ts";
 import { MirrorSlots } from "./mirror-slots.ts";
-import { MODES, modeOf } from "./modes.ts";
+import { modeOf } from "./modes.ts";
 import { DEAD_AFTER_MS, HELLO_EVERY_MS, Neighbour, SUSPECT_AFTER_MS, TickGuard } from "./neighbour.ts";
-import { type Outbox, PREFIX_BYTES, TO_ALL } from "./outbox.ts";
-import { ALONE_HELLO_MS } from "./paths.ts";
+import { type Outbox, PREFIX_BYTES } from "./outbox.ts";
 import { ASK, ask } from "./records/ask.ts";
 import { deal } from "./records/deal.ts";
-import {
-  HELLO_NAME_BYTES_MAX,
-  type Heard,
-  type Hello,
-  type HelloEntry,
-  hello,
-  SEEN,
-  type Seen,
-} from "./records/hello.ts";
+import { type Heard, type Hello, type HelloEntry, hello, SEEN, type Seen } from "./records/hello.ts";
 import { KIND } from "./records/kinds.ts";
-import { type Pulse, pulse } from "./records/pulse.ts";
+import type { Pulse } from "./records/pulse.ts";
 import { Account } from "./repairs.ts";
 import type { Rotation } from "./rotation.ts";
 import type { Header } from "./seal.ts";
@@ -34,13 +25,6 @@ import type { Stranger, Strangers } from "./strangers.ts";
 import { Units } from "./units.ts";
 import { ReplayWindow } from "./window.ts";
 
-const GREET_EVERY_MS = 15;
-/** A newcomer that is not believed after this long is no newcomer. */
-const NEW_FOR_MS = 5_000;
-/** Among those who know each other a whole hello is said so often, for who is in reach and nobody knows of. */
-const WHOLE_EVERY_MS = ALONE_HELLO_MS;
-/** A pulse goes along with what is published so long before its time. */
-const RIDES_BEFORE_MS = HELLO_EVERY_MS / 8;
 /** The measured period follows the last so many hellos. */
 const PERIOD_SMOOTHING = 8;
 
@@ -63,7 +47,7 @@ export interface GreeterParts {
   readonly strangers: Strangers;
 }
 
-/** Who is there: what other APs' hellos make us believe of them, and what ours says. */
+/** Who is there: what other APs' hellos make us believe of them. What ours says is `hellos.ts`. */
 export class Greeter {
   /** by id */
   private readonly neighbours = new Map<number, Neighbour>();
@@ -71,16 +55,10 @@ export class Greeter {
   private readonly mirrors: MirrorSlots;
   private readonly shape: Shape;
   private readonly challenges: Challenges;
-  private readonly greeting = new Insistence();
-  private startedMs: number;
-  private dueMs: number;
-  /** When our challenge was told to all. */
-  private saidMs = Number.NEGATIVE_INFINITY;
-  /** When something began that only a whole hello says. */
-  private newsMs = Number.NEGATIVE_INFINITY;
+  readonly hellos: Hellos;
 
   constructor(private readonly parts: GreeterParts) {
-    const { geometry, seedId, datapath, nowMs } = parts.mesh;
+    const { geometry, seedId, datapath } = parts.mesh;
     const { path } = parts.options;
     this.challenges = new Challenges(() => random64(parts.mesh));
     this.shape = shapeOf(geometry, seedId, path);
@@ -91,15 +69,8 @@ export class Greeter {
       () => parts.proxy.mirrorsChanged(),
       path === "asymmetric",
     );
-    this.startedMs = nowMs();
-    this.dueMs = this.startedMs;
-  }
-
-  start(nowMs: number): void {
-    this.greeting.begin();
-    this.startedMs = nowMs;
-    this.newsMs = nowMs;
-    this.dueMs = nowMs;
+    const { challenges, shape } = this;
+    this.hellos = new Hellos({ ...parts, challenges, shape, neighbours: () => this.all });
   }
 
   get(id: number): Neighbour | undefined {
@@ -114,17 +85,6 @@ export class Greeter {
   get heardBySomebody(): boolean {
     for (const { believed, state } of this.neighbours.values()) if (believed && state !== "dead") return true;
     return false;
-  }
-
-  nextAtMs(): number {
-    return this.dueMs;
-  }
-
-  /** A new epoch is taken by nobody before its hello. */
-  speakNow(): void {
-    this.greeting.begin();
-    this.newsMs = this.parts.mesh.nowMs();
-    this.dueMs = Number.NEGATIVE_INFINITY;
   }
 
   /** An AP that clients come from: it is given a place, if need be that of one that no client ever went to. */
@@ -143,17 +103,8 @@ export class Greeter {
   /** A hello to one that does not hear those for all; it answers with its own. */
   greet(id: number, nowMs: number): void {
     const neighbour = this.neighbours.get(id);
-    if (!neighbour || nowMs - neighbour.greetedMs < GREET_EVERY_MS) return;
-    neighbour.greetedMs = nowMs;
-    this.helloTo(neighbour.id, neighbour.address, this.entryOf(neighbour, nowMs), nowMs);
+    if (neighbour) this.hellos.greet(neighbour, nowMs);
   }
-
-  /** Says that all it published is known, and that it is taken for dead from now on. */
-  acknowledge(neighbour: Neighbour, nowMs: number): void {
-    this.helloTo(neighbour.id, neighbour.address, this.entryOf(neighbour, nowMs), nowMs);
-  }
-
-  // --- what is heard
 
   /** A hello of an epoch that is not believed: it must give back our challenge, or it may be a recording. */
   ofStranger(stranger: Stranger, header: Header, body: Uint8Array, from: Endpoint, nowMs: number): void {
@@ -167,7 +118,7 @@ export class Greeter {
     if (id === this.parts.mesh.id) {
       this.ofNamesake(stranger, isProven, heard, entry, from, nowMs);
     } else if (!isProven || !this.challenges.accepts(entry?.echo, known?.leastChallenge ?? 0)) {
-      this.answerStranger(stranger, heard, from, nowMs);
+      this.hellos.answerStranger(stranger, heard, from, nowMs);
     } else {
       const neighbour = known ?? this.meet(id, from, nowMs);
       if (!neighbour) return;
@@ -187,7 +138,7 @@ export class Greeter {
     from: Endpoint,
     nowMs: number,
   ): void {
-    this.answerStranger(stranger, heard, from, nowMs);
+    this.hellos.answerStranger(stranger, heard, from, nowMs);
     if (!isProven || !this.challenges.accepts(entry?.echo, 0)) return;
     const { counters, mesh } = this.parts;
     if (counters.duplicateIds++ === 0) {
@@ -221,8 +172,7 @@ export class Greeter {
     neighbour.lostThere = entry?.lost ?? 0;
     neighbour.breath.hear(entry?.slow ?? false, nowMs);
     neighbour.saidOfUs = entry?.state ?? SEEN.fresh;
-    if (!entry || entry.state === SEEN.fresh)
-      this.answer(neighbour.address, this.entryOf(neighbour, nowMs), neighbour, nowMs);
+    if (!entry || entry.state === SEEN.fresh) this.hellos.answer(neighbour, nowMs);
     this.compareDigest(neighbour, heard, nowMs);
   }
 
@@ -291,7 +241,7 @@ export class Greeter {
     neighbour.units = new Units(heard.slots, neighbour.mirror ? geometry : undefined);
     neighbour.gaps.reset(heard.edgeVer);
     neighbour.answers.begin();
-    neighbour.rttMs = nowMs - Math.max(this.saidMs, neighbour.answers.saidMs);
+    neighbour.rttMs = nowMs - Math.max(this.hellos.saidMs, neighbour.answers.saidMs);
     if (neighbour.mode.snapshots) neighbour.startSync(undefined, nowMs);
     this.parts.proxy.mirrorsChanged();
     this.parts.believed(neighbour);
@@ -373,117 +323,8 @@ export class Greeter {
     }
   }
 
-  private anybodyNew(nowMs: number): boolean {
-    if (nowMs - this.startedMs < HELLO_EVERY_MS || this.parts.strangers.heardSince(nowMs - NEW_FOR_MS)) return true;
-    return this.list().some((n) => !n.believed && nowMs - n.helloMs < NEW_FOR_MS);
-  }
-
-  // --- what is said
-
-  /** Tells it our challenge, and gives back its own. Nothing that a recording could not have had from the air. */
-  private answerStranger(stranger: Stranger, heard: Hello, to: Endpoint, nowMs: number): void {
-    if (!stranger.answers.take(nowMs)) return;
-    const unknown = { ackVer: 0, lost: 0, state: SEEN.fresh, slow: false, heardGroup: false, heardAlone: false };
-    this.helloTo(stranger.sender, to, { id: stranger.sender, echo: heard.challenge, ...unknown }, nowMs);
-  }
-
-  private helloTo(id: number, to: Endpoint, entry: HelloEntry, nowMs: number): void {
-    const { outbox } = this.parts;
-    const { secret } = outbox;
-    outbox.add(hello, this.helloOf([entry], nowMs));
-    if (secret) outbox.add(deal, { secret });
-    outbox.flush(id, to, true);
-  }
-
-  private answer(to: Endpoint, entry: HelloEntry, neighbour: Neighbour, nowMs: number): void {
-    if (neighbour.answers.take(nowMs)) this.helloTo(neighbour.id, to, entry, nowMs);
-  }
-
-  sayHello(nowMs: number): void {
-    if (this.isKnownToAll(nowMs)) {
-      this.addPulse(nowMs);
-      this.parts.outbox.flush(TO_ALL, undefined);
-    } else {
-      this.sayWhole(nowMs);
-    }
-  }
-
-  /** True: a pulse stands in the datagram that is begun now, since its time has nearly come. */
-  rides(nowMs: number): boolean {
-    if (nowMs < this.dueMs - RIDES_BEFORE_MS || !this.isKnownToAll(nowMs)) return false;
-    this.addPulse(nowMs);
-    return true;
-  }
-
-  /** Everybody whom we know of knows who we are, and what we said of ourselves last. */
-  private isKnownToAll(nowMs: number): boolean {
-    if (nowMs - this.saidMs >= WHOLE_EVERY_MS || nowMs - this.newsMs < NEW_FOR_MS) return false;
-    if (this.neighbours.size === 0 || !this.parts.everybodyThere() || this.anybodyNew(nowMs)) return false;
-    return this.list().every((n) => n.believed && n.state === "alive" && n.saidOfUs === SEEN.alive);
-  }
-
-  private addPulse(nowMs: number): void {
-    const entries = this.list().map((n) => this.entryOf(n, nowMs));
-    this.parts.outbox.add(pulse, this.helloOf(entries, nowMs));
-    this.dueMs = nowMs + HELLO_EVERY_MS;
-  }
-
-  private sayWhole(nowMs: number): void {
-    this.saidMs = nowMs;
-    const believed = this.list().filter((n) => n.believed && n.state !== "dead");
-    const entries = believed.map((n) => this.entryOf(n, nowMs));
-    this.parts.outbox.add(hello, this.helloOf(entries, nowMs));
-    this.parts.outbox.flush(TO_ALL, undefined, true);
-    for (const neighbour of believed) this.sayHelloAlone(neighbour, nowMs);
-    this.dueMs = this.anybodyNew(nowMs) ? this.greeting.say(nowMs) : nowMs + HELLO_EVERY_MS;
-  }
-
-  /** Who hears the group is spoken to alone now and then, lest nobody know whether that works. */
-  private sayHelloAlone(neighbour: Neighbour, nowMs: number): void {
-    if (!neighbour.hearsGroup || nowMs - neighbour.aloneMs < ALONE_HELLO_MS) return;
-    neighbour.aloneMs = nowMs;
-    this.helloTo(neighbour.id, neighbour.address, this.entryOf(neighbour, nowMs), nowMs);
-  }
-
-  private entryOf(neighbour: Neighbour, nowMs: number): HelloEntry {
-    return {
-      id: neighbour.id,
-      echo: neighbour.hello?.challenge ?? 0n,
-      ackVer: neighbour.sync ? 0 : neighbour.gaps.contiguous,
-      lost: neighbour.takeLost(),
-      state: SEEN[neighbour.state],
-      slow: neighbour.account.slow,
-      heardGroup: neighbour.paths.isAlive("group", nowMs),
-      heardAlone: neighbour.paths.isAlive("alone", nowMs),
-    };
-  }
-
   private entryOfUs<S extends Seen>({ entries }: { readonly entries: readonly S[] }): S | undefined {
     return entries.find(({ id }) => id === this.parts.mesh.id);
-  }
-
-  private helloOf(entries: HelloEntry[], nowMs: number): Hello {
-    const { sender, options } = this.parts;
-    const { ticks, phases, published } = this.parts.proxy;
-    const { geometry, datapath, name } = this.parts.mesh;
-    return {
-      name: shortened(name),
-      tableId: datapath.hello.table_id,
-      challenge: this.challenges.current,
-      shape: this.shape,
-      mode: MODES[options.mode].number,
-      edgeVer: sender.ver,
-      digest: published.digest.value(),
-      rightsDigest: sender.rights.digest(),
-      fast: ticks.fast,
-      slow: ticks.slow,
-      fastPhase: phases.atLatest(false, nowMs),
-      slowPhase: phases.atLatest(true, nowMs),
-      slots: published.slots,
-      fill: Math.min(255, Math.floor((published.used * 256) / geometry.cells)),
-      keys: this.parts.rotation.fingerprints,
-      entries,
-    };
   }
 
   private randomShare(): number {
@@ -494,12 +335,6 @@ export class Greeter {
 
 export function random64({ random }: Pick<MeshParts, "random">): bigint {
   return random(8).reduce((value, byte) => (value << 8n) | BigInt(byte), 0n);
-}
-
-function shortened(name: string): string {
-  let short = name;
-  while (new TextEncoder().encode(short).length > HELLO_NAME_BYTES_MAX) short = short.slice(0, -1);
-  return short;
 }
 
 /** Of a stranger nothing else is read but its hello, and with it what it deals. */

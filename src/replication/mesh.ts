@@ -4,7 +4,7 @@
  *   what goes out      sender.ts (change sets), outbox.ts (records into datagrams), paths.ts (group or one by one)
  *   what comes in      gate.ts (authentic, for us, new), inbox.ts (what each record does); strangers.ts, window.ts, attempts.ts, unheard.ts
  *   sealing            seal.ts (the header), sealed.ts (one key for all); paired.ts, proofs.ts, members.ts (a key each); keyring.ts, rotation.ts
- *   who is there       greeter.ts (hellos), challenges.ts, insistence.ts, compat.ts, farewell.ts; neighbour.ts is all that is known of one
+ *   who is there       greeter.ts (their hellos), hellos.ts (ours), challenges.ts, insistence.ts, compat.ts, farewell.ts; neighbour.ts (all that is known of one)
  *   what it published  mirror-slots.ts, rights-map.ts, source-clock.ts
  *   what was lost      gaps.ts, healer.ts (asks), repairs.ts (answers), modes.ts; sync.ts, breath.ts (ask for a snapshot), units.ts,
  *                      snapshots.ts, snapshot-chunks.ts (answer)

@@ -148,7 +148,7 @@ export class Replicator {
     this.beginEpoch(nowMs);
     for (const context of this.proxy.contexts.all()) if (context.announced) this.sender.announce(context.slot);
     this.sender.prime(nowMs);
-    this.greeter.start(nowMs);
+    this.greeter.hellos.start(nowMs);
     this.courier.restore.start(nowMs);
     this.running = true;
   }
@@ -183,7 +183,7 @@ export class Replicator {
   nextAtMs(): number {
     if (!this.running) return Number.POSITIVE_INFINITY;
     const { greeter, sender, proxy, courier } = this;
-    let next = Math.min(greeter.nextAtMs(), sender.nextAtMs(), proxy.roam.nextAtMs(), courier.nextAtMs());
+    let next = Math.min(greeter.hellos.nextAtMs(), sender.nextAtMs(), proxy.roam.nextAtMs(), courier.nextAtMs());
     if (this.farewell) next = Math.min(next, this.farewell.nextAtMs());
     const nowMs = this.parts.nowMs();
     for (const neighbour of greeter.list())
@@ -202,9 +202,9 @@ export class Replicator {
       if (neighbour.leavesAtMs <= nowMs) this.bury(neighbour, nowMs);
       this.healer.heal(neighbour, nowMs);
     }
-    if (nowMs < this.greeter.nextAtMs()) return;
+    if (nowMs < this.greeter.hellos.nextAtMs()) return;
     this.age(nowMs);
-    this.greeter.sayHello(nowMs);
+    this.greeter.hellos.say(nowMs);
   }
 
   private age(nowMs: number): void {
@@ -214,7 +214,7 @@ export class Replicator {
 
   /** What is published now takes along what would have to be said soon. */
   private publish(nowMs: number): void {
-    const isRidden = this.sender.publishes(nowMs) && this.greeter.rides(nowMs);
+    const isRidden = this.sender.publishes(nowMs) && this.greeter.hellos.rides(nowMs);
     this.sender.tick(nowMs);
     if (!isRidden) return;
     // In the end nothing differed.
@@ -242,7 +242,7 @@ export class Replicator {
   setKeys(keys: readonly MeshKey[], nowMs: number): void {
     if (!this.rotation.offer(keys, nowMs)) return;
     this.gate.strangers.forget(() => true);
-    this.greeter.speakNow();
+    this.greeter.hellos.speakNow();
     this.onSooner();
   }
 
@@ -255,13 +255,13 @@ export class Replicator {
       this.beginEpoch(nowMs);
       this.sender.beginEpoch();
     }
-    this.greeter.speakNow();
+    this.greeter.hellos.speakNow();
     this.onSooner();
   }
 
   switchKey(): void {
     this.rotation.force();
-    this.greeter.speakNow();
+    this.greeter.hellos.speakNow();
     this.onSooner();
   }
 
@@ -287,7 +287,7 @@ export class Replicator {
   private bury(neighbour: Neighbour, nowMs: number): void {
     neighbour.state = "dead";
     neighbour.owesAnswer = false;
-    this.greeter.acknowledge(neighbour, nowMs);
+    this.greeter.hellos.acknowledge(neighbour, nowMs);
   }
 
   /** A key serves one epoch, and no longer than a day. All that is published is the first change set of the next. */
@@ -298,7 +298,7 @@ export class Replicator {
     if (!isSwitched && !isOld && !this.sender.epochEnds && !this.outbox.epochEnds) return;
     this.beginEpoch(nowMs);
     this.sender.beginEpoch();
-    this.greeter.speakNow();
+    this.greeter.hellos.speakNow();
   }
 
   private beginEpoch(nowMs: number): void {
