@@ -51,6 +51,19 @@ it("bounds what a broker can make it remember", () => {
   for (let id = 1; id <= 1_000; id++) take(view, `${id}/status`, { state: "online", name: "x".repeat(1_000) });
   expect(view.list()).toHaveLength(256);
   expect(view.list()[0]!.name).toHaveLength(64);
+  const links = Array.from({ length: 1_000 }, (_, i) => [`roamwall_neighbour_up{neighbour="${i}"}`, 1]);
+  take(view, "7/counters", Object.fromEntries(links));
+  expect(view.list()[6]!.neighbours).toHaveLength(64);
+});
+
+it("keeps of what is said what is shown, and a broker that says more costs nothing more", () => {
+  const kept = (padding: string) => {
+    const view = new MeshView();
+    take(view, "1/status", { state: "online", name: "roof", padding: [padding], policy: { revision: 4, padding } });
+    take(view, "1/counters", { roamwall_clients_here: 3, [padding]: 1 });
+    return JSON.stringify(view, (_, value) => (value instanceof Map ? [...value] : value)).length;
+  };
+  expect(kept("x".repeat(100_000))).toBe(kept("x"));
 });
 
 it.each(["no json", "null", "[]", '{"name":{}}', "5"])("takes no harm from %s", (text) => {

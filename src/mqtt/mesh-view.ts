@@ -4,6 +4,9 @@ import { apOf, everyAp } from "./topics.ts";
 /** APs that are remembered, and bytes of what one says that are looked at: a broker is not trusted with our memory. */
 const APS_MAX = 256;
 const PAYLOAD_BYTES_MAX = 256 << 10;
+/** Neighbours of one: more than any access point has. */
+const LINKS_MAX = 64;
+const TEXT_MAX = 64;
 
 export interface MeshAp {
   readonly id: number;
@@ -25,10 +28,10 @@ export interface MeshLink {
   readonly lossHere: number;
 }
 
-interface Told {
-  status: Record<string, unknown>;
-  series: Record<string, unknown>;
-}
+/** What is shown of its last words, and no more: the rest of them is not kept. */
+type OfStatus = Pick<MeshAp, "name" | "online" | "version" | "mode" | "revision">;
+type OfCounters = Omit<MeshAp, "id" | keyof OfStatus>;
+type Told = OfStatus & OfCounters;
 
 export class MeshView {
   private readonly byId = new Map<number, Told>();
@@ -44,14 +47,13 @@ export class MeshView {
     if (!value) return;
     const known = this.byId.get(id);
     if (!known && this.byId.size >= APS_MAX) return;
-    const told = known ?? { status: {}, series: {} };
-    this.byId.set(id, told);
-    if (topic.endsWith("/status")) told.status = value;
-    else if (topic.endsWith("/counters")) told.series = value;
+    const told = known ?? { ...ofStatus({}), ...ofCounters({}) };
+    const said = topic.endsWith("/status") ? ofStatus(value) : topic.endsWith("/counters") ? ofCounters(value) : {};
+    this.byId.set(id, { ...told, ...said });
   }
 
   list(): MeshAp[] {
-    return [...this.byId].sort(([a], [b]) => a - b).map(([id, told]) => apAs(id, told));
+    return [...this.byId].sort(([a], [b]) => a - b).map(([id, told]) => ({ id, ...told }));
   }
 }
 
@@ -64,24 +66,29 @@ function parsed(payload: Uint8Array): Record<string, unknown> | undefined {
   }
 }
 
-function apAs(id: number, { status, series }: Told): MeshAp {
-  const text = (value: unknown) => (typeof value === "string" ? value.slice(0, 64) : "");
-  const number = (name: string) => (typeof series[name] === "number" ? (series[name] as number) : null);
-  const cells = number("roamwall_table_cells");
-  const used = number("roamwall_table_used_cells");
-  const denied = Object.entries(series).filter(([name]) => name.startsWith("roamwall_denied_packets_total{"));
-  const policy = status["policy"] as { revision?: unknown } | undefined;
+function ofStatus(status: Record<string, unknown>): OfStatus {
+  // Joined anew: a piece of a text keeps all of it.
+  const text = (value: unknown) => (typeof value === "string" ? [...value.slice(0, TEXT_MAX)].join("") : "");
+  const policy = status["policy"] as { revision?: unknown } | null | undefined;
   return {
-    id,
     name: text(status["name"]),
     online: status["state"] === "online",
     version: text(status["version"]),
     mode: text(status["mode"]),
     revision: typeof policy?.revision === "number" ? policy.revision : null,
+  };
+}
+
+function ofCounters(series: Record<string, unknown>): OfCounters {
+  const number = (name: string) => (typeof series[name] === "number" ? (series[name] as number) : null);
+  const cells = number("roamwall_table_cells");
+  const used = number("roamwall_table_used_cells");
+  const denied = Object.entries(series).filter(([name]) => name.startsWith("roamwall_denied_packets_total{"));
+  return {
     fill: cells && used !== null ? used / cells : null,
     clients: number("roamwall_clients_here"),
     denied: denied.length ? denied.reduce((sum, [, value]) => sum + (Number(value) || 0), 0) : null,
-    neighbours: linksOf(series),
+    neighbours: linksOf(series).slice(0, LINKS_MAX),
   };
 }
 
