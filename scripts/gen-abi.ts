@@ -1,4 +1,4 @@
-/** Writes firmware/abi.h from `abi.ts`, `map-records.ts` and `stream-records.ts` of src/datapath. `--check` only compares and exits 1 on a difference. */
+/** Writes firmware/abi.h from `abi.ts`, `map-records.ts` and `stream-records.ts` of src/datapath. `--check [FILE]` only compares, and exits 1 on a difference. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { ABI_VERSION, CELLS_VERSION, CONSTANTS, REASONS, RIGHTS_VERSION } from "../src/datapath/abi.ts";
 import type { Layout } from "../src/datapath/layout.ts";
@@ -72,11 +72,11 @@ function header(): string {
   return out.filter((line, i) => !(line === "" && out[i - 1] === "")).join("\n");
 }
 
-const path = "firmware/abi.h";
+const [mode, path = "firmware/abi.h"] = process.argv.slice(2);
 const text = header();
-if (process.argv.includes("--check")) {
+if (mode === "--check") {
   if (readFileSync(path, "utf8") !== text) {
-    console.error("firmware/abi.h differs from its sources in src/datapath: run npm run build");
+    console.error(`${path} differs from its sources in src/datapath: run npm run build`);
     process.exit(1);
   }
 } else {

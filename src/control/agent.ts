@@ -1,4 +1,11 @@
-/** The agent: connects the rooms, and keeps them connected. It decides nothing about packets: the kernel does, alone. */
+/**
+ * The agent: connects the rooms, and keeps them connected. It decides nothing about packets: the kernel does, alone.
+ *
+ *   what it goes by     settings.ts, key-in-force.ts, policy-in-force.ts (file, network, trial.ts), modes.ts, identities.ts
+ *   whom it talks to    daemon-link.ts (roamwalld) and session.ts over each connection; network-policy.ts (a broker),
+ *                       radius-access.ts, page-access.ts, machine-watch.ts (hostapd, risks)
+ *   who asks it         api.ts (the control socket) and answers.ts, a row a verb; denied-log.ts and flow-log.ts remember for them
+ */
 import { compileAutomata, mayShorten } from "../automata/compile.ts";
 import { TYPE } from "../automata/numbers.ts";
 import { RoamwallError } from "../base/errors.ts";

@@ -1,7 +1,7 @@
 /**
  * Versions and numbers that kernel, roamwalld and agent share. Their records are in `map-records.ts` (what the kernel's maps
  * hold) and `stream-records.ts` (what roamwalld and the agent say). `scripts/gen-abi.ts` writes `firmware/abi.h` from all
- * three; a test compares sizes and offsets with what the C compiler sees.
+ * three, a test compares it with them, and the C compiler each size with its own.
  */
 
 /** Raised with every change of a number or a meaning below, or of a record. */

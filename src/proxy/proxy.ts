@@ -1,3 +1,13 @@
+/**
+ * The state proxy, put together; a file each holds
+ *
+ *   the table         own-table.ts (as reported), published.ts (as neighbours have it), ticks.ts, phase.ts, audit.ts, digest.ts
+ *   the neighbours'   mirror.ts
+ *   the clients       contexts.ts; rights.ts, serial.ts, tombstones.ts, filter-store.ts
+ *   a roam            roam.ts, roam-api.ts (its words); claim-number.ts, claim-sessions.ts, belongings.ts, carry.ts, roam-history.ts
+ *
+ * and this one what is said of a client's rights, here and by others.
+ */
 import { type Mac, macFromBytes } from "../base/mac.ts";
 import type { Geometry } from "../bloom/geometry.ts";
 import { CONSTANTS } from "../datapath/abi.ts";
