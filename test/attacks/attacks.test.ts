@@ -4,6 +4,7 @@ import { nodeCrypto } from "../../src/platform/node/crypto.ts";
 import type { Crypto } from "../../src/platform/platform.ts";
 import { Attempts } from "../../src/replication/attempts.ts";
 import { Challenges } from "../../src/replication/challenges.ts";
+import { KIND } from "../../src/replication/records/kinds.ts";
 import type { Seal } from "../../src/replication/seal.ts";
 import { Sealed } from "../../src/replication/sealed.ts";
 import { ReplayWindow } from "../../src/replication/window.ts";
@@ -59,6 +60,16 @@ describe.each([
     const made = await meshes({ identities });
     ({ mesh, run } = made);
     names = made.classes.map(({ name }) => name);
+  });
+
+  it("has recordings of every kind of record", () => {
+    const all = Object.values(KIND).filter((kind) => identities || kind !== KIND.deal);
+    expect([...mesh.kinds].sort((a, b) => a - b)).toEqual(all);
+  });
+
+  it("gets further than the version by what it makes up", () => {
+    for (const name of ["forged: a neighbour's header", "forged: a hello of a new epoch"])
+      expect(run(name).refused["filter"]).toBeGreaterThan(MESSAGES / 2);
   });
 
   it("is looked at in all ways that there are", () => expect(names).toEqual(NAMES));

@@ -5,12 +5,13 @@ import {
   HEADER_BYTES,
   HELLO_HEADER_BYTES,
   parseHeader,
-  VERSION,
   VERSION_PAIRED,
 } from "../../src/replication/seal.ts";
 import type { Prng } from "../conformance/prng.ts";
 import type { Mesh } from "./world.ts";
 
+const FLAG_HELLO = 1;
+const FLAG_ALONE = 2;
 const LARGEST_UDP = 65_507;
 
 export interface AttackClass {
@@ -27,6 +28,7 @@ export interface AttackClass {
 export function attackClasses({ recordings, victim }: Mesh, other: Mesh, random: Prng): AttackClass[] {
   const { taken, lost, forAnother, staleEpoch, unknownEpoch, beforeRestart, own } = recordings;
   const foreign = other.recordings.taken;
+  const version = taken[0]![0]! >> 4;
   // Numbers that have not come yet: only these get as far as the tag.
   const fresh = [...lost, ...forAnother];
   const neighbours = victim.replicator.list();
@@ -34,12 +36,15 @@ export function attackClasses({ recordings, victim }: Mesh, other: Mesh, random:
   const from = (list: readonly Uint8Array[], i: number) => list[i % list.length]!;
   return [
     { name: "random bytes", make: () => noise(random, random.below(1_400)) },
-    { name: "odd lengths", make: (i) => oddly(random, i) },
+    { name: "odd lengths", make: (i) => oddly(random, i, version) },
     {
       name: "forged: a neighbour's header",
-      make: () => forged(random, target().id, target().epochTag, ahead(target(), random)),
+      make: (i) => forged(random, version, i % 4 ? 0 : FLAG_ALONE, target(), ahead(target(), random)),
     },
-    { name: "forged: a hello of a new epoch", make: () => forgedHello(random, target().id) },
+    {
+      name: "forged: a hello of a new epoch",
+      make: (i) => forgedHello(random, version, i % 4 ? FLAG_HELLO : FLAG_HELLO | FLAG_ALONE, target()),
+    },
     { name: "replayed, taken before", make: (i) => from(taken, i) },
     { name: "replayed, of an epoch before", make: (i) => from(staleEpoch, i) },
     { name: "replayed, of before our restart", make: (i) => from(beforeRestart, i), mayAnswer: true },
@@ -75,7 +80,7 @@ function noise(random: Prng, length: number): Uint8Array {
   return bytes;
 }
 
-function oddly(random: Prng, i: number): Uint8Array {
+function oddly(random: Prng, i: number, version: number): Uint8Array {
   const lengths = [
     0,
     1,
@@ -87,7 +92,7 @@ function oddly(random: Prng, i: number): Uint8Array {
     9_000,
     LARGEST_UDP,
   ];
-  const bytes = new Uint8Array(lengths[i % lengths.length]!).fill([0, 0xff, VERSION << 4, 0x91][(i >> 4) & 3]!);
+  const bytes = new Uint8Array(lengths[i % lengths.length]!).fill([0, 0xff, version << 4, 0x91][(i >> 4) & 3]!);
   if (bytes.length > 1) bytes[1] = random.below(2);
   return bytes;
 }
@@ -96,21 +101,25 @@ function ahead({ window }: { window: { newest: number } | undefined }, random: P
   return window!.newest + 1 + random.below(1_000);
 }
 
-function forged(random: Prng, sender: number, epochTag: number, pn: number): Uint8Array {
+interface Named {
+  readonly id: number;
+  readonly epochTag: number;
+}
+
+function forged(random: Prng, version: number, flags: number, { id, epochTag }: Named, pn: number): Uint8Array {
   const bytes = noise(random, HEADER_BYTES + FILTER_BYTES + 20 + random.below(1_000));
   const view = new DataView(bytes.buffer);
-  view.setUint16(0, VERSION << 12);
-  view.setUint16(2, sender);
+  view.setUint16(0, (version << 12) | flags);
+  view.setUint16(2, id);
   view.setUint32(4, epochTag);
   view.setUint16(8, 0);
   view.setUint32(10, pn);
   return bytes;
 }
 
-function forgedHello(random: Prng, sender: number): Uint8Array {
-  const bytes = forged(random, sender, 0, 1 + random.below(1_000));
-  if (bytes.length < HELLO_HEADER_BYTES + 28) return forgedHello(random, sender);
-  bytes[1] = 1;
+function forgedHello(random: Prng, version: number, flags: number, { id }: Named): Uint8Array {
+  const bytes = forged(random, version, flags, { id, epochTag: 0 }, 1 + random.below(1_000));
+  if (bytes.length < HELLO_HEADER_BYTES + 28) return forgedHello(random, version, flags, { id, epochTag: 0 });
   bytes.set(nodeCrypto.sha256(bytes.subarray(HEADER_BYTES + 8, HELLO_HEADER_BYTES)).subarray(0, 4), 4);
   return bytes;
 }

@@ -1,13 +1,16 @@
+import { parseMac } from "../../src/base/mac.ts";
 import { CONSTANTS } from "../../src/datapath/abi.ts";
 import { nodeCrypto } from "../../src/platform/node/crypto.ts";
 import type { Crypto } from "../../src/platform/platform.ts";
 import type { Keyring, MeshKey } from "../../src/replication/keyring.ts";
+import { Outbox } from "../../src/replication/outbox.ts";
 import { parseHeader, type Seal } from "../../src/replication/seal.ts";
 import { Sealed } from "../../src/replication/sealed.ts";
-import { meshOf, open, pass } from "../../src/replication/testing/flows.ts";
+import { CLIENT, meshOf, open, pass } from "../../src/replication/testing/flows.ts";
 import { identitiesAmong } from "../../src/replication/testing/identities.ts";
 import type { Ap, Lab } from "../../src/replication/testing/lab.ts";
 
+const GUEST = parseMac("02:00:00:00:0a:77", "test");
 /** Whom everything is sent to. */
 export const VICTIM = 2;
 const CELLS = 150;
@@ -45,6 +48,8 @@ export interface Mesh {
   readonly recordings: Recordings;
   /** Datagrams that the victim would take, in order. */
   readonly valid: readonly Uint8Array[];
+  /** Of the records in all of it. */
+  readonly kinds: ReadonlySet<number>;
 }
 
 /** Three access points with a client that roamed, restarted in turn, now at rest. */
@@ -78,13 +83,19 @@ export async function recordedMesh({
     heard.push([]);
     await work(lab);
   };
+  const { kinds, end } = kindsWritten();
   await live();
   await lab.restart(lab.ap(1));
   await live();
   await lab.restart(lab.ap(VICTIM));
   await live();
-  await lab.restart(lab.ap(3));
+  void lab.ap(3).replicator.stop(lab.nowMs);
+  await lab.run(300);
+  // It lost power, too: it asks for the table of before.
+  await lab.start([lab.add(3, 3_333n)]);
+  lab.ap(3).replicator.proxy.setRights(CLIENT, { role: "open" });
   await live();
+  end();
   await lab.settle();
   const lost = await saidAtRest(lab, 60);
   const valid = await saidAtRest(lab, 300);
@@ -101,6 +112,7 @@ export async function recordedMesh({
     lab,
     victim: lab.ap(VICTIM),
     valid,
+    kinds,
     recordings: {
       unknownEpoch: firstOfAp1,
       staleEpoch: third.filter((bytes) => !isBelieved(bytes)),
@@ -113,7 +125,46 @@ export async function recordedMesh({
   };
 }
 
-/** Cells, flows, a roam and back: records of most kinds. */
+/** Which kinds of records any access point writes until `end`. */
+function kindsWritten(): { kinds: Set<number>; end(): void } {
+  const kinds = new Set<number>();
+  const { addRaw } = Outbox.prototype;
+  Outbox.prototype.addRaw = function (kind, emit) {
+    kinds.add(kind);
+    addRaw.call(this, kind, emit);
+  };
+  return { kinds, end: () => Object.assign(Outbox.prototype, { addRaw }) };
+}
+
+/** A login with a filter of its own, an order for it from elsewhere, a search, a loss, and a difference that nobody noticed. */
+async function manage(lab: Lab): Promise<void> {
+  const [one, , three] = lab.aps as [Ap, Ap, Ap];
+  const data = Uint8Array.from({ length: 128 }, () => Math.floor(lab.random() * 256));
+  const filters = [{ bits: 1_024, seed: 1, probes: 7, out: 1, in: 0, data }];
+  one.replicator.proxy.setRights(GUEST, { role: "open", authority: true, filters });
+  one.replicator.proxy.arrived(GUEST, 0);
+  await lab.run(300);
+  void three.replicator.courier.orders.place(GUEST, { role: "open", authority: true, leftSeconds: 3_600 });
+  void three.replicator.courier.seek(GUEST);
+  await lab.run(300);
+  lab.faults = { ...lab.faults, loss: 0.2 };
+  await churn(lab, one, 40);
+  lab.faults = { ...lab.faults, loss: 0 };
+  await lab.run(1_000);
+  const mirror = three.replicator.list().find(({ id }) => id === 1)?.mirror;
+  const at = mirror?.cells.findIndex((cell) => cell !== 0) ?? -1;
+  mirror?.applySnapshot(at, at + 1, mirror.vers[at]!, { coordinates: [], cells: [], owners: [], count: 0 });
+  await lab.run(2_500);
+}
+
+async function churn(lab: Lab, { datapath }: Ap, rounds: number): Promise<void> {
+  for (let i = 0; i < rounds; i++) {
+    datapath.sfr.table.insert(0, Math.floor(lab.random() * 2 ** 32), 20, CONSTANTS.OP_MAX, 1, CONSTANTS.MARK_DIRTY);
+    await lab.run(10);
+  }
+}
+
+/** Cells, flows, a roam and back: records of all kinds. */
 async function work(lab: Lab): Promise<void> {
   await lab.run(1_500);
   for (const { datapath } of lab.aps) {
@@ -127,6 +178,7 @@ async function work(lab: Lab): Promise<void> {
     for (let flow = 0; flow < 10; flow++) pass(lab.ap(id), flow, "A>", "<A");
     await lab.run(500);
   }
+  await manage(lab);
 }
 
 /** The next datagrams of AP 1, kept from everybody. */
