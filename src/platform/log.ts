@@ -3,11 +3,12 @@ import type { Log } from "./platform.ts";
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** One line each: `info  agent: connected path=/run/roamwall/daemon.sock`. Who runs us adds the time. */
+/** One line each, whatever names from elsewhere stand in it: `info  agent: connected path=/run/roamwall/daemon.sock`. Who runs us adds the time. */
 export function lineLog(least: LogLevel, write: (line: string) => void): Log {
   const at = (level: LogLevel): Log["info"] => {
     if (LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(least)) return () => {};
-    return (room, text, fields) => write(`${level.padEnd(5)} ${room}: ${text}${formatFields(fields)}\n`);
+    return (room, text, fields) =>
+      write(`${level.padEnd(5)} ${room}: ${text.replace(/\p{Cc}/gu, "?")}${formatFields(fields)}\n`);
   };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }

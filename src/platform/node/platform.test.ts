@@ -22,6 +22,9 @@ describe("log", () => {
     log.debug("a", "dropped");
     log.info("agent", "connected", { path: "/run/x", none: undefined, count: 3 });
     log.warn("policy", "refused", { text: "two words", evil: "\x1b[31m\n" });
+    // A neighbour's name is what it says.
+    log.info("mesh", "neighbour 3 (\x1b[2Jx\nerror radius: forged) is there\x9b");
+    expect(out.pop()).toBe("info  mesh: neighbour 3 (?[2Jx?error radius: forged) is there?\n");
     expect(out).toEqual([
       "info  agent: connected path=/run/x count=3\n",
       'warn  policy: refused text="two words" evil="\\u001b[31m\\n"\n',
