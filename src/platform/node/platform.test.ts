@@ -180,6 +180,22 @@ describe("streams", () => {
     const bytes = await new Promise<Uint8Array>((resolve) => stream.onBytes(resolve));
     expect([...bytes]).toEqual([9]);
   });
+
+  it("delivers to who connected what came before it listened, and more than its buffer holds, in order", async () => {
+    const path = join(directory, "early-too");
+    const said = Uint8Array.from({ length: 300_000 }, (_, i) => i % 251);
+    const server = await platform.serve(path, (stream) => {
+      stream.write(said);
+      stream.close();
+    });
+    const client = await platform.connect(path);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const heard: number[] = [];
+    client.onBytes((bytes) => heard.push(...bytes));
+    await new Promise<void>((resolve) => client.onClose(resolve));
+    expect(heard).toEqual([...said]);
+    server.close();
+  });
 });
 
 describe("udp", () => {
