@@ -396,7 +396,7 @@ export class Session {
         if (!this.isStopped) this.parts.lost();
       },
     };
-    mesh.onSooner = () => this.arm();
+    mesh.onSooner = (atMs) => this.arm(atMs);
   }
 
   /**
@@ -424,10 +424,9 @@ export class Session {
    * What is due in the mesh is done at the end of this turn, with all that comes in it; for the rest there is one timer,
    * which only an earlier wish replaces: what is wanted later than it finds out when it runs.
    */
-  private arm(): void {
+  private arm(atMs = this.isWoken ? 0 : this.mesh.nextAtMs()): void {
     if (this.isClosed || this.isStarting || this.isWoken) return;
     const { clock } = this.parts.platform;
-    const atMs = this.mesh.nextAtMs();
     const inMs = atMs - clock.nowMs();
     if (inMs <= 0) {
       this.isWoken = true;

@@ -48,6 +48,8 @@ export interface ProxyWire extends RoamWire {
   wanted(digest: bigint): void;
   /** Something waits to be published, or a timer moved closer. */
   soon(): void;
+  /** Cells wait to be published, and nothing else is new. */
+  changed(): void;
 }
 
 export interface ProxyParts {
@@ -167,7 +169,7 @@ export class StateProxy {
       const changed =
         this.audit.isLooking && dumped ? this.audit.sift(coordinates, cells, owners, count, dumped) : count;
       this.own.note(coordinates, cells, owners, changed);
-      if (this.own.pending > 0) this.parts.wire.soon();
+      if (this.own.pending > 0) this.parts.wire.changed();
     },
     arrived: (mac, _slot, zone) => this.arrived(mac, zone),
     overflow: () => this.reread().catch(() => {}),

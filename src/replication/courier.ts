@@ -42,7 +42,7 @@ export interface CourierParts {
 }
 
 /** What is said about single clients: who serves them, what they expect and may do, and where they are. */
-export class Courier implements Omit<ProxyWire, "soon"> {
+export class Courier implements Omit<ProxyWire, "soon" | "changed"> {
   readonly locator: Locator;
   readonly pull: FilterPull;
   readonly restore: Restore;

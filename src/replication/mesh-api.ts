@@ -99,8 +99,8 @@ export interface Mesh {
   tick(nowMs: number): void;
   /** When `tick` wants to be called; it may move closer with every `receive` and every datapath event. */
   nextAtMs(): number;
-  /** Called whenever `nextAtMs` may have moved closer. */
-  onSooner: () => void;
+  /** Called whenever `nextAtMs` may have moved closer; `atMs`: when what moved is due, where that alone did. */
+  onSooner: (atMs?: number) => void;
 
   /** Gives a client rights. `authority` (RADIUS, operator): outranks every right heard so far, in the whole mesh. */
   setRights(mac: Mac, grant: Grant): void;

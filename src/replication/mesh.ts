@@ -68,7 +68,7 @@ export function createMesh(parts: MeshParts): Mesh {
     get onSooner() {
       return replicator.onSooner;
     },
-    set onSooner(run: () => void) {
+    set onSooner(run: (atMs?: number) => void) {
       replicator.onSooner = run;
     },
     setRights: (mac: Mac, grant) => proxy.setRights(mac, grant),

@@ -44,7 +44,7 @@ export class Replicator {
   private farewell: Farewell | undefined;
   private epochBeganMs = 0;
   private running = false;
-  onSooner: () => void = () => {};
+  onSooner: (atMs?: number) => void = () => {};
 
   constructor(
     private readonly parts: MeshParts,
@@ -310,6 +310,7 @@ export class Replicator {
   private wire(): ProxyWire {
     return {
       soon: () => this.onSooner(),
+      changed: () => this.onSooner(this.sender.nextAtMs()),
       announce: (slot) => this.courier.announce(slot),
       maskOf: (ap) => this.courier.maskOf(ap),
       reaches: (ap) => this.courier.reaches(ap),

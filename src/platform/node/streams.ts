@@ -103,26 +103,28 @@ function streamOf(socket: Socket): Stream {
   // A broken pipe is a closed stream: "close" follows, and is what the owner waits for.
   socket.on("error", () => {});
   let isClosing = false;
-  let gathering = false;
   // What one turn of the event loop writes leaves at its end, as one: each write would wake the other side.
-  const gather = () => {
-    if (gathering) return;
-    gathering = true;
-    socket.cork();
-    setImmediate(() => {
-      gathering = false;
-      socket.uncork();
-    });
+  let turn: Uint8Array[] = [];
+  let turnBytes = 0;
+  const leave = () => {
+    const parts = turn;
+    turn = [];
+    turnBytes = 0;
+    if (!socket.writable) return;
+    if (parts.length > 1) socket.cork();
+    for (const part of parts) socket.write(part);
+    if (parts.length > 1) socket.uncork();
   };
   return {
     write(bytes) {
       if (!socket.writable) return;
-      gather();
+      if (turn.length === 0) setImmediate(leave);
       // Node keeps the buffer until the kernel took it; callers reuse theirs.
-      socket.write(new Uint8Array(bytes));
+      turn.push(new Uint8Array(bytes));
+      turnBytes += bytes.length;
     },
     get pendingBytes() {
-      return socket.writableLength;
+      return socket.writableLength + turnBytes;
     },
     onBytes: (handler) => void socket.on("data", (bytes) => handler(plain(bytes))),
     onClose(handler) {
@@ -130,6 +132,7 @@ function streamOf(socket: Socket): Stream {
       else socket.once("close", handler);
     },
     close() {
+      leave();
       if (isClosing) socket.destroy();
       else socket.destroySoon();
       isClosing = true;
