@@ -85,6 +85,7 @@ export class Courier implements Omit<ProxyWire, "soon" | "changed"> {
       geometry,
       proxy,
       ask: (question, to) => this.sendAsk(question, to),
+      hears: (ap) => this.hears(ap),
       done: (cells) => {
         if (cells > 0) mesh.log.info("replication", "the table of before is restored", { expectations: cells });
       },
@@ -127,16 +128,11 @@ export class Courier implements Omit<ProxyWire, "soon" | "changed"> {
     });
   }
 
-  /** A neighbour is believed from now on. */
-  met(neighbour: Neighbour): void {
-    this.reached(neighbour);
-    this.restore.met(neighbour);
-  }
-
-  /** It was not heard, and is now. */
-  reached({ id }: Neighbour): void {
-    this.parts.proxy.roam.reached(id);
+  /** It was not heard, or not believed, and is now. */
+  reached(neighbour: Neighbour): void {
+    this.parts.proxy.roam.reached(neighbour.id);
     this.locator.reachedMore(this.parts.mesh.nowMs());
+    this.restore.met(neighbour);
   }
 
   /** Questions of a believed neighbour that concern single clients, or the table that it lost. */

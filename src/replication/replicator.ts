@@ -117,7 +117,7 @@ export class Replicator {
       counters,
       options,
       isMember: (of) => seal.isMember(of),
-      believed: (neighbour) => this.courier.met(neighbour),
+      believed: (neighbour) => this.courier.reached(neighbour),
       heardAgain: (neighbour) => this.courier.reached(neighbour),
       everybodyThere: () => this.reach.isComplete,
       rotation: this.rotation,

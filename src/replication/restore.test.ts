@@ -23,11 +23,11 @@ async function powerCycle(lab: Lab, id: number, prepare: (ap: Ap) => void = () =
   return newborn;
 }
 
-function isSnapshot(bytes: Uint8Array): boolean {
+function has(bytes: Uint8Array, wanted: number): boolean {
   const start = bytes[1]! & 1 ? HELLO_HEADER_BYTES : HEADER_BYTES;
   let found = false;
   eachRecord(bytes.subarray(start), PREFIX_BYTES, (kind) => {
-    found ||= kind === KIND.snap;
+    found ||= kind === wanted;
   });
   return found;
 }
@@ -64,12 +64,36 @@ describe("an AP that lost its table", () => {
     const lab = await meshOf(2);
     await open(lab, lab.ap(1));
     let heard = 0;
-    lab.tap = ({ to, bytes }) => (to === 1 && isSnapshot(bytes) && ++heard > 1 ? false : undefined);
+    lab.tap = ({ to, bytes }) => (to === 1 && has(bytes, KIND.snap) && ++heard > 1 ? false : undefined);
     const newborn = await powerCycle(lab, 1);
     await lab.run(4_000);
     expect(newborn.replicator.courier.restore).toMatchObject({ cells: 0 });
     lab.tap = () => undefined;
     await lab.run(8_000);
+    expect(newborn.replicator.courier.restore.cells).toBeGreaterThanOrEqual(FLOWS);
+  });
+
+  it("asks nobody who is silent, and who is heard again at once", async () => {
+    const lab = await meshOf(2);
+    await open(lab, lab.ap(1));
+    lab.tap = ({ to, bytes }) => (to === 1 && has(bytes, KIND.snap) ? false : undefined);
+    const newborn = await powerCycle(lab, 1);
+    await lab.run(1_000);
+    for (const way of ["1>2", "2>1"]) lab.cut.add(way);
+    await lab.run(10_000);
+    const { ask } = newborn.replicator.courier.restore["parts"];
+    let asked = 0;
+    Object.assign(newborn.replicator.courier.restore["parts"], {
+      ask: (...question: Parameters<typeof ask>) => {
+        asked++;
+        ask(...question);
+      },
+    });
+    await lab.run(30_000);
+    expect(asked).toBe(0);
+    lab.tap = () => undefined;
+    lab.cut.clear();
+    await lab.run(3_000);
     expect(newborn.replicator.courier.restore.cells).toBeGreaterThanOrEqual(FLOWS);
   });
 

@@ -20,9 +20,9 @@ const FIRST_ANSWER_MS = 2_000;
 /** A neighbour that goes silent in mid-answer. */
 const IDLE_MS = 1_000;
 const WITHIN_MS = 10_000;
-/** One that gave no whole copy is asked again after so long, then after twice that: for two minutes. */
+/** One that is heard and gave no whole copy is asked again after so long, then after twice that: for half a minute. */
 const AGAIN_MS = 2_000;
-const TRIES_MAX = 6;
+const TRIES_MAX = 4;
 /** A round on the wire: above these bits, how old the table is that is asked for, since slots are numbered anew in each. */
 const ROUND_BITS = 5;
 const ROUND_MASK = (1 << ROUND_BITS) - 1;
@@ -34,6 +34,7 @@ export interface RestoreParts {
   readonly proxy: StateProxy;
   /** For a lost table; its round comes back with the answers. */
   ask(question: Ask, to: number): void;
+  hears(ap: number): boolean;
   done(cells: number): void;
 }
 
@@ -90,7 +91,7 @@ export class Restore {
     this.startedMs = nowMs;
   }
 
-  /** Somebody who may have kept our table. */
+  /** Somebody is heard, or heard again, who may have kept our table. */
   met({ id, compatible }: Neighbour): void {
     if (!compatible || this.answered.has(id) || this.asking?.from === id) return;
     this.candidates.set(id, { dueMs: Number.NEGATIVE_INFINITY, tries: 0 });
@@ -99,7 +100,7 @@ export class Restore {
   nextAtMs(): number {
     if (this.asking) return this.asking.session.nextAtMs();
     let next = this.state === "ready" ? Number.POSITIVE_INFINITY : this.startedMs + this.readyWithin;
-    for (const { dueMs } of this.candidates.values()) next = Math.min(next, dueMs);
+    for (const [id, { dueMs }] of this.candidates) if (this.parts.hears(id)) next = Math.min(next, dueMs);
     return next;
   }
 
@@ -134,7 +135,7 @@ export class Restore {
     return true;
   }
 
-  /** The others first. It keeps what it has of us, and may be heard better a little later. */
+  /** The others first. It keeps what it has of us, and may be heard better a little later; who is silent is met when it is heard. */
   private giveUp(nowMs: number): void {
     const { asking } = this;
     if (!asking || (nowMs - asking.heardMs <= IDLE_MS && nowMs - asking.startedMs <= WITHIN_MS)) return;
@@ -153,7 +154,8 @@ export class Restore {
   }
 
   private begin(nowMs: number): Asking | undefined {
-    const [from, candidate] = [...this.candidates].find(([, { dueMs }]) => dueMs <= nowMs) ?? [];
+    const isDue = ([id, { dueMs }]: readonly [number, Candidate]) => dueMs <= nowMs && this.parts.hears(id);
+    const [from, candidate] = [...this.candidates].find(isDue) ?? [];
     if (from === undefined || !candidate) return undefined;
     this.candidates.delete(from);
     return this.askFor(0, { from, tries: candidate.tries }, nowMs);
