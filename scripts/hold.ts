@@ -123,7 +123,7 @@ async function meshOf(holdMs: number, seed: number): Promise<Lab> {
   lab.roles.set("open", { filters: [0], limits: { openOut: 0, openIn: 0, halfOpen: 0 } });
   lab.localRoles.set(client, "open");
   await lab.start();
-  for (const { replicator } of lab.aps) replicator.proxy.setRights(client, { role: "open" });
+  for (const { replicator } of lab.aps) replicator.proxy.rights.give(client, { role: "open" });
   await lab.run(WARM_MS);
   return lab;
 }

@@ -3,10 +3,10 @@
  *
  *   the table         own-table.ts (as reported), published.ts (as neighbours have it), ticks.ts, phase.ts, audit.ts, digest.ts
  *   the neighbours'   mirror.ts
- *   the clients       contexts.ts; rights.ts, serial.ts, tombstones.ts, filter-store.ts
+ *   the clients       contexts.ts; rights-keeper.ts over rights.ts, serial.ts, tombstones.ts, filter-store.ts
  *   a roam            roam.ts, roam-api.ts (its words); claim-number.ts, claim-sessions.ts, belongings.ts, carry.ts, roam-history.ts
  *
- * and this one what is said of a client's rights, here and by others.
+ * and this one what a word of a neighbour means for both, a client's rights and where it is.
  */
 import { type Mac, macFromBytes } from "../base/mac.ts";
 import type { Geometry } from "../bloom/geometry.ts";
@@ -17,35 +17,20 @@ import { Audit } from "./audit.ts";
 import { Carry } from "./carry.ts";
 import { isAbove } from "./claim-number.ts";
 import { type ClientStatus, type Context, type ContextParts, Contexts, heardClaim } from "./contexts.ts";
-import { type FilterContent, FilterStore, filterDigest } from "./filter-store.ts";
+import { FilterStore } from "./filter-store.ts";
 import { OwnTable } from "./own-table.ts";
 import { PhaseClock } from "./phase.ts";
 import { PublishedCache } from "./published.ts";
-import {
-  differs,
-  type Grant,
-  newestOf,
-  outranks,
-  type Rights,
-  type RoleGrant,
-  sameMeaning,
-  sameRights,
-  sameStamp,
-} from "./rights.ts";
-import { giveRights, Roam, takeRights } from "./roam.ts";
-import type { FoundClient, HeardPresence, Hint, RoamWire, SightedClient, Verdict } from "./roam-api.ts";
-import { Serials } from "./serial.ts";
+import { type Rights, type RoleGrant, sameStamp } from "./rights.ts";
+import { type RightsCounters, RightsKeeper, type RightsWire } from "./rights-keeper.ts";
+import { Roam } from "./roam.ts";
+import type { FoundClient, HeardPresence, Hint, RoamWire, SightedClient } from "./roam-api.ts";
 import { Ticks } from "./ticks.ts";
-import { Tombstones, tombstoneMs } from "./tombstones.ts";
 
 /** What the proxy asks of replication. */
-export interface ProxyWire extends RoamWire {
+export interface ProxyWire extends RoamWire, RightsWire {
   /** Mirrors (bits) that hold what an AP published. */
   maskOf(ap: number): number;
-  /** That AP said hello since then. */
-  heardSince(ap: number, sinceMs: number): boolean;
-  /** A filter that a client's rights name is not here. */
-  wanted(digest: bigint): void;
   /** Something waits to be published, or a timer moved closer. */
   soon(): void;
   /** Cells wait to be published, and nothing else is new. */
@@ -80,17 +65,10 @@ export interface HeardSlot extends HeardPresence {
   readonly rights: Rights;
 }
 
-export interface ProxyCounters {
-  /** What other APs said of rights and was not believed: no more revocations can be remembered, or a serial out of reach. */
-  grantsRefused: number;
-  /** Filters of single clients that found no room. */
-  filtersRefused: number;
+export interface ProxyCounters extends RightsCounters {
   /** Cells of the table that no neighbour was told of in time: each a bug. */
   unpublishedCells: number;
 }
-
-/** After a start, whoever knows the rights of a client elsewhere has said so by then. */
-const SAID_WITHIN_MS = 10_000;
 
 /**
  * The state proxy: the own table as reported and as published, and the clients with their rights and roams. It knows no
@@ -106,11 +84,9 @@ export class StateProxy {
   readonly roam: Roam;
   private readonly audit: Audit;
   readonly filters: FilterStore;
-  readonly tombstones = new Tombstones();
+  readonly rights: RightsKeeper;
   readonly counters: ProxyCounters = { grantsRefused: 0, filtersRefused: 0, unpublishedCells: 0 };
-  private readonly serials = new Serials();
   private rereads = 0;
-  private startedMs = Number.POSITIVE_INFINITY;
 
   constructor(private readonly parts: ProxyParts) {
     const { geometry, datapath, wire, resolveRole } = parts;
@@ -127,7 +103,7 @@ export class StateProxy {
       holdMs: parts.holdMs,
       unpublished: (coordinate) => this.unpublished(coordinate),
     });
-    const localRights = (mac: Mac) => this.localRights(mac);
+    const localRights = (mac: Mac) => this.rights.localRights(mac);
     this.contexts = new Contexts({
       datapath,
       slots,
@@ -138,15 +114,16 @@ export class StateProxy {
       generation: () => this.parts.generation(),
       filterId: (digest) => this.filters.idOf(digest),
       localRights,
-      tombstone: (mac) => this.tombstones.get(mac),
+      tombstone: (mac) => this.rights.tombstones.get(mac),
       maskOf: (ap) => wire.maskOf(ap),
       cellsOfSlot: (slot) => this.own.cellsOfSlot[slot]!,
       slotFreed: (slot) => wire.announce(slot),
       ...(parts.flagsOf && { flagsOf: parts.flagsOf }),
     });
-    this.filters = new FilterStore({ datapath, named: () => this.namedFilters() });
+    this.filters = new FilterStore({ datapath, named: () => this.rights.namedFilters() });
     const { id, log, handoverLifetimeS, nowMs, exports } = parts;
-    const { contexts, own, ticks, phases } = this;
+    const { contexts, filters, counters, own, ticks, phases } = this;
+    this.rights = new RightsKeeper({ ...parts, contexts, filters, counters });
     this.carry = new Carry({ geometry, datapath, own, ticks, phases, nowMs });
     this.roam = new Roam({
       id,
@@ -179,14 +156,14 @@ export class StateProxy {
 
   /** Reads slots and table as they stand. Rejects when the datapath goes away. */
   async start(): Promise<void> {
-    this.startedMs = this.parts.nowMs();
+    this.rights.start(this.parts.nowMs());
     this.parts.datapath.dumpClients();
     await this.reread();
     this.own.forgetNames(this.published.slots, (slot) => this.contexts.ofSlot(slot) !== undefined);
     for (const context of this.contexts.all()) {
       context.announced = context.here || this.own.cellsOfSlot[context.slot]! > 0;
       const role = context.rights ? undefined : this.parts.localRole(context.mac);
-      if (role !== undefined) this.setRights(context.mac, { role });
+      if (role !== undefined) this.rights.give(context.mac, { role });
     }
     this.roam.resume(
       [...this.contexts.all()].filter(({ here }) => here),
@@ -200,88 +177,11 @@ export class StateProxy {
     this.parts.wire.soon();
   }
 
-  setRights(mac: Mac, grant: Grant): void {
-    const context = this.contexts.getOrMake(mac, this.parts.nowMs());
-    if (!context) {
-      this.parts.log.warn("proxy", `no slot left for ${mac}: it is treated as an unknown client`);
-      return;
-    }
-    if (grant.authority) this.serials.next();
-    // The file is the floor: what RADIUS or an operator said outranks it, here and elsewhere.
-    else if (context.rights && context.rights.serial > 0) return;
-    const before = context.rights;
-    const given = this.rightsOf(grant, grant.authority ? this.serials.newest : 0, this.keepFilters(grant));
-    giveRights(context, given);
-    context.toldMs = this.parts.nowMs();
-    const isElsewhere = context.here && grant.zone !== undefined && grant.zone !== context.zone;
-    context.withheld = isElsewhere ? "zone" : "";
-    if (grant.bind) context.bind = grant.bind;
-    if (grant.authority) this.tombstones.remove(mac);
-    this.contexts.write(context);
-    const same = before !== undefined && sameRights(before, given);
-    if ((context.announced && !same) || grant.authority) this.announce(context);
-  }
-
-  revoke(mac: Mac): void {
-    this.enact(mac, this.stamp(mac, "revoke"));
-  }
-
-  /** Of all rights that were heard or stamped here. */
-  get serialOfNewest(): number {
-    return this.serials.newest;
-  }
-
-  /** Rights that outrank all that were heard so far; they count when they are enacted. */
-  stamp(mac: Mac, change: Grant | "revoke"): Rights {
-    const serial = this.serials.next();
-    if (change !== "revoke") return this.rightsOf(change, serial, this.keepFilters(change));
-    const nowMs = this.parts.nowMs();
-    const { rights } = this.contexts.get(mac) ?? {};
-    const endsAtMs = nowMs + tombstoneMs(rights, nowMs);
-    return { ...this.rightsOf({ role: rights?.role ?? "" }, serial), revoked: true, endsAtMs };
-  }
-
-  /** Stamped rights count from now on, and all hear of it, unless they did already. False: higher ones stand, or there is no room. */
-  enact(mac: Mac, rights: Rights): boolean {
-    const context = this.contexts.getOrMake(mac, this.parts.nowMs());
-    if (!context) return false;
-    if (context.rights && sameStamp(context.rights, rights)) return true;
-    if (!this.take(context, rights)) return false;
-    context.toldMs = this.parts.nowMs();
-    const isElsewhere = context.here && rights.zone !== 0 && rights.zone !== context.zone;
-    context.withheld = isElsewhere ? "zone" : context.here && differs(rights.bind, context.bind) ? "identity" : "";
-    this.contexts.write(context);
-    this.announce(context);
-    return true;
-  }
-
-  /** Rights that another AP stamped for a client which it believes to be served here: enacted whole, or not at all. */
-  ordered(mac: Mac, rights: Rights): Verdict | "waits" {
-    const context = this.contexts.get(mac);
-    if (!context?.here || !this.parts.exports(context.zone)) return "elsewhere";
-    const standing = context.rights;
-    if (standing && !sameStamp(standing, rights) && !outranks(rights, standing)) return "newer";
-    if (rights.revoked) return this.enact(mac, rights) ? "in force" : "newer";
-    const role = rights.role === "" ? undefined : this.parts.resolveRole(rights.role);
-    const filters = (role?.filters.length ?? 0) + rights.filters.length;
-    if ((rights.role !== "" && !role) || filters > CONSTANTS.CLIENT_FILTERS) return "refused";
-    const missing = rights.filters.filter((digest) => this.filters.idOf(digest) === undefined);
-    for (const digest of missing) this.parts.wire.wanted(digest);
-    if (missing.length > 0) return "waits";
-    return this.enact(mac, rights) ? "in force" : "full";
-  }
-
-  /** Rights of a higher stamp than one of ours, as the AP told that has them. */
-  learn(mac: Mac, rights: Rights): void {
-    const context = this.contexts.get(mac);
-    if (context && this.take(context, rights)) this.contexts.write(context);
-  }
-
   /** A client that did not come here was found: its rights are known, and whom to ask. */
   sighted({ mac, holder, holderZone, n, here, rights }: SightedClient): void {
     const context = this.contexts.getOrMake(mac, this.parts.nowMs());
     if (!context) return;
-    this.take(context, rights);
+    this.rights.take(context, rights);
     if (noteTeller(context, rights, holder)) context.toldMs = this.parts.nowMs();
     if (context.withheld === "stale") context.withheld = "";
     if (here && !context.here && !isAbove(context.n, n)) {
@@ -290,24 +190,6 @@ export class StateProxy {
       context.zone = holderZone;
     }
     this.contexts.write(context);
-  }
-
-  granted(mac: Mac): Grant | undefined {
-    const rights = this.contexts.get(mac)?.rights;
-    if (!rights || rights.revoked || rights.serial === 0) return undefined;
-    const { role, zone, bind, monitor, openOut, openIn, halfOpen, endsAtMs } = rights;
-    const leftSeconds = Math.max(0, Math.ceil((endsAtMs - this.parts.nowMs()) / 1000));
-    return {
-      role,
-      filters: rights.filters.flatMap((digest) => this.filters.content(digest) ?? []),
-      zone,
-      bind,
-      monitor,
-      ...(openOut !== undefined && { openOut }),
-      ...(openIn !== undefined && { openIn }),
-      ...(halfOpen !== undefined && { halfOpen }),
-      ...(endsAtMs !== Number.POSITIVE_INFINITY && { leftSeconds }),
-    };
   }
 
   refreshRoles(): void {
@@ -323,19 +205,14 @@ export class StateProxy {
   heardRights(from: number, heard: HeardSlot): void {
     const context = this.contexts.getOrMake(heard.mac, this.parts.nowMs());
     if (!context) return;
-    const changed = this.take(context, heard.rights);
+    const changed = this.rights.take(context, heard.rights);
     noteTeller(context, heard.rights, from);
     this.roam.heardOf(context, from, heard);
     if (heard.here && context.ap === from) context.holders.add(from);
     this.contexts.write(context);
-    if (changed) this.passOn(context, heard.rights);
+    if (changed) this.rights.passOn(context, heard.rights);
     // It forgot in a restart what it had said, or never heard of it.
-    else if (this.knowsNewer(context, heard.rights)) this.announce(context);
-  }
-
-  private knowsNewer(context: Context, heard: Rights): boolean {
-    const newest = newestOf(context);
-    return newest !== undefined && context.withheld === "" && outranks(newest, heard);
+    else if (this.rights.knowsNewer(context, heard.rights)) this.rights.announce(context);
   }
 
   /** Another AP may hold state of a client of ours. */
@@ -349,61 +226,36 @@ export class StateProxy {
     const nowMs = this.parts.nowMs();
     const context = this.contexts.getOrMake(client.mac, nowMs);
     if (!context) return;
-    const changed = this.take(context, client.rights);
+    const changed = this.rights.take(context, client.rights);
     // Who told need not be a neighbour.
     if (noteTeller(context, client.rights, client.holder)) context.toldMs = nowMs;
     if (context.withheld === "stale" && context.toldMs === nowMs) context.withheld = "";
     if (!context.rights?.revoked) this.roam.found(context, client);
     this.contexts.write(context);
-    if (changed) this.passOn(context, client.rights);
+    if (changed) this.rights.passOn(context, client.rights);
   }
 
   /** What a neighbour remembers of our own table before it was lost: the client's slot, not where it is. */
   restored(mac: Mac, n: number, zone: number, rights: Rights): void {
     const context = this.contexts.getOrMake(mac, this.parts.nowMs());
     if (!context) return;
-    const isNews = this.take(context, rights) || isAbove(n, context.n) || !context.announced;
+    const isNews = this.rights.take(context, rights) || isAbove(n, context.n) || !context.announced;
     heardClaim(context, n, this.parts.nowMs());
     context.toldMs = this.parts.nowMs();
     if (context.ap === 0) context.zone = zone;
     this.contexts.write(context);
     // As before its end: who serves the client now must ask for what is restored, and rights that only we had given are told.
-    if (isNews) this.announce(context);
-  }
-
-  /** A filter that was asked for is here: it takes effect for all whose rights name it. */
-  filterCame(digest: bigint, content: FilterContent): void {
-    if (!this.filters.keep(digest, content, this.parts.nowMs())) {
-      this.refuseFilter();
-      return;
-    }
-    for (const context of this.contexts.all())
-      if (context.rights?.filters.includes(digest)) this.contexts.write(context);
+    if (isNews) this.rights.announce(context);
   }
 
   /** What time alone changes: rights that end, those that nobody confirms any more, filters that nobody names. */
   age(nowMs: number): void {
-    this.expireRights(nowMs);
+    this.rights.expire(nowMs);
     this.audit.look(nowMs).catch(() => {});
-    this.withholdStale(nowMs);
-    this.endKept(nowMs);
+    this.rights.withholdStale(nowMs);
+    this.rights.endKept(nowMs);
     this.roam.gatherHolders(nowMs);
     this.filters.sweep(nowMs);
-  }
-
-  /** Rights whose time is over: what this AP's own policy says counts again. */
-  private expireRights(nowMs: number): void {
-    for (const context of this.contexts.all()) {
-      if (!context.rights || context.rights.endsAtMs > nowMs) continue;
-      this.end(context);
-      this.contexts.write(context);
-      if (context.announced) this.announce(context);
-    }
-  }
-
-  private end(context: Context): void {
-    context.ended = context.rights;
-    giveRights(context, this.localRights(context.mac));
   }
 
   /** Mirrors came, went or emptied: the `from` bits of all clients follow. */
@@ -413,132 +265,6 @@ export class StateProxy {
 
   status(): ClientStatus[] {
     return [...this.contexts.all()].map((context) => this.contexts.status(context));
-  }
-
-  /** True when the rights of the client are others now. */
-  private take(context: Context, heard: Rights): boolean {
-    const nowMs = this.parts.nowMs();
-    context.touchedMs = nowMs;
-    if (!this.serials.hear(heard.serial, this.startedMs, nowMs)) {
-      this.refuse(
-        `serial ${heard.serial} is out of reach of ${this.serials.newest}: rights of another AP are not believed`,
-      );
-      return false;
-    }
-    if (heard.serial > 0 && !heard.revoked && this.tombstones.isFull(nowMs)) {
-      this.refuse("too many revocations to remember: grants of other APs are not believed");
-      return false;
-    }
-    // An AP that has no rights for the client says nothing of them.
-    if (heard.serial === 0 && heard.role === "" && !heard.revoked) return false;
-    if (context.ended && !outranks(heard, context.ended)) return false;
-    const before = context.rights;
-    if (!takeRights(context, heard)) return false;
-    if (heard.serial > 0 && !(before && sameMeaning(before, heard)))
-      this.parts.superseded?.(context.mac, heard.revoked);
-    if (heard.revoked) this.bury(context, nowMs);
-    else this.tombstones.remove(context.mac);
-    if (heard.endsAtMs <= nowMs) this.end(context);
-    for (const digest of heard.filters) if (this.filters.idOf(digest) === undefined) this.parts.wire.wanted(digest);
-    return true;
-  }
-
-  private refuse(why: string): void {
-    if (this.counters.grantsRefused++ === 0) this.parts.log.error("proxy", why);
-  }
-
-  /**
-   * Whoever is told of a revocation tells it: who only hears us must be stopped too, and who revoked, or was told,
-   * forgets it in a restart. Grants are told by those who told of the client before.
-   */
-  private passOn(context: Context, { revoked, serial }: Rights): void {
-    if (revoked || (context.announced && serial > 0)) this.announce(context);
-  }
-
-  private bury(context: Context, nowMs: number): void {
-    this.tombstones.add(context.mac, context.rights!, nowMs);
-  }
-
-  /**
-   * What APs said that are silent for long may have been revoked since: it serves nobody who comes now. One that is heard,
-   * and only forgot what it said by restarting, would have told of a revocation.
-   */
-  private withholdStale(nowMs: number): void {
-    const { id, wire, rightsStaleMs } = this.parts;
-    const sinceMs = nowMs - rightsStaleMs;
-    for (const context of this.contexts.all()) {
-      const { rights, here, ap, withheld, tellers, toldMs } = context;
-      if (!rights || rights.serial === 0 || rights.revoked) continue;
-      const isElsewhere = ap !== 0 && ap !== id;
-      const mayBeStale = withheld === "stale" || (withheld === "" && !here && isElsewhere);
-      if (!mayBeStale) continue;
-      const isFresh = toldMs >= sinceMs || [...tellers].some((teller) => wire.heardSince(teller, sinceMs));
-      context.withheld = isFresh ? "" : "stale";
-      if (context.withheld !== withheld) this.contexts.write(context);
-    }
-  }
-
-  /**
-   * A grant that ended or was revoked while no agent ran is remembered by nobody: its record would stay for ever. The end of
-   * its time it says itself.
-   */
-  private endKept(nowMs: number): void {
-    const upMs = nowMs - this.startedMs;
-    // Who comes from elsewhere is asked for; who is here already would be denied.
-    const limitMs = (here: boolean) => (here ? this.parts.rightsStaleMs : SAID_WITHIN_MS);
-    this.contexts.endKept((context) => this.contexts.hasEnded(context) || upMs > limitMs(context.here));
-  }
-
-  private *namedFilters(): Iterable<bigint> {
-    for (const { rights } of this.contexts.all()) if (rights) yield* rights.filters;
-  }
-
-  /** Digests of those that the store could take. */
-  private keepFilters({ filters = [] }: Grant): bigint[] {
-    return filters.slice(0, CONSTANTS.CLIENT_FILTERS).flatMap((content) => {
-      const digest = filterDigest(content);
-      if (this.filters.keep(digest, content, this.parts.nowMs())) return digest;
-      this.refuseFilter();
-      return [];
-    });
-  }
-
-  private refuseFilter(): void {
-    if (this.counters.filtersRefused++ === 0)
-      this.parts.log.error("proxy", "no room for a client's filter, or it is none: the client goes without it");
-  }
-
-  private announce(context: Context): void {
-    const { rights, zone } = context;
-    // Revocations are for all: whoever heard of the client before must hear that too.
-    if (!rights?.revoked && !this.parts.exports(rights?.zone || zone)) return;
-    context.announced = true;
-    this.parts.wire.announce(context.slot);
-  }
-
-  private localRights(mac: Mac): Rights | undefined {
-    const role = this.parts.localRole(mac);
-    return role === undefined ? undefined : this.rightsOf({ role }, 0);
-  }
-
-  private rightsOf(grant: Grant, serial: number, filters: readonly bigint[] = []): Rights {
-    const endsAtMs =
-      grant.leftSeconds === undefined ? Number.POSITIVE_INFINITY : this.parts.nowMs() + grant.leftSeconds * 1000;
-    return {
-      serial,
-      rev: 0,
-      origin: serial === 0 ? 0 : this.parts.id,
-      revoked: false,
-      role: grant.role,
-      filters,
-      zone: grant.zone ?? 0,
-      bind: grant.bind ?? 0n,
-      monitor: grant.monitor ?? false,
-      openOut: grant.openOut,
-      openIn: grant.openIn,
-      halfOpen: grant.halfOpen,
-      endsAtMs,
-    };
   }
 
   private ticked(fast: number, slow: number): void {

@@ -76,7 +76,7 @@ export class Courier implements Omit<ProxyWire, "soon" | "changed"> {
       holders: (digest) => this.holdersOf(digest),
       ask: (question, to) => this.sendAsk(question, to),
       came: (digest, content) => {
-        proxy.filterCame(digest, content);
+        proxy.rights.filterCame(digest, content);
         this.orders.resume();
       },
     });

@@ -160,7 +160,7 @@ describe("rights under the highest serial there is", () => {
       outboxOf(lab).flush(to, { address: addressOf(to), port: 4755 });
     }
     await lab.run(100);
-    victimOf(lab).proxy.setRights(CLIENT, { role: "open", authority: true });
+    victimOf(lab).proxy.rights.give(CLIENT, { role: "open", authority: true });
     await lab.run(500);
     return [OTHER, VICTIM].map((id) => lab.ap(id).replicator.proxy.contexts.get(CLIENT)?.rights?.role);
   }

@@ -101,7 +101,7 @@ describe("a client that roams to an AP that never heard of it", () => {
 
   it("gets its rights from who knows them, though who serves it has forgotten them", async () => {
     const lab = await meshOf(3, { hears: inRow });
-    lab.ap(1).replicator.proxy.setRights(GUEST, { role: "open", authority: true });
+    lab.ap(1).replicator.proxy.rights.give(GUEST, { role: "open", authority: true });
     await lab.run(200);
     lab.ap(2).replicator.proxy.arrived(GUEST, 0);
     await lab.run(1_500);
@@ -185,7 +185,7 @@ describe("a client that roams to an AP that never heard of it", () => {
 
   it("brings its rights, where no file knows it", async () => {
     const lab = await meshOf(3, { hears: inRow });
-    lab.ap(1).replicator.proxy.setRights(GUEST, { role: "open", authority: true, openOut: 9, leftSeconds: 100 });
+    lab.ap(1).replicator.proxy.rights.give(GUEST, { role: "open", authority: true, openOut: 9, leftSeconds: 100 });
     lab.ap(1).replicator.proxy.arrived(GUEST, 4);
     // Only the next AP heard of it.
     await lab.run(200);
@@ -213,7 +213,7 @@ describe("a client that roams to an AP that never heard of it", () => {
 
   it("gets nothing of a client of another zone", async () => {
     const lab = await meshOf(3, { hears: inRow });
-    lab.ap(1).replicator.proxy.setRights(GUEST, { role: "open", authority: true });
+    lab.ap(1).replicator.proxy.rights.give(GUEST, { role: "open", authority: true });
     lab.ap(1).replicator.proxy.arrived(GUEST, 4);
     await lab.run(200);
     lab.ap(3).replicator.proxy.arrived(GUEST, 5);
@@ -223,7 +223,7 @@ describe("a client that roams to an AP that never heard of it", () => {
 
   it("gets nothing from zones that are private, and is not searched for from there", async () => {
     const lab = await meshOf(3, { hears: inRow, exports: (zone) => zone !== 4 });
-    lab.ap(1).replicator.proxy.setRights(GUEST, { role: "open", authority: true, zone: 4 });
+    lab.ap(1).replicator.proxy.rights.give(GUEST, { role: "open", authority: true, zone: 4 });
     lab.ap(1).replicator.proxy.arrived(GUEST, 4);
     await lab.run(200);
     const sent = locatesSent(lab);
@@ -263,7 +263,7 @@ describe("a search", () => {
     // Later searches follow by themselves.
     await lab.run(10_000);
     expect(lab.unknown).toEqual([[3, GUEST]]);
-    lab.ap(1).replicator.proxy.setRights(GUEST, { role: "open", authority: true });
+    lab.ap(1).replicator.proxy.rights.give(GUEST, { role: "open", authority: true });
     lab.ap(1).replicator.proxy.arrived(GUEST, 0);
     lab.ap(3).replicator.proxy.arrived(GUEST, 0);
     await lab.run(5_000);
@@ -272,7 +272,7 @@ describe("a search", () => {
 
   it("goes on for a client that is silent, so that its rights are there when it speaks, and claims nothing unseen", async () => {
     const lab = await meshOf(3, { hears: inRow });
-    lab.ap(1).replicator.proxy.setRights(GUEST, { role: "open", authority: true });
+    lab.ap(1).replicator.proxy.rights.give(GUEST, { role: "open", authority: true });
     lab.ap(1).replicator.proxy.arrived(GUEST, 0);
     for (const way of ["2>3", "3>2"]) lab.cut.add(way);
     lab.ap(3).replicator.proxy.arrived(GUEST, 0);
@@ -285,7 +285,7 @@ describe("a search", () => {
 
   it("is begun again at the next word when somebody is heard who was not", async () => {
     const lab = await meshOf(3, { hears: inRow });
-    lab.ap(1).replicator.proxy.setRights(GUEST, { role: "open", authority: true });
+    lab.ap(1).replicator.proxy.rights.give(GUEST, { role: "open", authority: true });
     lab.ap(1).replicator.proxy.arrived(GUEST, 0);
     lab.ap(2).running = false;
     // Many times in vain: the next search would be half a minute later.

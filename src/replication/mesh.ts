@@ -71,12 +71,12 @@ export function createMesh(parts: MeshParts): Mesh {
     set onSooner(run: (atMs?: number) => void) {
       replicator.onSooner = run;
     },
-    setRights: (mac: Mac, grant) => proxy.setRights(mac, grant),
+    setRights: (mac: Mac, grant) => proxy.rights.give(mac, grant),
     order: (mac: Mac, change) => replicator.courier.orders.place(mac, change),
     seek: (mac: Mac) => replicator.courier.seek(mac),
-    granted: (mac: Mac) => proxy.granted(mac),
+    granted: (mac: Mac) => proxy.rights.granted(mac),
     holdsFilter: (id) => proxy.filters.holds(id),
-    revoke: (mac: Mac) => proxy.revoke(mac),
+    revoke: (mac: Mac) => proxy.rights.revoke(mac),
     refreshRoles: () => proxy.refreshRoles(),
     arrived: (mac: Mac, zone, bind) => proxy.arrived(mac, zone, bind),
     setKeys: (keys) => replicator.setKeys(keys, parts.nowMs()),

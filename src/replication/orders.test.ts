@@ -25,7 +25,7 @@ function content(salt: number): FilterContent {
 async function roamed(at: number, setup: LabOptions = {}): Promise<Lab> {
   const lab = await meshOf(3, setup);
   const first = lab.ap(1).replicator.proxy;
-  first.setRights(GUEST, { role: "open", authority: true });
+  first.rights.give(GUEST, { role: "open", authority: true });
   first.arrived(GUEST, 0);
   await lab.run(1_500);
   if (at !== 1) lab.ap(at).replicator.proxy.arrived(GUEST, 0);
@@ -89,7 +89,7 @@ describe("an order for a client that is elsewhere", () => {
   it("would be acknowledged too early if nobody were asked (the control)", async () => {
     const lab = await roamed(2);
     const { proxy } = lab.ap(1).replicator;
-    proxy.setRights(GUEST, { role: "open", filters: [content(1)], authority: true });
+    proxy.rights.give(GUEST, { role: "open", filters: [content(1)], authority: true });
     expect(
       lab
         .ap(2)
@@ -149,7 +149,7 @@ describe("an order for a client that is elsewhere", () => {
       expect(lab.aps.map(rightsAt)).toEqual(before);
     }
     // The control: rights that are only told take everything away there.
-    proxy.setRights(GUEST, { role: "unknown there", authority: true });
+    proxy.rights.give(GUEST, { role: "unknown there", authority: true });
     await lab.run(300);
     expect(lab.ap(2).datapath.client(GUEST)).toBeUndefined();
   });
@@ -157,7 +157,7 @@ describe("an order for a client that is elsewhere", () => {
   it("does not undo what somebody said there meanwhile, and brings it", async () => {
     const lab = await roamed(2);
     drop(lab, KIND.rights);
-    for (let i = 0; i < 3; i++) lab.ap(2).replicator.proxy.setRights(GUEST, { ...NEWER, authority: true });
+    for (let i = 0; i < 3; i++) lab.ap(2).replicator.proxy.rights.give(GUEST, { ...NEWER, authority: true });
     await lab.run(20);
     expect((await order(lab, 1, { role: "open", authority: true })).outcome).toEqual({ state: "newer" });
     expect(rightsAt(lab.ap(2))).toMatchObject({ role: "", origin: 2 });
@@ -198,7 +198,7 @@ describe("a client that an order names and nobody near told of", () => {
       .then((known) => answers.push(known));
     await lab.run(50);
     expect(answers).toEqual([true]);
-    expect(lab.ap(1).replicator.proxy.granted(GUEST)).toMatchObject({ role: "open" });
+    expect(lab.ap(1).replicator.proxy.rights.granted(GUEST)).toMatchObject({ role: "open" });
     expect(lab.ap(1).replicator.proxy.contexts.get(GUEST)?.here).toBe(false);
   });
 

@@ -27,10 +27,12 @@ export type Ordered =
 /** What the orders need of the state proxy. */
 export interface OrderedProxy {
   readonly contexts: { get(mac: Mac): Context | undefined };
-  stamp(mac: Mac, change: Grant | "revoke"): Rights;
-  enact(mac: Mac, rights: Rights): boolean;
-  ordered(mac: Mac, rights: Rights): Verdict | "waits";
-  learn(mac: Mac, rights: Rights): void;
+  readonly rights: {
+    stamp(mac: Mac, change: Grant | "revoke"): Rights;
+    enact(mac: Mac, rights: Rights): boolean;
+    ordered(mac: Mac, rights: Rights): Verdict | "waits";
+    learn(mac: Mac, rights: Rights): void;
+  };
 }
 
 export interface OrdersParts {
@@ -92,7 +94,7 @@ export class Orders {
   /** Enacts it where the client is. */
   async place(mac: Mac, change: Grant | "revoke"): Promise<Ordered> {
     const { proxy, nowMs, random64, soon } = this.parts;
-    const rights = proxy.stamp(mac, change);
+    const rights = proxy.rights.stamp(mac, change);
     if (change !== "revoke" && rights.filters.length < (change.filters?.length ?? 0)) return { state: "full" };
     if (this.isOurs(proxy.contexts.get(mac))) return this.enactHere(mac, rights);
     if (this.placed.size >= PLACED_MAX) return { state: "full" };
@@ -161,15 +163,15 @@ export class Orders {
       this.lost(placed, nowMs);
       return;
     }
-    if (rights?.mac === placed.mac) this.parts.proxy.learn(placed.mac, rightsOfRecord(rights, nowMs));
+    if (rights?.mac === placed.mac) this.parts.proxy.rights.learn(placed.mac, rightsOfRecord(rights, nowMs));
     if (verdict !== "in force") this.settle(placed, { state: verdict });
-    else if (this.parts.proxy.enact(placed.mac, placed.rights)) this.settle(placed, { state: verdict, station });
+    else if (this.parts.proxy.rights.enact(placed.mac, placed.rights)) this.settle(placed, { state: verdict, station });
     else this.settle(placed, { state: "newer" });
   }
 
   private async enactHere(mac: Mac, rights: Rights): Promise<Ordered> {
     const { proxy, sync, letGo } = this.parts;
-    if (!proxy.enact(mac, rights)) return { state: "full" };
+    if (!proxy.rights.enact(mac, rights)) return { state: "full" };
     await sync();
     return { state: "in force", station: rights.revoked ? await letGo(mac) : "nobody asked" };
   }
@@ -224,7 +226,7 @@ export class Orders {
 
   /** What was said counts here, and reaches who serves the client as rights do. */
   private giveUp(placed: Placed): void {
-    this.parts.proxy.enact(placed.mac, placed.rights);
+    this.parts.proxy.rights.enact(placed.mac, placed.rights);
     this.settle(placed, placed.isAbsent ? { state: "in force", station: "nobody asked" } : { state: "unconfirmed" });
   }
 
@@ -236,7 +238,7 @@ export class Orders {
   private work(heard: Heard): void {
     const { proxy, nowMs, sync } = this.parts;
     if (heard.isAtWork) return;
-    const verdict = proxy.ordered(heard.mac, heard.rights);
+    const verdict = proxy.rights.ordered(heard.mac, heard.rights);
     if (verdict === "waits") {
       if (nowMs() >= heard.untilMs) this.heardOf.delete(heard.oid);
       return;

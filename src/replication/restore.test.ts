@@ -19,7 +19,7 @@ async function powerCycle(lab: Lab, id: number, prepare: (ap: Ap) => void = () =
   const newborn = lab.add(id, tableId);
   prepare(newborn);
   await lab.start([newborn]);
-  newborn.replicator.proxy.setRights(CLIENT, { role: "open" });
+  newborn.replicator.proxy.rights.give(CLIENT, { role: "open" });
   return newborn;
 }
 
@@ -181,7 +181,7 @@ describe("an AP that lost its table", () => {
 
   it("gets back rights that only it had given", async () => {
     const lab = await meshOf(2);
-    lab.ap(1).replicator.proxy.setRights(GUEST, { role: "open", authority: true, leftSeconds: 3_600 });
+    lab.ap(1).replicator.proxy.rights.give(GUEST, { role: "open", authority: true, leftSeconds: 3_600 });
     lab.ap(1).replicator.proxy.arrived(GUEST, 0);
     await lab.run(200);
     const newborn = await powerCycle(lab, 1);

@@ -45,7 +45,7 @@ function cutOff(lab: Lab, id: number): void {
 }
 
 function loginAt(ap: Ap, mac: Mac, grant: object = {}): void {
-  ap.replicator.proxy.setRights(mac, { role: "open", authority: true, ...grant });
+  ap.replicator.proxy.rights.give(mac, { role: "open", authority: true, ...grant });
   ap.replicator.proxy.arrived(mac, 0);
 }
 
@@ -56,10 +56,10 @@ describe("rights that two parts of a mesh gave at once", () => {
     cutOff(lab, 3);
     lab
       .ap(1)
-      .replicator.proxy.setRights(GUEST, { role: "open", authority: true, ...(briefly === 1 && { leftSeconds: 9 }) });
+      .replicator.proxy.rights.give(GUEST, { role: "open", authority: true, ...(briefly === 1 && { leftSeconds: 9 }) });
     lab
       .ap(3)
-      .replicator.proxy.setRights(GUEST, { role: "open", authority: true, ...(briefly === 3 && { leftSeconds: 9 }) });
+      .replicator.proxy.rights.give(GUEST, { role: "open", authority: true, ...(briefly === 3 && { leftSeconds: 9 }) });
     await lab.run(2_000);
     lab.cut.clear();
     await lab.run(12_000);
@@ -249,7 +249,7 @@ describe("a revocation", () => {
   it("is known again after a restart, also where nobody serves the client", async () => {
     const lab = await meshOf(2);
     const isRevoked = (ap: Ap) => ap.replicator.proxy.contexts.get(GUEST)?.rights?.revoked;
-    lab.ap(1).replicator.proxy.revoke(GUEST);
+    lab.ap(1).replicator.proxy.rights.revoke(GUEST);
     await lab.run(300);
     await lab.restart(lab.ap(1));
     expect(isRevoked(lab.ap(1))).toBeUndefined();
@@ -262,7 +262,7 @@ describe("a revocation", () => {
     loginAt(lab.ap(1), GUEST);
     await lab.run(300);
     cutOff(lab, 3);
-    lab.ap(2).replicator.proxy.revoke(GUEST);
+    lab.ap(2).replicator.proxy.rights.revoke(GUEST);
     await lab.run(61_500);
     lab.ap(3).replicator.proxy.arrived(GUEST, 0);
     await lab.run(1_500);
@@ -281,7 +281,7 @@ describe("a revocation", () => {
     loginAt(lab.ap(2), GUEST);
     await lab.run(300);
     const old = proxy.contexts.get(GUEST)!.rights!;
-    proxy.revoke(GUEST);
+    proxy.rights.revoke(GUEST);
     // 62 others need all slots there are.
     for (let i = 0; i < 64; i++) loginAt(lab.ap(1), parseMac(`02:00:00:00:0d:${(i + 16).toString(16)}`, "test"));
     expect(proxy.contexts.get(GUEST)).toBeUndefined();
@@ -292,9 +292,9 @@ describe("a revocation", () => {
   it("that could not be remembered stops all foreign grants, and says so", async () => {
     const lab = await meshOf(2);
     const { proxy } = lab.ap(1).replicator;
-    proxy.revoke(GUEST);
+    proxy.rights.revoke(GUEST);
     const { rights } = proxy.contexts.get(GUEST)!;
-    for (let i = 0; i < TOMBSTONES_MAX; i++) proxy.tombstones.add(`${i}` as Mac, rights!, lab.nowMs);
+    for (let i = 0; i < TOMBSTONES_MAX; i++) proxy.rights.tombstones.add(`${i}` as Mac, rights!, lab.nowMs);
     loginAt(lab.ap(2), OTHER);
     await lab.run(300);
     expect(lab.ap(1).datapath.client(OTHER)).toBeUndefined();
@@ -337,7 +337,7 @@ describe("what an earlier run left in the datapath", () => {
     loginAt(lab.ap(1), GUEST);
     await lab.run(1_000);
     lab.ap(3).running = false;
-    lab.ap(1).replicator.proxy.revoke(GUEST);
+    lab.ap(1).replicator.proxy.rights.revoke(GUEST);
     await lab.run(500);
     lab.ap(1).running = false;
     await lab.restart(lab.ap(3));
@@ -380,7 +380,7 @@ describe("a login is bound", () => {
 
   it("to the zone where it was: its rights count in no other", async () => {
     const lab = await meshOf(2);
-    lab.ap(1).replicator.proxy.setRights(GUEST, { role: "open", authority: true, zone: 1 });
+    lab.ap(1).replicator.proxy.rights.give(GUEST, { role: "open", authority: true, zone: 1 });
     lab.ap(1).replicator.proxy.arrived(GUEST, 1);
     await lab.run(300);
     lab.ap(2).replicator.proxy.arrived(GUEST, 2);

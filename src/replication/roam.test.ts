@@ -312,7 +312,7 @@ describe("a roam", () => {
     const grant = { role: "open", authority: true };
     await lab.start();
     await lab.run(2_000);
-    lab.ap(1).replicator.proxy.setRights(CLIENT, { ...grant, leftSeconds: 3 });
+    lab.ap(1).replicator.proxy.rights.give(CLIENT, { ...grant, leftSeconds: 3 });
     lab.ap(1).replicator.proxy.arrived(CLIENT, 0);
     await open(lab, lab.ap(1), 10);
     await lab.run(4_000);
@@ -322,7 +322,7 @@ describe("a roam", () => {
     expect(nameless.size).toBe(1);
     if (!isKnown) nameless.clear();
     await lab.run(2_000);
-    lab.ap(2).replicator.proxy.setRights(CLIENT, grant);
+    lab.ap(2).replicator.proxy.rights.give(CLIENT, grant);
     lab.ap(2).replicator.proxy.arrived(CLIENT, 0);
     await lab.run(500);
     return speak(lab, lab.ap(2), 0, 10);
@@ -350,7 +350,7 @@ describe("an agent that restarts", () => {
   it("keeps slots, presence and records of clients that only others know", async () => {
     const lab = await meshOf(2);
     const guest = parseMac("02:00:00:00:0a:77", "test");
-    lab.ap(2).replicator.proxy.setRights(guest, { role: "open", authority: true });
+    lab.ap(2).replicator.proxy.rights.give(guest, { role: "open", authority: true });
     await lab.run(200);
     lab.ap(1).replicator.proxy.arrived(guest, 3);
     await lab.run(1_500);
@@ -371,7 +371,7 @@ describe("a client whose rights all agents forgot by restarting, so that only re
   it("is served where it goes: who served it before asks others again, and hears when it comes back", async () => {
     const guest = parseMac("02:00:00:00:0a:77", "test");
     const lab = await meshOf(2);
-    lab.ap(1).replicator.proxy.setRights(guest, { role: "open", authority: true });
+    lab.ap(1).replicator.proxy.rights.give(guest, { role: "open", authority: true });
     lab.ap(1).replicator.proxy.arrived(guest, 0);
     await lab.run(500);
     await lab.restart(lab.ap(1), lab.ap(2));
@@ -395,7 +395,7 @@ describe("rights", () => {
   it("end when their time is over, everywhere", async () => {
     const lab = await meshOf(2);
     const guest = parseMac("02:00:00:00:0a:77", "test");
-    lab.ap(1).replicator.proxy.setRights(guest, { role: "open", authority: true, leftSeconds: 5 });
+    lab.ap(1).replicator.proxy.rights.give(guest, { role: "open", authority: true, leftSeconds: 5 });
     await lab.run(1_000);
     for (const ap of lab.aps) expect(ap.datapath.client(guest), `AP ${ap.id}`).toBeDefined();
     await lab.run(6_500);
@@ -405,7 +405,7 @@ describe("rights", () => {
   it("are there before the client is, where no file knows it", async () => {
     const lab = await meshOf(2);
     const guest = parseMac("02:00:00:00:0a:77", "test");
-    lab.ap(1).replicator.proxy.setRights(guest, { role: "open", authority: true, openOut: 9 });
+    lab.ap(1).replicator.proxy.rights.give(guest, { role: "open", authority: true, openOut: 9 });
     lab.ap(1).replicator.proxy.arrived(guest, 0);
     await lab.run(100);
     expect(lab.ap(2).datapath.client(guest)).toMatchObject({
@@ -418,14 +418,14 @@ describe("rights", () => {
   it("are not given again by an AP that slept through the revocation", async () => {
     const lab = await meshOf(3);
     const guest = parseMac("02:00:00:00:0a:77", "test");
-    lab.ap(1).replicator.proxy.setRights(guest, { role: "open", authority: true });
+    lab.ap(1).replicator.proxy.rights.give(guest, { role: "open", authority: true });
     lab.ap(1).replicator.proxy.arrived(guest, 0);
     await lab.run(200);
     for (const other of ["1", "2"]) {
       lab.cut.add(`${other}>3`);
       lab.cut.add(`3>${other}`);
     }
-    lab.ap(2).replicator.proxy.revoke(guest);
+    lab.ap(2).replicator.proxy.rights.revoke(guest);
     await lab.run(2_000);
     lab.cut.clear();
     lab.ap(3).replicator.proxy.arrived(guest, 0);

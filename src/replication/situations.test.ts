@@ -264,7 +264,7 @@ describe("client to client, both roaming", () => {
       },
     });
     lab.localRoles.set(OTHER, "open");
-    for (const ap of lab.aps) ap.replicator.proxy.setRights(OTHER, { role: "open" });
+    for (const ap of lab.aps) ap.replicator.proxy.rights.give(OTHER, { role: "open" });
     prepare(lab);
     const at = { client: 1, other: 1 };
     const say = (flags: string) => hop(lab, TO, flags, { from: at.client, to: at.other });

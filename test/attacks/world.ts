@@ -93,7 +93,7 @@ export async function recordedMesh({
   await lab.run(300);
   // It lost power, too: it asks for the table of before.
   await lab.start([lab.add(3, 3_333n)]);
-  lab.ap(3).replicator.proxy.setRights(CLIENT, { role: "open" });
+  lab.ap(3).replicator.proxy.rights.give(CLIENT, { role: "open" });
   await live();
   end();
   await lab.settle();
@@ -141,7 +141,7 @@ async function manage(lab: Lab): Promise<void> {
   const [one, , three] = lab.aps as [Ap, Ap, Ap];
   const data = Uint8Array.from({ length: 128 }, () => Math.floor(lab.random() * 256));
   const filters = [{ bits: 1_024, seed: 1, probes: 7, out: 1, in: 0, data }];
-  one.replicator.proxy.setRights(GUEST, { role: "open", authority: true, filters });
+  one.replicator.proxy.rights.give(GUEST, { role: "open", authority: true, filters });
   one.replicator.proxy.arrived(GUEST, 0);
   await lab.run(300);
   void three.replicator.courier.orders.place(GUEST, { role: "open", authority: true, leftSeconds: 3_600 });

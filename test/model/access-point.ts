@@ -135,7 +135,7 @@ export class AccessPoint {
     await replicator.proxy.start();
     if (generation !== this.generation) return;
     replicator.start(world.nowMs);
-    for (const mac of fileClients) replicator.proxy.setRights(mac, { role: ROLE });
+    for (const mac of fileClients) replicator.proxy.rights.give(mac, { role: ROLE });
     this.isAgentUp = true;
     this.agentSinceMs = world.nowMs;
     this.agentAtMs = Number.POSITIVE_INFINITY;

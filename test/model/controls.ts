@@ -157,13 +157,13 @@ export const CONTROLS: Readonly<Record<string, Control>> = {
     patches: {
       agent: (ap) => {
         const { proxy } = ap.replicator;
-        const revoke = proxy.revoke.bind(proxy);
-        proxy.revoke = (mac) => {
+        const revoke = proxy.rights.revoke.bind(proxy.rights);
+        proxy.rights.revoke = (mac) => {
           revoke(mac);
           const context = proxy.contexts.get(mac);
           if (!context?.rights) return;
           context.rights = { ...context.rights, serial: 0, revoked: false, role: "" };
-          proxy.tombstones.remove(mac);
+          proxy.rights.tombstones.remove(mac);
         };
       },
     },

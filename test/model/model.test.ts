@@ -58,7 +58,7 @@ describe("orders for clients that may be anywhere", () => {
 function acknowledgesAtOnce({ replicator }: AccessPoint): void {
   const { proxy, courier } = replicator;
   courier.orders.place = async (mac, change) => {
-    proxy.enact(mac, proxy.stamp(mac, change));
+    proxy.rights.enact(mac, proxy.rights.stamp(mac, change));
     return { state: "in force", station: "nobody asked" };
   };
 }

@@ -285,7 +285,7 @@ function grant(sim: Simulation): void {
 
 function grantAt(sim: Simulation, ap: AccessPoint, client: Client, leftSeconds: number | undefined): void {
   const { proxy } = ap.replicator;
-  proxy.setRights(client.mac, { role: ROLE, authority: true, ...(leftSeconds === undefined ? {} : { leftSeconds }) });
+  proxy.rights.give(client.mac, { role: ROLE, authority: true, ...(leftSeconds === undefined ? {} : { leftSeconds }) });
   const stamp = proxy.contexts.get(client.mac)?.rights;
   const { nowMs } = sim.world;
   const endsAtMs = leftSeconds === undefined ? Number.POSITIVE_INFINITY : nowMs + leftSeconds * 1000;
@@ -303,7 +303,7 @@ function revoke(sim: Simulation): void {
   const ap = random.pick(sim.aps);
   if (!ap.isAgentUp) return;
   const { proxy } = ap.replicator;
-  proxy.revoke(client.mac);
+  proxy.rights.revoke(client.mac);
   const stamp = proxy.contexts.get(client.mac)?.rights;
   if (stamp) sim.rights.revoked(client.mac, stamp, ap.id, sim.world.nowMs);
   sim.breakPromises(client);
@@ -320,7 +320,7 @@ function order(sim: Simulation): void {
   const { proxy, courier } = ap.replicator;
   const isEnd = random.chance(0.4);
   const placed = courier.orders.place(client.mac, isEnd ? "revoke" : { role: ROLE, authority: true });
-  const stamp = { serial: proxy.serialOfNewest, rev: 0, origin: ap.id };
+  const stamp = { serial: proxy.rights.serialOfNewest, rev: 0, origin: ap.id };
   const atMs = world.nowMs;
   // Before it is settled already: it may be in force before that is known here.
   if (!isEnd) rights.granted({ mac: client.mac, ...stamp, atMs, endsAtMs: Number.POSITIVE_INFINITY });

@@ -33,7 +33,7 @@ export async function meshOf(count: number, setup: LabOptions = {}): Promise<Lab
   lab.localRoles.set(CLIENT, "open");
   // Each AP holds the same file: the client is known everywhere, and nowhere.
   await lab.start();
-  for (const ap of lab.aps) ap.replicator.proxy.setRights(CLIENT, { role: "open" });
+  for (const ap of lab.aps) ap.replicator.proxy.rights.give(CLIENT, { role: "open" });
   await lab.run(2_000);
   return lab;
 }
