@@ -14,7 +14,6 @@ import {
   sameRights,
   sameStamp,
 } from "./rights.ts";
-import { giveRights, takeRights } from "./roam.ts";
 import type { Verdict } from "./roam-api.ts";
 import { Serials } from "./serial.ts";
 import { Tombstones, tombstoneMs } from "./tombstones.ts";
@@ -319,4 +318,16 @@ export class RightsKeeper {
       endsAtMs,
     };
   }
+}
+
+/** Takes rights heard of, when they outrank what is known. */
+function takeRights(context: Context, heard: Rights): boolean {
+  if (context.rights && !outranks(heard, context.rights)) return false;
+  giveRights(context, heard);
+  return true;
+}
+
+function giveRights(context: Context, rights: Rights | undefined): void {
+  context.rights = rights;
+  context.tellers.clear();
 }

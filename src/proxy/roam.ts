@@ -4,7 +4,7 @@ import { isAbove, numberAbove } from "./claim-number.ts";
 import { ClaimSessions, claimOf, SESSION_MS } from "./claim-sessions.ts";
 import { type Context, type Contexts, heardClaim } from "./contexts.ts";
 import type { Phases } from "./phase.ts";
-import { differs, outranks, type Rights } from "./rights.ts";
+import { differs, type Rights } from "./rights.ts";
 import {
   type ClaimOf,
   type FoundClient,
@@ -480,18 +480,6 @@ export class Roam {
     }
     wire.announce(context.slot);
   }
-}
-
-/** Takes rights heard of, when they outrank what is known. */
-export function takeRights(context: Context, heard: Rights): boolean {
-  if (context.rights && !outranks(heard, context.rights)) return false;
-  giveRights(context, heard);
-  return true;
-}
-
-export function giveRights(context: Context, rights: Rights | undefined): void {
-  context.rights = rights;
-  context.tellers.clear();
 }
 
 /** Order of claims: (n, ap). */
