@@ -114,6 +114,23 @@ describe("a snapshot", () => {
     expect(sync.ask(99)).toBeUndefined();
   });
 
+  it("is asked for ever less often of a source that never answers with what it announced", () => {
+    const asks = (asOf: number) => {
+      const session = new SyncSession(10, [{ from: 0, count: 10 }], 100, 0);
+      let count = 0;
+      for (let ms = 0; ms < 10_000 && !session.done; ms++) {
+        const asked = session.ask(ms);
+        if (!asked) continue;
+        count++;
+        session.cover({ from: 0, to: 10, asOf, round: asked.round, toCome: 0 }, ms);
+      }
+      return count;
+    };
+    expect(asks(100)).toBe(1);
+    // 60, 120, 240, 480 ms, then each second.
+    expect(asks(99)).toBeLessThan(17);
+  });
+
   it("is patient with a source that is silent", () => {
     const sync = new SyncSession(1, [{ from: 0, count: 1 }], 1, 0);
     const asked: number[] = [];

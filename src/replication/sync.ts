@@ -45,6 +45,9 @@ export class SyncSession {
   private firstMs = 0;
   private open = false;
   private silent = 0;
+  /** Units that this round closed, and how many rounds one after the other were answered and closed none. */
+  private closed = 0;
+  private vain = 0;
   private askedMs = 0;
   round = 0;
 
@@ -78,6 +81,7 @@ export class SyncSession {
       if (this.lacks[unit] === 1) {
         this.lacks[unit] = 0;
         this.lacking--;
+        this.closed++;
       }
     }
   }
@@ -85,15 +89,27 @@ export class SyncSession {
   /** What to ask for now, or undefined when nothing is due. */
   ask(nowMs: number): { round: number; window: number; units: UnitRange[] } | undefined {
     if (this.done || nowMs < this.deadlineMs) return undefined;
-    if (this.open) this.adapt();
+    if (this.open && this.rests(nowMs)) return undefined;
     this.open = true;
     this.round = (this.round + 1) & 255;
     this.got = 0;
+    this.closed = 0;
     this.expected = 0;
     this.behind = Number.POSITIVE_INFINITY;
     this.askedMs = nowMs;
     this.deadlineMs = nowMs + this.patienceMs;
     return { round: this.round, window: this.window, units: this.ranges(ASK_RANGES_MAX) };
+  }
+
+  /** Ends the round. A source that answers, and never with what it announced, is asked ever less often. */
+  private rests(nowMs: number): boolean {
+    this.adapt();
+    this.open = false;
+    this.vain = this.got > 0 && this.closed === 0 ? this.vain + 1 : 0;
+    const untilMs =
+      this.vain === 0 ? nowMs : this.askedMs + Math.min(PATIENCE_MAX_MS, FIRST_ANSWER_MS * 2 ** this.vain);
+    this.deadlineMs = untilMs;
+    return nowMs < untilMs;
   }
 
   private counted(toCome: number, nowMs: number): void {
