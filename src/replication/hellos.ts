@@ -20,6 +20,8 @@ const GREET_EVERY_MS = 15;
 export const NEW_FOR_MS = 5_000;
 /** Among those who know each other a whole hello is said so often, for who is in reach and nobody knows of. */
 const WHOLE_EVERY_MS = ALONE_HELLO_MS;
+/** Where there is no group nobody else would hear it. */
+const WHOLE_ALONE_EVERY_MS = 30_000;
 /** A pulse goes along with what is published so long before its time. */
 const RIDES_BEFORE_MS = HELLO_EVERY_MS / 8;
 
@@ -125,7 +127,8 @@ export class Hellos {
 
   /** Everybody whom we know of knows who we are, and what we said of ourselves last. */
   private isKnownToAll(nowMs: number): boolean {
-    if (nowMs - this.saidMs >= WHOLE_EVERY_MS || nowMs - this.newsMs < NEW_FOR_MS) return false;
+    const everyMs = (this.parts.mesh.link?.group ?? true) ? WHOLE_EVERY_MS : WHOLE_ALONE_EVERY_MS;
+    if (nowMs - this.saidMs >= everyMs || nowMs - this.newsMs < NEW_FOR_MS) return false;
     if (this.parts.neighbours().length === 0 || !this.parts.everybodyThere() || this.anybodyNew(nowMs)) return false;
     return this.parts.neighbours().every((n) => n.believed && n.state === "alive" && n.saidOfUs === SEEN.alive);
   }
