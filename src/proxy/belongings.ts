@@ -36,21 +36,21 @@ export class Belongings {
 
   /**
    * Sends all expectations of the client, held ones too, and what is mirrored of APs that the claimer does not ask, or
-   * asks in vain. Silent when there was never anything and nobody asked.
+   * asks in vain. Silent (false) when there was never anything and nobody asked.
    */
-  handOver(context: Context, to: number, asked: readonly number[]): void {
+  handOver(context: Context, to: number, asked: readonly number[]): boolean {
     const { datapath, id } = this.parts;
     const n = context.n;
     const atMs = this.parts.nowMs();
     const { handed } = context;
     const isSaidAgain = handed?.to === to && handed.n === n;
-    if (isSaidAgain && atMs - handed.atMs < HANDOVER_EVERY_MS) return;
+    if (isSaidAgain && atMs - handed.atMs < HANDOVER_EVERY_MS) return true;
     const sinceMs = isSaidAgain ? handed.sinceMs : atMs;
     const isInVain = atMs - sinceMs >= HANDOVER_WITHIN_MS;
     const mirrored = () => this.mirrorsOf(context, (ap) => ap !== to && (isInVain || !asked.includes(ap)));
     const hasOwn = context.announced || this.hasCells(context) || asked.includes(id);
     context.handed = { to, n, atMs, sinceMs };
-    if (!hasOwn && mirrored().length === 0) return;
+    if (!hasOwn && mirrored().length === 0) return false;
     datapath.flushHeld(context.slot);
     datapath.sync().then(
       () => {
@@ -60,6 +60,7 @@ export class Belongings {
       },
       () => this.parts.log.warn("proxy", "no handover: the datapath went away", { client: context.mac }),
     );
+    return true;
   }
 
   /** Cells of it, or such that nobody knows whose they are. */

@@ -29,6 +29,9 @@ const FLIPS_WITHIN_MS = 10_000;
 const CLAIM_COUNTS_MS = 2_000;
 /** RIGHTS of a claim come with the claim. When it is lost, it is answered all the same after so long. */
 const UNASKED_AFTER_MS = 200;
+/** The answer may be lost, too: until it is acknowledged it is said again after so long, then after twice that. */
+const UNASKED_AGAIN_MS = 500;
+const UNASKED_TRIES_MAX = 5;
 /** After a restart: neighbours believe us by then. And one client after the other: what one AP forgot is no storm. */
 const RESUME_AFTER_MS = 1_000;
 const RESUME_EVERY_MS = 100;
@@ -57,8 +60,8 @@ export class Roam {
   readonly counters = newRoamCounters();
   readonly history = new RoamHistory();
   private readonly sessions: ClaimSessions;
-  /** Clients of which others spoke as served, but never claimed them in our hearing; and when to answer. */
-  private readonly unasked = new Map<Context, number>();
+  /** Clients of which others spoke as served, but never claimed them in our hearing; when to answer, and how often we did. */
+  private readonly unasked = new Map<Context, { readonly dueMs: number; readonly tries: number }>();
   private readonly belongings: Belongings;
   /** Clients that the agent before this one served: what it knew of other holders, it took with it. */
   private resumed: Context[] = [];
@@ -272,7 +275,7 @@ export class Roam {
       this.yieldTo(context, ap, n, nowMs);
       context.zone = zone;
       if (wasHere) this.belongings.handOver(context, ap, []);
-      else this.unasked.set(context, nowMs + UNASKED_AFTER_MS);
+      else this.unasked.set(context, { dueMs: nowMs + UNASKED_AFTER_MS, tries: 0 });
     } else if (here && precedes(n, ap, context.n, this.serverOf(context))) {
       this.correct(context, ap);
     } else if (!here && !context.here && isAbove(n, context.n)) {
@@ -327,6 +330,7 @@ export class Roam {
       contexts.write(context);
       return;
     }
+    this.unasked.delete(context);
     this.belongings.letGo(context);
   }
 
@@ -371,22 +375,26 @@ export class Roam {
 
   tick(nowMs: number): void {
     if (nowMs >= this.resumeAtMs) this.resumeNext(nowMs);
-    for (const [context, dueMs] of this.unasked) if (dueMs <= nowMs) this.answerUnasked(context);
+    for (const [context, { dueMs, tries }] of this.unasked)
+      if (dueMs <= nowMs) this.answerUnasked(context, tries + 1, nowMs);
     this.sessions.tick(nowMs);
   }
 
   nextAtMs(): number {
     let next = Math.min(this.resumeAtMs, this.sessions.nextAtMs());
-    for (const dueMs of this.unasked.values()) next = Math.min(next, dueMs);
+    for (const { dueMs } of this.unasked.values()) next = Math.min(next, dueMs);
     return next;
   }
 
-  private answerUnasked(context: Context): void {
+  private answerUnasked(context: Context, tries: number, nowMs: number): void {
     this.unasked.delete(context);
-    if (context.here || context.ap === 0) return;
+    const isForgotten = this.parts.contexts.get(context.mac) !== context;
+    if (isForgotten || context.here || context.ap === 0) return;
     this.gather(context);
     this.hintAt(context, context.ap, claimOf(context, [], this.parts.nowMs()));
-    this.belongings.handOver(context, context.ap, []);
+    const isSaid = this.belongings.handOver(context, context.ap, []);
+    if (isSaid && tries < UNASKED_TRIES_MAX)
+      this.unasked.set(context, { dueMs: nowMs + UNASKED_AGAIN_MS * 2 ** (tries - 1), tries });
   }
 
   private resumeNext(nowMs: number): void {

@@ -114,6 +114,32 @@ describe("a client that roams to an AP that never heard of it", () => {
     expect(lab.ap(3).replicator.proxy.contexts.get(GUEST)).toMatchObject({ here: true, rights: { serial: 1 } });
   });
 
+  /** Who has its flows hears that it is served, but no claim, and the first answers are lost. Whether an answer came. */
+  async function unclaimed(answersLost: number): Promise<boolean> {
+    const lab = await meshOf(2);
+    for (const { replicator } of lab.aps) replicator.courier.publishers = () => [];
+    await open(lab, lab.ap(1));
+    // An agent that knows cells, and not that it served the client.
+    Object.assign(lab.ap(1).replicator.proxy.contexts.get(CLIENT)!, { here: false, ap: 0, n: 0, announced: false });
+    Object.assign(lab.ap(2).replicator.proxy.contexts.get(CLIENT)!, { ap: 0, n: 0 }).holders.clear();
+    let lost = 0;
+    lab.tap = ({ bytes }) => {
+      const start = bytes[1]! & 1 ? HELLO_HEADER_BYTES : HEADER_BYTES;
+      let drops = false;
+      eachRecord(bytes.subarray(start), PREFIX_BYTES, (kind) => {
+        drops ||= kind === KIND.claim || (kind === KIND.handover && ++lost <= answersLost);
+      });
+      return drops ? false : undefined;
+    };
+    lab.ap(2).replicator.proxy.arrived(CLIENT, 0);
+    await lab.run(4_000);
+    return lab.ap(2).replicator.proxy.roam.counters.handoversTaken > 0;
+  }
+
+  it("is told of what others have of it when its claim is lost, and their first answers too", async () => {
+    for (const answersLost of [0, 1, 2]) expect(await unclaimed(answersLost), `${answersLost} lost`).toBe(true);
+  });
+
   it("loses them all when nobody is asked", async () => {
     const lab = await meshOf(3, { hears: inRow });
     neverAsk(lab);
