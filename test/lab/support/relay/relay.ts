@@ -76,6 +76,8 @@ function connection(server: Server, child: ChildProcess, log: () => string): Pro
     child.once("exit", (code) => reject(new Error(`the relay ended (${code}):\n${log()}`)));
     server.once("connection", (socket) => {
       clearTimeout(late);
+      // It is ended with what it has not read yet.
+      socket.on("error", () => {});
       resolve(socket);
     });
   });
