@@ -131,8 +131,15 @@ export class Courier implements Omit<ProxyWire, "soon" | "changed"> {
   /** It was not heard, or not believed, and is now. */
   reached(neighbour: Neighbour): void {
     this.parts.proxy.roam.reached(neighbour.id);
-    this.locator.reachedMore(this.parts.mesh.nowMs());
     this.restore.met(neighbour);
+  }
+
+  /**
+   * A neighbour by radio or by the settings is heard that was not. Of guests it is no news: questions went their way before, and
+   * in a mesh whose clients walk they come and go all the time.
+   */
+  nearAgain(nowMs: number): void {
+    this.locator.reachedMore(nowMs);
   }
 
   /** Questions of a believed neighbour that concern single clients, or the table that it lost. */

@@ -325,6 +325,27 @@ describe("a search", () => {
     expect(lab.ap(3).datapath.client(GUEST)).toBeDefined();
   });
 
+  it("of strangers is not begun again for an AP that a client's roam made known: questions went its way before", async () => {
+    const lab = await meshOf(3, { hears: inRow });
+    const { proxy, courier } = lab.ap(3).replicator;
+    await lab.run(40_000, (nowMs) => {
+      if (nowMs % 130 === 0) proxy.arrived(GUEST, 0);
+    });
+    await open(lab, lab.ap(1), 1);
+    await retransmit(lab, 3, 0);
+    const before = courier.locator.counters.gaveUp;
+    await lab.run(5_000, (nowMs) => {
+      if (nowMs % 130 === 0) proxy.arrived(GUEST, 0);
+    });
+    expect(
+      lab
+        .ap(3)
+        .replicator.list()
+        .map(({ id, believed }) => [id, believed]),
+    ).toContainEqual([1, true]);
+    expect(courier.locator.counters.gaveUp - before).toBe(0);
+  });
+
   it("of a thousand strangers at once is bounded, at the asker and at those who pass it on", async () => {
     const lab = await meshOf(4, { hears: inRow });
     const sent = locatesSent(lab);

@@ -16,8 +16,11 @@ export class Paths {
     alone: Number.NEGATIVE_INFINITY,
   };
 
-  heard(path: Path, nowMs: number): void {
+  /** Returns whether nothing had come by that path for long. */
+  heard(path: Path, nowMs: number): boolean {
+    const isNews = !this.isAlive(path, nowMs);
     this.heardMs[path] = nowMs;
+    return isNews;
   }
 
   isAlive(path: Path, nowMs: number): boolean {

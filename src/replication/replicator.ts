@@ -230,7 +230,8 @@ export class Replicator {
       this.counters.datagramsTaken++;
       // A recording that was not heard before is authentic, but where it came from is no place to answer to.
       if (header.pn === neighbour.window!.newest) neighbour.address = from;
-      neighbour.paths.heard(path, nowMs);
+      const isNews = neighbour.paths.heard(path, nowMs);
+      if (isNews && (path === "group" || this.isListed(neighbour))) this.courier.nearAgain(nowMs);
       const ticks = this.believableTicks(neighbour, body, nowMs);
       this.inbox.take(neighbour, body, PREFIX_BYTES, ticks, nowMs);
     } else {
@@ -270,6 +271,10 @@ export class Replicator {
     if (!identities) return new Sealed(keys);
     const { members } = identities;
     return identities.seal({ id, keys, members, audience: () => this.greeter.believed() });
+  }
+
+  private isListed({ address: { address, port } }: Neighbour): boolean {
+    return this.parts.link?.peers.some((peer) => peer.address === address && peer.port === port) ?? false;
   }
 
   private believableTicks(neighbour: Neighbour, body: Uint8Array, nowMs: number): { fast: number; slow: number } {

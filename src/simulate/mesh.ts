@@ -237,7 +237,7 @@ export abstract class SimulatedMesh {
         if (!ap.running) return;
         work.datagramsHeard++;
         work.bytesHeard += size;
-        ap.replicator.receive(bytes, sender, this.nowMs);
+        ap.replicator.receive(bytes, sender, this.nowMs, to === undefined ? "group" : "alone");
       });
     }
   }
