@@ -273,6 +273,7 @@ export class Replicator {
     return identities.seal({ id, keys, members, audience: () => this.greeter.believed() });
   }
 
+  /** A roam made no guest of it: it is a neighbour by the settings. */
   private isListed({ address: { address, port } }: Neighbour): boolean {
     return this.parts.link?.peers.some((peer) => peer.address === address && peer.port === port) ?? false;
   }
